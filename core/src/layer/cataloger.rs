@@ -1,0 +1,195 @@
+//! The trait that everything that reads files implements: read per layer, resolve per image.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::interest::Interest;
+use crate::error::{Error, Kind, Result};
+use crate::model::inventory::Draft;
+use crate::model::problem::Problem;
+
+/// Finds one kind of package.
+///
+/// `read` sees one file of one layer and keeps what matters as [`Facts`]: stored by the layer's digest, it runs once however
+/// many images share the layer. `resolve` sees all facts of the files that are still there once every layer has been applied,
+/// and only there do ownership, the distribution and links meet.
+///
+/// Both are pure: no disk, no network, no clock, nothing but their arguments. A change of what `read` keeps, or of how
+/// `resolve` understands it, needs a new `version`.
+pub trait Cataloger: Send + Sync {
+    /// A short name that never changes, such as `dpkg`. One of one's own has a prefix: `acme/firmware`.
+    fn id(&self) -> &'static str;
+
+    /// Raised whenever the output changes.
+    fn version(&self) -> u32;
+
+    /// The files that `read` is called with.
+    fn interests(&self) -> &[Interest];
+
+    /// Reads one file of one layer; none if it is not what its name says.
+    ///
+    /// # Errors
+    /// An error becomes a problem of the file, unless it is of the kind [`Kind::Canceled`]. What can be understood in part is
+    /// returned, with [`File::problem`] for the rest.
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>>;
+
+    /// Turns the facts of all visible files into packages.
+    ///
+    /// # Errors
+    /// An error becomes a problem of the image.
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()>;
+}
+
+/// What a cataloger keeps of one file: bytes that only it understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts(Box<[u8]>);
+
+impl Facts {
+    /// Encodes `value` compactly (postcard).
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for a value that cannot be encoded.
+    pub fn encode(value: &impl Serialize) -> Result<Self> {
+        let bytes = postcard::to_allocvec(value)
+            .map_err(|error| Error::new(Kind::Internal, "facts cannot be encoded").because(error))?;
+        Ok(Self(bytes.into()))
+    }
+
+    /// Facts that were stored.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// One file of one layer, as `read` sees it.
+pub struct File<'a> {
+    path: &'a str,
+    mode: u32,
+    size: u64,
+    content: Content<'a>,
+    is_wanted: &'a dyn Fn(&str) -> bool,
+    problems: &'a mut Vec<Problem>,
+}
+
+/// The bytes of a [`File`].
+pub(crate) enum Content<'a> {
+    Whole(&'a [u8]),
+    Stream(&'a mut dyn BufRead),
+}
+
+impl<'a> File<'a> {
+    pub(crate) fn new(
+        path: &'a str,
+        mode: u32,
+        size: u64,
+        content: Content<'a>,
+        is_wanted: &'a dyn Fn(&str) -> bool,
+        problems: &'a mut Vec<Problem>,
+    ) -> Self {
+        Self { path, mode, size, content, is_wanted, problems }
+    }
+
+    /// The path in the image, without a leading slash; what is not UTF-8 is escaped.
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// The permission bits.
+    pub fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// The size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The whole file. Only for an interest with [`Take::Whole`](super::Take::Whole).
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for a file that was asked for as a stream.
+    pub fn bytes(&self) -> Result<&'a [u8]> {
+        match &self.content {
+            Content::Whole(bytes) => Ok(bytes),
+            Content::Stream(_) => Err(Error::new(Kind::Internal, "this file was asked for as a stream")),
+        }
+    }
+
+    /// The file as it streams by; a whole file can be read so too. What is left over is skipped.
+    pub fn reader(&mut self) -> &mut dyn BufRead {
+        match &mut self.content {
+            Content::Whole(bytes) => bytes,
+            Content::Stream(reader) => reader,
+        }
+    }
+
+    /// Whether any cataloger wants a file at this path: what an OS package owns matters only there.
+    pub fn is_wanted(&self, path: &str) -> bool {
+        (self.is_wanted)(path)
+    }
+
+    /// Reports something about this file that is not as it should be; the rest of it still counts.
+    pub fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem.at(self.path));
+    }
+}
+
+/// The image after the overlay, as one cataloger sees it.
+pub struct View<'a> {
+    files: &'a [VisibleFile],
+    links: &'a dyn Fn(&str) -> String,
+    by_path: HashMap<&'a str, usize>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(files: &'a [VisibleFile], links: &'a dyn Fn(&str) -> String) -> Self {
+        let by_path = files.iter().enumerate().map(|(index, file)| (file.path.as_str(), index)).collect();
+        Self { files, links, by_path }
+    }
+
+    /// The files that this cataloger read and that are still there, sorted by path.
+    pub fn files(&self) -> &'a [VisibleFile] {
+        self.files
+    }
+
+    /// The file at `path`, where it is one of [`View::files`].
+    pub fn file(&self, path: &str) -> Option<&'a VisibleFile> {
+        self.files.get(*self.by_path.get(path)?)
+    }
+
+    /// The path without a leading slash and with the links of its directories resolved: `/lib/x` is `usr/lib/x` where `lib`
+    /// is a link to `usr/lib`.
+    pub fn real_path(&self, path: &str) -> String {
+        (self.links)(path)
+    }
+}
+
+/// A file that is still there after the overlay, with what its cataloger keeps of it.
+#[derive(Clone, Debug)]
+pub struct VisibleFile {
+    /// Where it is found: its own path, or that of a link that leads to it.
+    pub path: String,
+    /// The layer that brought it, by its index from the base.
+    pub layer: u32,
+    pub(crate) facts: Facts,
+}
+
+impl VisibleFile {
+    /// The facts, decoded.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for stored facts of another cataloger or version.
+    pub fn facts<T: DeserializeOwned>(&self) -> Result<T> {
+        postcard::from_bytes(self.facts.as_bytes()).map_err(|error| {
+            Error::new(Kind::Corrupt, "stored facts cannot be decoded").with("path", &self.path).because(error)
+        })
+    }
+}

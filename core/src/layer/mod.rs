@@ -1,0 +1,11 @@
+//! A layer, from its bytes to its facts; an image, from the facts of its layers to its packages. Pure: readers in, values out.
+//!
+//! ```text
+//! bytes ─ decompress ─► tar ─ walk (one interest table) ─► LayerFacts ─ overlay (all layers) ─► View ─► Inventory
+//! ```
+
+pub mod cataloger;
+pub mod interest;
+
+pub use cataloger::{Cataloger, Facts, File, View, VisibleFile};
+pub use interest::{Interest, Take};

@@ -1,0 +1,23 @@
+//! Scan container images straight from a registry: packages and advisories, in little memory, without a container runtime.
+
+pub mod advisory;
+pub mod cancel;
+pub mod catalog;
+pub mod context;
+pub mod engine;
+pub mod error;
+pub mod format;
+pub mod layer;
+pub mod matching;
+pub mod model;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "net")]
+pub mod registry;
+pub mod source;
+pub mod store;
+pub mod version;
+
+pub use cancel::Cancel;
+pub use context::Context;
+pub use error::{Error, Kind, Result};

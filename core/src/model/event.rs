@@ -1,0 +1,55 @@
+//! Events: how far a long call has come.
+
+use super::digest::Digest;
+use super::problem::Problem;
+
+/// Something that happened during a call. Byte progress may be folded: only the latest counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The image is resolved; these are its layers' digests and sizes.
+    ImageResolved {
+        /// The reference as it was asked for.
+        image: String,
+        /// The digest of the manifest.
+        digest: Digest,
+        /// Each layer with its size in bytes.
+        layers: Vec<(Digest, Option<u64>)>,
+    },
+    /// So many bytes of a layer have arrived.
+    LayerProgress {
+        /// The layer.
+        digest: Digest,
+        /// Bytes so far.
+        bytes: u64,
+        /// Bytes in all.
+        total: Option<u64>,
+    },
+    /// A layer is read and verified, or came from the cache.
+    LayerDone {
+        /// The layer.
+        digest: Digest,
+        /// Whether it came from the cache.
+        cached: bool,
+    },
+    /// The scan of an image is done.
+    ImageDone {
+        /// The reference as it was asked for.
+        image: String,
+        /// How many packages were found.
+        packages: usize,
+        /// How many findings there are.
+        findings: usize,
+    },
+    /// Something could not be looked at.
+    Problem(Problem),
+    /// Advisories are on their way: of one ecosystem, so many bytes.
+    AdvisoriesProgress {
+        /// The ecosystem.
+        ecosystem: String,
+        /// Bytes, or records when they are imported, so far.
+        done: u64,
+        /// In all, where it is known.
+        total: Option<u64>,
+    },
+}

@@ -1,0 +1,18 @@
+//! The nouns, one a file. No input or output, no clock.
+
+pub mod digest;
+pub mod distro;
+pub mod ecosystem;
+pub mod event;
+pub mod finding;
+pub mod image;
+pub mod inventory;
+pub mod limits;
+pub mod package;
+pub mod path;
+pub mod platform;
+pub mod problem;
+pub mod purl;
+pub mod reference;
+pub mod report;
+pub mod severity;

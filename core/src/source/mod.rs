@@ -1,0 +1,44 @@
+//! Where an image comes from: manifests and blobs, whoever keeps them.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::model::digest::Digest;
+use crate::model::image::Descriptor;
+
+/// A manifest or an index as it was sent, verified against the digest it was asked for by.
+#[derive(Clone, Debug)]
+pub struct RawManifest {
+    /// The media type: of the `Content-Type`, else of the document, else by its shape.
+    pub media_type: String,
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// The bytes as they were sent.
+    pub bytes: Bytes,
+}
+
+/// The bytes of a blob as they arrive; not verified, at most 1 MiB at once.
+pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// Manifests and blobs of one image. What a blob holds is not understood here.
+pub trait ImageSource: Send + Sync {
+    /// The reference of the image, as reports show it.
+    fn reference(&self) -> String;
+
+    /// The manifest or the index that the reference names.
+    fn root<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<RawManifest>>;
+
+    /// A manifest that an index names.
+    fn manifest<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<RawManifest>>;
+
+    /// The bytes of a blob. A source that can resume a broken transfer does so inside; the caller verifies the digest.
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>>;
+
+    /// Whether the blob is there for this reader: asked before a stored result of it is used.
+    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<bool>>;
+}

@@ -1,0 +1,31 @@
+//! Version order as each ecosystem defines it: one file a scheme, one line in the list.
+
+use std::cmp::Ordering;
+
+use crate::model::ecosystem;
+
+/// How the versions of an ecosystem are ordered.
+#[derive(Clone, Copy)]
+pub struct Scheme {
+    /// A short name, such as `dpkg`.
+    pub id: &'static str,
+    /// The ecosystems that use it, without release, as OSV writes them.
+    pub ecosystems: &'static [&'static str],
+    /// The order of two versions; none if one of them is no version here. Never panics.
+    pub compare: fn(&str, &str) -> Option<Ordering>,
+}
+
+/// Every scheme.
+pub const ALL: &[&Scheme] = &[];
+
+/// The scheme of an ecosystem, with or without release; none for an ecosystem that is not known.
+pub fn scheme(ecosystem: &str) -> Option<&'static Scheme> {
+    let base = ecosystem::base(ecosystem);
+    ALL.iter().copied().find(|scheme| scheme.ecosystems.contains(&base))
+}
+
+impl std::fmt::Debug for Scheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}

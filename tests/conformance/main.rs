@@ -1,0 +1,1 @@
+//! Behaviour suites over every implementation.

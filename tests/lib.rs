@@ -1,0 +1,1 @@
+//! Nothing: this package owns tests/, benches/ and examples/.
