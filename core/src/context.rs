@@ -103,6 +103,9 @@ fn late() -> Error {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("cancel", &self.cancel).field("deadline", &self.deadline).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("cancel", &self.cancel)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }

@@ -217,6 +217,32 @@ impl StdError for Error {
     }
 }
 
+/// One of ours that travelled through a reader comes back as it was; any other is [`Kind::Unavailable`] or, where the bytes
+/// are at fault, [`Kind::Corrupt`].
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        if let Some(ours) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return ours.clone();
+        }
+        let (kind, message) = match error.kind() {
+            ErrorKind::NotFound => (Kind::NotFound, "there is no such file"),
+            ErrorKind::PermissionDenied => (Kind::PermissionDenied, "the file may not be read"),
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData => {
+                (Kind::Corrupt, "the content ends early or is damaged")
+            }
+            _ => (Kind::Unavailable, "input or output failed"),
+        };
+        Self::new(kind, message).because(error)
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

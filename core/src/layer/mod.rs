@@ -5,6 +5,7 @@
 //! ```
 
 pub mod cataloger;
+pub mod decompress;
 pub mod interest;
 
 pub use cataloger::{Cataloger, Facts, File, View, VisibleFile};

@@ -69,7 +69,8 @@ impl FromStr for Digest {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = |message: &'static str| Err(Error::new(Kind::InvalidInput, message).with("digest", text.escape_debug()));
+        let wrong =
+            |message: &'static str| Err(Error::new(Kind::InvalidInput, message).with("digest", text.escape_debug()));
         let Some((algorithm, hex)) = text.split_once(':') else {
             return wrong("a digest is an algorithm, a colon and hexadecimal digits");
         };

@@ -294,9 +294,7 @@ impl Draft {
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         let row = |index: &u32| rows.get(*index as usize);
         order.sort_by(|a, b| match (row(a), row(b)) {
-            (Some(a), Some(b)) => {
-                (key(a), a.layer, text.at(a.path)).cmp(&(key(b), b.layer, text.at(b.path)))
-            }
+            (Some(a), Some(b)) => (key(a), a.layer, text.at(a.path)).cmp(&(key(b), b.layer, text.at(b.path))),
             _ => std::cmp::Ordering::Equal,
         });
 
@@ -349,12 +347,19 @@ mod tests {
     #[test]
     fn merges_sorts_and_links_owners() {
         let mut draft = Draft::new(10);
-        draft.set_distro(Distro { id: "debian".into(), version: "12".into(), ecosystem: Some("Debian:12".into()), ..Distro::default() });
+        draft.set_distro(Distro {
+            id: "debian".into(),
+            version: "12".into(),
+            ecosystem: Some("Debian:12".into()),
+            ..Distro::default()
+        });
         let npm = |path| PackageDraft::new(PackageType::Npm, "b", "1.0.0", path, 1);
         draft.push(&npm("z/node_modules/b/package.json")).unwrap();
         draft.push(&npm("a/node_modules/b/package.json")).unwrap();
         draft.push(&PackageDraft::new(PackageType::Pypi, "six", "1.16.0", "usr/lib/six/METADATA", 0)).unwrap();
-        let deb = draft.push(&PackageDraft::new(PackageType::Deb, "python3-six", "1.16.0-4", "var/lib/dpkg/status", 0)).unwrap();
+        let deb = draft
+            .push(&PackageDraft::new(PackageType::Deb, "python3-six", "1.16.0-4", "var/lib/dpkg/status", 0))
+            .unwrap();
         draft.own("usr/lib/six/METADATA", deb);
         let inventory = draft.finish();
         assert_eq!(inventory.len(), 3);

@@ -106,7 +106,10 @@ impl Problems {
         let mut list = self.list;
         for (kind, count) in self.counts {
             if count > Self::EACH {
-                list.push(Problem::new(kind, format!("{} more problems of this kind are not shown", count - Self::EACH)));
+                list.push(Problem::new(
+                    kind,
+                    format!("{} more problems of this kind are not shown", count - Self::EACH),
+                ));
             }
         }
         list

@@ -26,7 +26,8 @@ fn build(package: &Package<'_>) -> Result<String, packageurl::Error> {
         purl.add_qualifier("arch".to_owned(), package.architecture().to_owned())?;
     }
     if let Some(distro) = package.distro().filter(|distro| package.kind().is_os() && !distro.id.is_empty()) {
-        let release = if distro.version.is_empty() { distro.id.clone() } else { format!("{}-{}", distro.id, distro.version) };
+        let release =
+            if distro.version.is_empty() { distro.id.clone() } else { format!("{}-{}", distro.id, distro.version) };
         purl.add_qualifier("distro".to_owned(), release)?;
     }
     Ok(purl.to_string())

@@ -80,10 +80,16 @@ impl FromStr for ImageRef {
         };
         let (host, rest) = match rest.split_once('/') {
             Some((host, rest)) if is_host(host) => (host.to_owned(), rest),
-            _ if plain_http || text.starts_with("https://") => return Err(wrong("behind the registry a repository is missing")),
+            _ if plain_http || text.starts_with("https://") => {
+                return Err(wrong("behind the registry a repository is missing"));
+            }
             _ => (DOCKER_HUB.to_owned(), rest),
         };
-        let host = if matches!(host.as_str(), "index.docker.io" | "registry-1.docker.io") { DOCKER_HUB.to_owned() } else { host };
+        let host = if matches!(host.as_str(), "index.docker.io" | "registry-1.docker.io") {
+            DOCKER_HUB.to_owned()
+        } else {
+            host
+        };
         let (rest, digest) = match rest.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.parse::<Digest>()?)),
             None => (rest, None),
@@ -209,7 +215,19 @@ mod tests {
 
     #[test]
     fn refuses_what_no_registry_takes() {
-        for text in ["", "A", "a//b", "r.io/", "r.io/a:", "r.io/a:-x", "a@sha256:12", "ftp://r.io/a", "a/../b", "r.io/a_.b", "r.io:99999/a/"] {
+        for text in [
+            "",
+            "A",
+            "a//b",
+            "r.io/",
+            "r.io/a:",
+            "r.io/a:-x",
+            "a@sha256:12",
+            "ftp://r.io/a",
+            "a/../b",
+            "r.io/a_.b",
+            "r.io:99999/a/",
+        ] {
             assert!(text.parse::<ImageRef>().is_err(), "{text}");
         }
     }
