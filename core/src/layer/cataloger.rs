@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::interest::Interest;
 use crate::error::{Error, Kind, Result};
@@ -43,8 +43,31 @@ pub trait Cataloger: Send + Sync {
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()>;
 }
 
+#[deny(clippy::missing_trait_methods)]
+impl<T: Cataloger + ?Sized> Cataloger for &T {
+    fn id(&self) -> &'static str {
+        (**self).id()
+    }
+
+    fn version(&self) -> u32 {
+        (**self).version()
+    }
+
+    fn interests(&self) -> &[Interest] {
+        (**self).interests()
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        (**self).read(file)
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        (**self).resolve(view, draft)
+    }
+}
+
 /// What a cataloger keeps of one file: bytes that only it understands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts(Box<[u8]>);
 
 impl Facts {
@@ -56,11 +79,6 @@ impl Facts {
         let bytes = postcard::to_allocvec(value)
             .map_err(|error| Error::new(Kind::Internal, "facts cannot be encoded").because(error))?;
         Ok(Self(bytes.into()))
-    }
-
-    /// Facts that were stored.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.into())
     }
 
     /// The bytes.

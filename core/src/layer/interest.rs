@@ -1,12 +1,19 @@
 //! What catalogers want to see of a layer, compiled into one table that decides for every entry.
 
+use std::sync::Arc;
+
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+
+use super::cataloger::Cataloger;
+use crate::error::{Error, Kind, Result};
+
 /// How a file is handed to a cataloger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Take {
     /// As one slice; a file above the limit `file` is a problem instead.
     Whole,
     /// As a reader, whatever its size. Only one cataloger, the first of the list, gets the stream of a file; where the file
-    /// fits into the limit `file`, all get it.
+    /// fits into the limit `file` and another wants it whole, all get it.
     Stream,
 }
 
@@ -19,4 +26,137 @@ pub enum Interest {
     Magic(&'static [u8], Take),
     /// The file may be executed by somebody.
     Executable(Take),
+}
+
+/// The most bytes that a magic number has.
+pub(super) const MAGIC: usize = 16;
+
+/// The interests of a list of catalogers. A cataloger is named by its place in the list.
+pub struct InterestTable {
+    globs: GlobSet,
+    by_glob: Vec<(u16, Take)>,
+    magics: Vec<(u16, &'static [u8], Take)>,
+    executables: Vec<(u16, Take)>,
+    anchors: Vec<Anchor>,
+}
+
+/// A pattern that starts with a fixed directory, which may turn out to be a link.
+pub(super) struct Anchor {
+    pub(super) cataloger: u16,
+    /// The fixed directory, such as `var/lib/dpkg`.
+    pub(super) directory: &'static str,
+    /// What is matched below it.
+    pub(super) rest: GlobMatcher,
+}
+
+impl InterestTable {
+    /// Compiles the interests of `catalogers`.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a glob or a magic number that cannot be.
+    pub fn new(catalogers: &[Arc<dyn Cataloger>]) -> Result<Self> {
+        let mut globs = GlobSetBuilder::new();
+        let mut table = Self {
+            globs: GlobSet::empty(),
+            by_glob: Vec::new(),
+            magics: Vec::new(),
+            executables: Vec::new(),
+            anchors: Vec::new(),
+        };
+        for (cataloger, index) in catalogers.iter().zip(0u16..) {
+            let wrong =
+                |message: &'static str| Error::new(Kind::InvalidInput, message).with("cataloger", cataloger.id());
+            let glob = |pattern: &str| {
+                GlobBuilder::new(pattern)
+                    .literal_separator(true)
+                    .build()
+                    .map_err(|error| wrong("a path pattern is not a glob").because(error))
+            };
+            for interest in cataloger.interests() {
+                match *interest {
+                    Interest::Path(pattern, take) => {
+                        globs.add(glob(pattern)?);
+                        table.by_glob.push((index, take));
+                        let fixed = pattern.find(['*', '?', '{', '[']).unwrap_or(pattern.len());
+                        if let Some((directory, _)) = pattern.get(..fixed).and_then(|fixed| fixed.rsplit_once('/')) {
+                            let rest = pattern.get(directory.len() + 1..).unwrap_or_default();
+                            table.anchors.push(Anchor {
+                                cataloger: index,
+                                directory,
+                                rest: glob(rest)?.compile_matcher(),
+                            });
+                        }
+                    }
+                    Interest::Magic(magic, take) => {
+                        if magic.is_empty() || magic.len() > MAGIC {
+                            return Err(wrong("a magic number has 1 to 16 bytes"));
+                        }
+                        table.magics.push((index, magic, take));
+                    }
+                    Interest::Executable(take) => table.executables.push((index, take)),
+                }
+            }
+        }
+        table.globs = globs.build().map_err(|error| {
+            Error::new(Kind::InvalidInput, "the path patterns of the catalogers are too large").because(error)
+        })?;
+        Ok(table)
+    }
+
+    /// Whether any cataloger wants a file at `path`, whatever it holds.
+    pub fn wants_path(&self, path: &str) -> bool {
+        self.globs.is_match(path)
+    }
+
+    /// Whether `cataloger` wants a file at `path`, or looks at content wherever it lies.
+    pub(super) fn accepts(&self, cataloger: u16, path: &str) -> bool {
+        self.magics.iter().any(|(index, ..)| *index == cataloger)
+            || self.executables.iter().any(|(index, _)| *index == cataloger)
+            || self.catalogers_of(path).contains(&cataloger)
+    }
+
+    /// The catalogers that want a file at `path`, whatever it holds.
+    pub(super) fn catalogers_of(&self, path: &str) -> Vec<u16> {
+        let mut wanted: Vec<u16> = self
+            .globs
+            .matches(path)
+            .iter()
+            .filter_map(|glob| self.by_glob.get(*glob))
+            .map(|(index, _)| *index)
+            .collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Who wants this file: each cataloger once, in the order of the list, whole before stream.
+    pub(super) fn takers(
+        &self,
+        path: &str,
+        mode: u32,
+        head: &[u8],
+        matches: &mut Vec<usize>,
+        takers: &mut Vec<(u16, Take)>,
+    ) {
+        takers.clear();
+        self.globs.matches_into(path, matches);
+        takers.extend(matches.iter().filter_map(|glob| self.by_glob.get(*glob)).copied());
+        takers.extend(
+            self.magics.iter().filter(|(_, magic, _)| head.starts_with(magic)).map(|(index, _, take)| (*index, *take)),
+        );
+        if mode & 0o111 != 0 {
+            takers.extend(&self.executables);
+        }
+        takers.sort_unstable_by_key(|(index, take)| (*index, *take == Take::Stream));
+        takers.dedup_by_key(|(index, _)| *index);
+    }
+
+    /// Whether the first bytes of files matter.
+    pub(super) fn looks_at_content(&self) -> bool {
+        !self.magics.is_empty()
+    }
+
+    pub(super) fn anchors(&self) -> &[Anchor] {
+        &self.anchors
+    }
 }

@@ -6,7 +6,15 @@
 
 pub mod cataloger;
 pub mod decompress;
+pub mod facts;
 pub mod interest;
+pub mod journal;
+pub mod overlay;
+pub mod walk;
 
 pub use cataloger::{Cataloger, Facts, File, View, VisibleFile};
-pub use interest::{Interest, Take};
+pub use facts::LayerFacts;
+pub use interest::{Interest, InterestTable, Take};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What is kept of a layer: its journal and what the catalogers read. A function of the blob's bytes, the catalogers'
+//! versions and the limits, nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use super::cataloger::Facts;
+use super::journal::Journal;
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Digest;
+use crate::model::problem::Problem;
+
+/// The shape of stored facts; raised when [`LayerFacts`], the journal or the walk change.
+pub const SCHEMA: u32 = 1;
+
+/// Everything that is kept of one layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerFacts {
+    /// Every entry, in the order of the tar.
+    pub journal: Journal,
+    /// What catalogers read, in the order of the entries.
+    pub facts: Vec<FactRow>,
+    /// What could not be read; their layer is filled in by the image.
+    pub problems: Vec<Problem>,
+}
+
+/// What one cataloger read of one entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactRow {
+    /// The place of the entry in the tar.
+    pub entry: u32,
+    /// The place of the cataloger in the list.
+    pub cataloger: u16,
+    /// What it keeps.
+    pub facts: Facts,
+}
+
+impl LayerFacts {
+    /// The facts as bytes for a cache.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let bytes = postcard::to_allocvec(self)
+            .map_err(|error| Error::new(Kind::Internal, "layer facts cannot be encoded").because(error))?;
+        zstd::bulk::compress(&bytes, 1).map_err(Error::from)
+    }
+
+    /// The facts from the bytes of a cache.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let bytes = zstd::bulk::decompress(bytes, 4 * Journal::MAX)
+            .map_err(|error| Error::new(Kind::Corrupt, "stored layer facts are damaged").because(error))?;
+        postcard::from_bytes(&bytes)
+            .map_err(|error| Error::new(Kind::Corrupt, "stored layer facts are damaged").because(error))
+    }
+}
+
+/// Facts of a blob whose digest is not known to be right yet.
+#[derive(Debug)]
+#[must_use = "facts count only once the digest of the whole blob is verified"]
+pub struct Unverified<T>(T);
+
+impl<T> Unverified<T> {
+    /// Facts read from a blob that is still streaming.
+    pub fn new(facts: T) -> Self {
+        Self(facts)
+    }
+
+    /// The facts, once the digest of the whole blob is the one that was asked for.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for any other digest.
+    pub fn verify(self, asked: &Digest, computed: &Digest) -> Result<T> {
+        if asked == computed {
+            return Ok(self.0);
+        }
+        Err(Error::new(Kind::Corrupt, "the blob is not what its digest says")
+            .with("digest", asked)
+            .with("computed", computed)
+            .with_hint("the registry or something in between damaged the blob; push the image again"))
+    }
+}

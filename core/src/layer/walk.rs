@@ -1,0 +1,470 @@
+//! One pass over the tar of a layer: every entry into the journal, wanted files to the catalogers.
+//!
+//! Formats: POSIX.1-2001 ustar and pax, GNU long names; whiteouts as in the OCI image specification, `layer.md`.
+
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+
+use tar_core::HEADER_SIZE;
+use tar_core::parse::{Limits as TarLimits, ParseError, ParseEvent, Parser};
+
+use super::cataloger::{Cataloger, Content, File};
+use super::facts::{FactRow, LayerFacts};
+use super::interest::{InterestTable, MAGIC, Take};
+use super::journal::EntryKind;
+use crate::error::{Error, Kind, Result};
+use crate::model::limits::Limits;
+use crate::model::path;
+use crate::model::problem::{Problem, ProblemKind, Problems};
+
+/// The most bytes of long names and pax records before one entry.
+const METADATA: u32 = 1 << 20;
+
+/// What a walk needs to know. The same for every layer of a scanner.
+pub struct Reading<'a> {
+    /// The catalogers, by whose place in this list facts are kept.
+    pub catalogers: &'a [Arc<dyn Cataloger>],
+    /// Their interests.
+    pub table: &'a InterestTable,
+    /// The limits.
+    pub limits: &'a Limits,
+    /// Only these files, for whom and as what: the second look at a layer. None reads what the table says.
+    pub again: Option<&'a [Again]>,
+}
+
+/// A file that one pass could not know to be wanted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Again {
+    /// The path in the layer.
+    pub path: Vec<u8>,
+    /// The cataloger, by its place in the list.
+    pub cataloger: u16,
+    /// The path that the cataloger is told.
+    pub shown: String,
+}
+
+/// Walks a decompressed layer. `buffer` holds one file at a time and is kept by the caller for the next layer.
+///
+/// # Errors
+/// Only what ends the reading from outside, such as [`Kind::Canceled`] or [`Kind::Unavailable`]; damage and limits are
+/// problems of the facts.
+pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -> Result<LayerFacts> {
+    let mut walk = Walk {
+        input,
+        reading,
+        buffer,
+        out: LayerFacts::default(),
+        problems: Problems::default(),
+        takers: Takers::default(),
+        entries: 0,
+    };
+    if let Err(error) = walk.run() {
+        let kind = match error.kind() {
+            Kind::Corrupt => ProblemKind::Corrupt,
+            Kind::LimitExceeded => ProblemKind::LimitExceeded,
+            Kind::Unsupported => ProblemKind::Unsupported,
+            _ => return Err(error),
+        };
+        walk.problems.push(Problem::new(kind, error.to_string()));
+    }
+    walk.out.problems = walk.problems.finish();
+    Ok(walk.out)
+}
+
+struct Walk<'a, R> {
+    input: R,
+    reading: &'a Reading<'a>,
+    buffer: &'a mut Vec<u8>,
+    out: LayerFacts,
+    problems: Problems,
+    takers: Takers,
+    entries: u64,
+}
+
+/// What the walk needs of a tar header, copied out of the input.
+struct Header {
+    kind: EntryKind,
+    path: Vec<u8>,
+    target: Vec<u8>,
+    mode: u32,
+    size: u64,
+    is_regular: bool,
+    is_sparse: bool,
+}
+
+enum Next {
+    Entry(Header),
+    Skipped,
+    End,
+}
+
+impl<R: BufRead> Walk<'_, R> {
+    fn run(&mut self) -> Result<()> {
+        let limits = TarLimits {
+            max_metadata_size: METADATA,
+            max_path_len: None,
+            max_pending_entries: 16,
+            ..TarLimits::default()
+        };
+        let mut parser = Parser::new(limits);
+        parser.set_allow_empty_path(true);
+        parser.set_ignore_pax_errors(true);
+        loop {
+            match self.next(&mut parser)? {
+                Next::Entry(header) => self.entry(header)?,
+                Next::Skipped => {}
+                Next::End => return Ok(()),
+            }
+            self.entries += 1;
+            if self.entries >= self.reading.limits.entries {
+                return Err(full(format!("the layer has more than {} entries", self.entries)));
+            }
+        }
+    }
+
+    /// Parses the next header, in place where it lies whole in the input's buffer.
+    fn next(&mut self, parser: &mut Parser) -> Result<Next> {
+        let available = self.input.fill_buf()?;
+        let (consumed, next) = match parse(parser, available) {
+            Parsed::More(_) => return self.next_across(parser),
+            Parsed::Done(consumed, next) => (consumed, next),
+            Parsed::Oversized => return self.skip_oversized(),
+            Parsed::Failed(error) => return Err(error),
+        };
+        self.input.consume(consumed);
+        Ok(next)
+    }
+
+    /// The same for a header that the input's buffer cuts.
+    fn next_across(&mut self, parser: &mut Parser) -> Result<Next> {
+        let mut header = Vec::new();
+        let mut wanted = HEADER_SIZE;
+        loop {
+            let missing = wanted.saturating_sub(header.len()) as u64;
+            let read = self.input.by_ref().take(missing).read_to_end(&mut header)?;
+            if (read as u64) < missing {
+                // Some tars end without the two blocks of zeros.
+                if header.iter().all(|byte| *byte == 0) {
+                    return Ok(Next::End);
+                }
+                return Err(corrupt("the tar ends in the middle of a header"));
+            }
+            match parse(parser, &header) {
+                Parsed::More(bytes) if bytes > header.len() => wanted = bytes,
+                Parsed::More(_) => return Err(corrupt("the tar header makes no sense")),
+                Parsed::Done(consumed, next) if consumed == header.len() => return Ok(next),
+                // Two zero blocks and then some, or a header that needed less than it said.
+                Parsed::Done(_, Next::End) => return Ok(Next::End),
+                Parsed::Done(..) => return Err(corrupt("the tar header makes no sense")),
+                Parsed::Oversized => return self.skip_oversized_from(&header),
+                Parsed::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    fn skip_oversized(&mut self) -> Result<Next> {
+        self.skip_oversized_from(&[])
+    }
+
+    /// Passes over an entry whose long name or pax records are larger than anything real: headers up to and with the entry
+    /// that they belong to. `head` was taken from the input already.
+    fn skip_oversized_from(&mut self, head: &[u8]) -> Result<Next> {
+        self.problems.push(Problem::new(
+            ProblemKind::LimitExceeded,
+            format!("an entry has more than {METADATA} bytes of long names or extended headers"),
+        ));
+        let mut head = head;
+        loop {
+            let mut block = [0; HEADER_SIZE];
+            let (taken, rest) = head.split_at(head.len().min(HEADER_SIZE));
+            if let Some(start) = block.get_mut(..taken.len()) {
+                start.copy_from_slice(taken);
+            }
+            head = rest;
+            self.input.read_exact(block.get_mut(taken.len()..).unwrap_or_default())?;
+            let header = tar_core::Header::from_bytes(&block);
+            let size = header.entry_size().map_err(|error| corrupt("the tar header is damaged").because(error))?;
+            let padded = size.checked_next_multiple_of(HEADER_SIZE as u64).unwrap_or(u64::MAX);
+            let from_head = (head.len() as u64).min(padded);
+            head = head.get(from_head as usize..).unwrap_or_default();
+            self.skip(padded - from_head)?;
+            let kind = header.entry_type();
+            if !(kind.is_gnu_longname()
+                || kind.is_gnu_longlink()
+                || kind.is_pax_local_extensions()
+                || kind.is_pax_global_extensions())
+            {
+                return Ok(Next::Skipped);
+            }
+        }
+    }
+
+    /// Writes the entry into the journal and hands the file to whoever wants it.
+    fn entry(&mut self, mut header: Header) -> Result<()> {
+        let padded = header.size.checked_next_multiple_of(HEADER_SIZE as u64).unwrap_or(u64::MAX);
+        let limit = self.reading.limits.path;
+        if header.path.len() as u64 > limit || header.target.len() as u64 > limit {
+            let shown = path::show(header.path.get(..200).unwrap_or(&header.path)).into_owned();
+            self.problems.push(
+                Problem::new(ProblemKind::LimitExceeded, format!("a path is longer than {limit} bytes")).at(shown),
+            );
+            return self.skip(padded);
+        }
+        header.path = path::clean(&header.path);
+        let (directory, name) = path::split(&header.path);
+        if name == b".wh..wh..opq" {
+            (header.kind, header.path) = (EntryKind::Opaque, directory.to_vec());
+        } else if let Some(gone) = name.strip_prefix(b".wh.") {
+            // `.wh..wh.` is aufs' own bookkeeping.
+            if gone.is_empty() || gone.starts_with(b".wh.") {
+                return self.skip(padded);
+            }
+            let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+            (header.kind, header.path) = (EntryKind::Whiteout, [directory, separator, gone].concat());
+        } else if header.kind == EntryKind::Hardlink {
+            header.target = path::clean(&header.target);
+        }
+        let special = (header.mode >> 9 & 7) as u8;
+        if self.reading.again.is_none() && !self.out.journal.push(header.kind, &header.path, &header.target, special) {
+            return Err(full("the list of the layer's entries is too long".to_owned()));
+        }
+        if header.kind == EntryKind::File && header.is_regular { self.file(&header) } else { self.skip(padded) }
+    }
+
+    /// Hands a file to whoever wants it, and passes over what is left of it.
+    fn file(&mut self, header: &Header) -> Result<()> {
+        let shown = path::show(&header.path);
+        let mut content = EntryContent { input: &mut self.input, left: header.size };
+        let mut head = [0; MAGIC];
+        let mut head_length = 0;
+        if self.reading.again.is_none() && self.reading.table.looks_at_content() {
+            head_length = read_up_to(&mut content, &mut head)?;
+        }
+        let head = head.get(..head_length).unwrap_or_default();
+        let takers = self.takers.of(self.reading, header, &shown, head, self.out.journal.len().saturating_sub(1));
+        if !takers.is_empty() {
+            if header.is_sparse {
+                self.problems.push(Problem::new(ProblemKind::Unsupported, "a sparse file is not read").at(shown));
+            } else {
+                let mut content = io::Cursor::new(head).chain(&mut content);
+                let offer =
+                    Offer { reading: self.reading, header, problems: &mut self.problems, facts: &mut self.out.facts };
+                offer.to(&takers, &mut content, self.buffer)?;
+            }
+        }
+        let padding = header.size.next_multiple_of(HEADER_SIZE as u64) - header.size;
+        let left = content.left;
+        self.skip(left + padding)
+    }
+
+    fn skip(&mut self, mut bytes: u64) -> Result<()> {
+        while bytes > 0 {
+            let available = self.input.fill_buf()?.len();
+            if available == 0 {
+                return Err(corrupt("the tar ends in the middle of a file"));
+            }
+            let step = (available as u64).min(bytes);
+            self.input.consume(step as usize);
+            bytes -= step;
+        }
+        Ok(())
+    }
+}
+
+/// One cataloger that wants a file.
+struct Taker {
+    cataloger: u16,
+    take: Take,
+    /// What its facts are kept under: the entry, or the place in the list of a second look.
+    entry: u32,
+    shown: String,
+}
+
+/// Finds the takers of a file, with buffers that live as long as the walk.
+#[derive(Default)]
+struct Takers {
+    matches: Vec<usize>,
+    found: Vec<(u16, Take)>,
+}
+
+impl Takers {
+    fn of(&mut self, reading: &Reading<'_>, header: &Header, shown: &str, head: &[u8], entry: u32) -> Vec<Taker> {
+        if let Some(again) = reading.again {
+            let wanted = again.iter().zip(0u32..).filter(|(again, _)| again.path == header.path);
+            // Which interest wanted it is not known any more: whole, where that is possible, serves both.
+            let take = if header.size <= reading.limits.file { Take::Whole } else { Take::Stream };
+            return wanted
+                .map(|(again, entry)| Taker { cataloger: again.cataloger, take, entry, shown: again.shown.clone() })
+                .collect();
+        }
+        reading.table.takers(shown, header.mode, head, &mut self.matches, &mut self.found);
+        self.found
+            .iter()
+            .map(|(cataloger, take)| Taker { cataloger: *cataloger, take: *take, entry, shown: shown.to_owned() })
+            .collect()
+    }
+}
+
+/// One file on its way to its takers.
+struct Offer<'a> {
+    reading: &'a Reading<'a>,
+    header: &'a Header,
+    problems: &'a mut Problems,
+    facts: &'a mut Vec<FactRow>,
+}
+
+impl Offer<'_> {
+    fn to(self, takers: &[Taker], content: &mut dyn BufRead, buffer: &mut Vec<u8>) -> Result<()> {
+        let (size, limit) = (self.header.size, self.reading.limits.file);
+        let is_alone = takers.len() == 1 && takers.iter().all(|taker| taker.take == Take::Stream);
+        let is_whole = size <= limit && !is_alone;
+        if is_whole {
+            buffer.clear();
+            content.read_to_end(buffer)?;
+        }
+        let is_wanted = |path: &str| self.reading.table.wants_path(path);
+        let mut is_streamed = false;
+        for taker in takers {
+            let Some(cataloger) = self.reading.catalogers.get(usize::from(taker.cataloger)) else { continue };
+            let bytes = match taker.take {
+                _ if is_whole => Content::Whole(buffer.as_slice()),
+                Take::Stream if !is_streamed => {
+                    is_streamed = true;
+                    Content::Stream(&mut *content)
+                }
+                _ => {
+                    let message = format!("the file is larger than the {limit} bytes that are taken whole");
+                    self.problems.push(Problem::new(ProblemKind::LimitExceeded, message).at(&taker.shown));
+                    continue;
+                }
+            };
+            let mut problems = Vec::new();
+            let mut file = File::new(&taker.shown, self.header.mode, size, bytes, &is_wanted, &mut problems);
+            let result = cataloger.read(&mut file);
+            problems.into_iter().for_each(|problem| self.problems.push(problem));
+            match result {
+                Ok(Some(facts)) => self.facts.push(FactRow { entry: taker.entry, cataloger: taker.cataloger, facts }),
+                Ok(None) => {}
+                Err(error) => self.problems.push(file_problem(error, &taker.shown)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A cataloger's error as a problem of the file; what comes from outside stays an error.
+fn file_problem(error: Error, path: &str) -> Result<Problem> {
+    let kind = match error.kind() {
+        Kind::LimitExceeded => ProblemKind::LimitExceeded,
+        Kind::Unsupported => ProblemKind::Unsupported,
+        Kind::Canceled | Kind::Unavailable | Kind::Unauthenticated | Kind::PermissionDenied | Kind::RateLimited => {
+            return Err(error);
+        }
+        _ => ProblemKind::Corrupt,
+    };
+    Ok(Problem::new(kind, error.to_string()).at(path))
+}
+
+/// The content of one entry, without what follows it.
+struct EntryContent<'a, R> {
+    input: &'a mut R,
+    left: u64,
+}
+
+impl<R: BufRead> Read for EntryContent<'_, R> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let length = available.len().min(output.len());
+        if let (Some(to), Some(from)) = (output.get_mut(..length), available.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+impl<R: BufRead> BufRead for EntryContent<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Ok(&[]);
+        }
+        let available = self.input.fill_buf()?;
+        if available.is_empty() {
+            return Err(corrupt("the tar ends in the middle of a file").into());
+        }
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(available.len());
+        Ok(available.get(..length).unwrap_or_default())
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left = self.left.saturating_sub(amount as u64);
+        self.input.consume(amount);
+    }
+}
+
+fn read_up_to(input: &mut impl Read, output: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = output.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match input.read(rest)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+enum Parsed {
+    More(usize),
+    Done(usize, Next),
+    Oversized,
+    Failed(Error),
+}
+
+fn parse(parser: &mut Parser, input: &[u8]) -> Parsed {
+    match parser.parse(input) {
+        Ok(ParseEvent::NeedData { min_bytes }) => Parsed::More(min_bytes),
+        Ok(ParseEvent::Entry { consumed, entry }) => Parsed::Done(consumed, Next::Entry(header(&entry, false))),
+        Ok(ParseEvent::SparseEntry { consumed, entry, .. }) => {
+            Parsed::Done(consumed, Next::Entry(header(&entry, true)))
+        }
+        Ok(ParseEvent::GlobalExtensions { consumed, .. }) => Parsed::Done(consumed, Next::Skipped),
+        Ok(ParseEvent::End { consumed }) => Parsed::Done(consumed, Next::End),
+        Err(ParseError::MetadataTooLarge { .. } | ParseError::PathTooLong { .. }) => Parsed::Oversized,
+        Err(error) => Parsed::Failed(corrupt("the tar header is damaged").because(error)),
+    }
+}
+
+fn header(entry: &tar_core::parse::ParsedEntry<'_>, is_sparse: bool) -> Header {
+    let kind = match entry.entry_type {
+        tar_core::EntryType::Directory => EntryKind::Directory,
+        tar_core::EntryType::Symlink => EntryKind::Symlink,
+        tar_core::EntryType::Link => EntryKind::Hardlink,
+        _ => EntryKind::File,
+    };
+    // An old tar marks a directory by the slash behind its name.
+    let is_regular = entry.is_file() || entry.entry_type.is_contiguous() || is_sparse || is_unknown(entry.entry_type);
+    let is_directory = kind == EntryKind::File && entry.is_file() && entry.path.ends_with(b"/");
+    Header {
+        kind: if is_directory { EntryKind::Directory } else { kind },
+        path: entry.path.to_vec(),
+        target: entry.link_target.as_deref().map(<[u8]>::to_vec).unwrap_or_default(),
+        mode: entry.mode,
+        // Links, directories and devices have no content, whatever their header says.
+        size: if is_regular { entry.size } else { 0 },
+        is_regular,
+        is_sparse,
+    }
+}
+
+/// A type that nobody knows is read as a file (POSIX pax, "typeflag").
+fn is_unknown(kind: tar_core::EntryType) -> bool {
+    matches!(kind, tar_core::EntryType::Other(_))
+}
+
+fn corrupt(message: &'static str) -> Error {
+    Error::new(Kind::Corrupt, message)
+}
+
+fn full(message: String) -> Error {
+    Error::new(Kind::LimitExceeded, message)
+}
