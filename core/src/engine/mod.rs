@@ -1,1 +1,7 @@
-//! See ARCHITECTURE.md.
+//! The work itself: one image from its source to its report. Everything below is called from here, and nothing above is known.
+
+mod fetch;
+mod lanes;
+mod layers;
+mod memory;
+mod pipe;

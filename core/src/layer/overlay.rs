@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::cataloger::{Facts, VisibleFile};
 use super::facts::LayerFacts;
@@ -65,7 +66,7 @@ pub struct Resolved {
 
 impl Overlay {
     /// Applies `layers`, the base first.
-    pub fn new(layers: &[LayerFacts], table: &InterestTable) -> Self {
+    pub fn new(layers: &[Arc<LayerFacts>], table: &InterestTable) -> Self {
         let mut overlay = Self::default();
         overlay.apply_all(layers, table);
         overlay.extra = overlay.linked_anchors(table);
@@ -78,7 +79,7 @@ impl Overlay {
         overlay
     }
 
-    fn apply_all(&mut self, layers: &[LayerFacts], table: &InterestTable) {
+    fn apply_all(&mut self, layers: &[Arc<LayerFacts>], table: &InterestTable) {
         for (facts, layer) in layers.iter().zip(0u32..) {
             let mut rows = facts.facts.iter().peekable();
             let mut journal = facts.journal.reader();
@@ -293,7 +294,7 @@ impl Overlay {
     }
 
     /// What is visible in the end, for `catalogers` many catalogers, and what is still to be read.
-    pub fn finish(&self, layers: &[LayerFacts], catalogers: usize, table: &InterestTable) -> Resolved {
+    pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize, table: &InterestTable) -> Resolved {
         let mut resolved = Resolved { files: vec![Vec::new(); catalogers], again: Vec::new() };
         for (path, node) in &self.nodes {
             let shown = path::show(path);
@@ -363,7 +364,7 @@ impl Resolved {
     }
 
     /// Asks for a second look, in the layer that holds the content: a hard link may name a file of a layer below its own.
-    fn ask(&mut self, layers: &[LayerFacts], origin: &(u32, Vec<u8>), cataloger: u16, shown: String) {
+    fn ask(&mut self, layers: &[Arc<LayerFacts>], origin: &(u32, Vec<u8>), cataloger: u16, shown: String) {
         let (layer, path) = origin;
         if let Some(layer) = (0..=*layer).rev().find(|layer| holds(layers, *layer, path)) {
             self.again.push((layer, Again { path: path.clone(), cataloger, shown }));
@@ -384,7 +385,7 @@ impl Resolved {
 }
 
 /// Whether a layer has a file at exactly this path.
-fn holds(layers: &[LayerFacts], layer: u32, path: &[u8]) -> bool {
+fn holds(layers: &[Arc<LayerFacts>], layer: u32, path: &[u8]) -> bool {
     let Some(facts) = layers.get(layer as usize) else { return false };
     let mut journal = facts.journal.reader();
     while let Some(entry) = journal.next() {

@@ -11,12 +11,22 @@ use crate::model::inventory::Draft;
 use crate::model::limits::Limits;
 use crate::model::problem::ProblemKind;
 
-/// Keeps the text of files called `mark`, of `etc/fixed/*`, of everything that starts with `#!magic` and of `big` as a stream.
-struct Marks;
+/// Keeps the text of the files that it is interested in; of `big` only how long it is.
+struct Marks(&'static str, &'static [Interest]);
+
+const BY_PATH: Marks = Marks(
+    "test/path",
+    &[
+        Interest::Path("**/mark", Take::Whole),
+        Interest::Path("etc/fixed/*", Take::Whole),
+        Interest::Path("big", Take::Stream),
+    ],
+);
+const BY_CONTENT: Marks = Marks("test/content", &[Interest::Magic(b"#!magic", Take::Whole)]);
 
 impl Cataloger for Marks {
     fn id(&self) -> &'static str {
-        "test/marks"
+        self.0
     }
 
     fn version(&self) -> u32 {
@@ -24,12 +34,7 @@ impl Cataloger for Marks {
     }
 
     fn interests(&self) -> &[Interest] {
-        &[
-            Interest::Path("**/mark", Take::Whole),
-            Interest::Path("etc/fixed/*", Take::Whole),
-            Interest::Path("big", Take::Stream),
-            Interest::Magic(b"#!magic", Take::Whole),
-        ]
+        self.1
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
@@ -101,21 +106,21 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let catalogers: Vec<Arc<dyn Cataloger>> = vec![Arc::new(Marks)];
+        let catalogers: Vec<Arc<dyn Cataloger>> = vec![Arc::new(BY_PATH), Arc::new(BY_CONTENT)];
         let table = InterestTable::new(&catalogers).unwrap();
         Self { catalogers, table, limits: Limits::default() }
     }
 
     fn walk(&self, tar: &[u8], piece: usize, again: Option<&[Again]>) -> LayerFacts {
         let reading = Reading { catalogers: &self.catalogers, table: &self.table, limits: &self.limits, again };
-        walk(BufReader::with_capacity(piece, tar), &reading, &mut Vec::new()).unwrap()
+        walk(BufReader::with_capacity(piece, tar), &reading, &mut Vec::new()).unwrap().facts
     }
 
     /// The visible files of an image: path, layer and text.
     fn image(&self, layers: &[Vec<u8>]) -> Vec<String> {
-        let facts: Vec<_> = layers.iter().map(|layer| self.walk(layer, 4096, None)).collect();
+        let facts: Vec<_> = layers.iter().map(|layer| Arc::new(self.walk(layer, 4096, None))).collect();
         let overlay = Overlay::new(&facts, &self.table);
-        let mut resolved = overlay.finish(&facts, 1, &self.table);
+        let mut resolved = overlay.finish(&facts, 2, &self.table);
         let again = std::mem::take(&mut resolved.again);
         for layer in 0..layers.len() as u32 {
             let asked: Vec<_> = again.iter().filter(|(at, _)| *at == layer).map(|(_, again)| again.clone()).collect();
@@ -124,7 +129,7 @@ impl Bench {
             }
         }
         let show = |file: &VisibleFile| format!("{} {} {}", file.path, file.layer, file.facts::<String>().unwrap());
-        resolved.files[0].iter().map(show).collect()
+        resolved.files.iter().flatten().map(show).collect()
     }
 }
 
@@ -177,7 +182,7 @@ fn overlays_as_unpacking_does() {
             &[&["f opt/db/one = 1", "f opt/db/x/two = 2"], &["l etc/fixed -> /opt/db"]],
             &["etc/fixed/one 0 1"],
         ),
-        ("content decides", &[&["f a/x = #!magic 1", "f a/y = other"], &["f a/x = other"]], &[]),
+        ("content decides", &[&["f a/x = #!magic 1", "f a/y = #!magic 2"], &["f a/x = other"]], &["a/y 0 #!magic 2"]),
         ("a hole in a name", &[&["f ./a//mark = 1", "f /b/../mark = 2"]], &["a/mark 0 1", "mark 0 2"]),
     ];
     let bench = Bench::new();
@@ -234,7 +239,7 @@ fn a_name_of_a_gibibyte_is_passed_over() {
     let input = head.chain(std::io::repeat(b'x').take(1 << 30)).chain(tail.as_slice());
     let bench = Bench::new();
     let reading = Reading { catalogers: &bench.catalogers, table: &bench.table, limits: &bench.limits, again: None };
-    let facts = walk(BufReader::with_capacity(1 << 18, input), &reading, &mut Vec::new()).unwrap();
+    let facts = walk(BufReader::with_capacity(1 << 18, input), &reading, &mut Vec::new()).unwrap().facts;
     assert_eq!(facts.facts.len(), 1);
     assert_eq!(facts.problems.first().map(|problem| problem.kind), Some(ProblemKind::LimitExceeded));
 }

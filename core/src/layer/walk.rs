@@ -48,7 +48,7 @@ pub struct Again {
 /// # Errors
 /// Only what ends the reading from outside, such as [`Kind::Canceled`] or [`Kind::Unavailable`]; damage and limits are
 /// problems of the facts.
-pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -> Result<LayerFacts> {
+pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -> Result<Walked> {
     let mut walk = Walk {
         input,
         reading,
@@ -58,7 +58,9 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         takers: Takers::default(),
         entries: 0,
     };
-    if let Err(error) = walk.run() {
+    let end = walk.run();
+    let is_whole = end.is_ok();
+    if let Err(error) = end {
         let kind = match error.kind() {
             Kind::Corrupt => ProblemKind::Corrupt,
             Kind::LimitExceeded => ProblemKind::LimitExceeded,
@@ -68,7 +70,16 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         walk.problems.push(Problem::new(kind, error.to_string()));
     }
     walk.out.problems = walk.problems.finish();
-    Ok(walk.out)
+    Ok(Walked { facts: walk.out, is_whole })
+}
+
+/// A layer that was walked.
+#[derive(Debug)]
+pub struct Walked {
+    /// What was found; damage and limits are problems in it.
+    pub facts: LayerFacts,
+    /// Whether the end of the tar was reached.
+    pub is_whole: bool,
 }
 
 struct Walk<'a, R> {

@@ -1,0 +1,260 @@
+//! Lanes: the threads that read layers. Each is a pair, inflate | walk, with buffers that it keeps for life.
+//!
+//! A lane is reserved whole before its layer starts, so that more work waits instead of taking more memory. The threads
+//! start with the first layer and end with the last handle.
+
+use std::io::{self, BufRead, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::pipe::BlobReader;
+use crate::cancel::canceled;
+use crate::error::{Error, Kind, Result};
+use crate::layer::decompress::Decoder;
+use crate::layer::facts::{LayerFacts, Unverified};
+use crate::layer::walk::{Again, Reading, walk};
+use crate::layer::{Cataloger, InterestTable};
+use crate::model::digest::Digest;
+use crate::model::limits::Limits;
+use crate::model::problem::{Problem, ProblemKind};
+
+/// The bytes of one buffer between inflating and walking, and how many there are.
+const BLOCK: usize = 256 << 10;
+const BLOCKS: usize = 4;
+
+/// What every layer of a scanner is read with.
+pub(super) struct Plan {
+    pub(super) catalogers: Vec<Arc<dyn Cataloger>>,
+    pub(super) table: InterestTable,
+    pub(super) limits: Limits,
+}
+
+/// The lanes of one scanner.
+pub(super) struct Lanes {
+    plan: Arc<Plan>,
+    count: usize,
+    free: Arc<Semaphore>,
+    jobs: OnceLock<Mutex<mpsc::Sender<Job>>>,
+}
+
+/// A lane that is reserved.
+pub(super) struct Lane(OwnedSemaphorePermit);
+
+/// What a lane says of a layer: its facts, and the digest of the whole blob.
+pub(super) type Outcome = Result<(Unverified<LayerFacts>, Digest)>;
+
+struct Job {
+    blob: BlobReader,
+    again: Option<Vec<Again>>,
+    answer: oneshot::Sender<Outcome>,
+    _lane: Lane,
+}
+
+impl Lanes {
+    /// `count` lanes that do not run yet.
+    pub(super) fn new(plan: Arc<Plan>, count: usize) -> Self {
+        Self { plan, count, free: Arc::new(Semaphore::new(count)), jobs: OnceLock::new() }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Waits for a lane.
+    pub(super) async fn reserve(&self) -> Result<Lane> {
+        self.free.clone().acquire_owned().await.map(Lane).map_err(|_| canceled())
+    }
+
+    /// Reads `blob` in a reserved lane. The lane is free again when the layer is read or its sender is dropped, whether
+    /// anybody still waits for the answer or not.
+    pub(super) fn read(&self, lane: Lane, blob: BlobReader, again: Option<Vec<Again>>) -> oneshot::Receiver<Outcome> {
+        let (answer, outcome) = oneshot::channel();
+        let jobs = self.jobs.get_or_init(|| Mutex::new(start(&self.plan, self.count)));
+        let job = Job { blob, again, answer, _lane: lane };
+        // Without threads the answer's sender is dropped, and the caller sees that.
+        let _ = jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job);
+        outcome
+    }
+}
+
+fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Job> {
+    let (sender, receiver) = mpsc::channel::<Job>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for index in 0..count {
+        let (plan, jobs) = (plan.clone(), receiver.clone());
+        let walker = move || {
+            let Some(mut inflater) = Inflater::start(index, plan.limits.clone()) else { return };
+            let mut buffer = Vec::new();
+            loop {
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(Job { blob, again, answer, _lane }) = job else { return };
+                let outcome = inflater.layer(&plan, blob, again.as_deref(), &mut buffer);
+                drop(_lane);
+                let _ = answer.send(outcome);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name(format!("tidewaiter-walk-{index}")).spawn(walker) {
+            tracing::error!(%error, "a lane's thread cannot be started");
+        }
+    }
+    sender
+}
+
+/// The other half of a lane: it inflates and does nothing else.
+struct Inflater {
+    blobs: mpsc::SyncSender<(BlobReader, Arc<AtomicBool>)>,
+    full: mpsc::Receiver<Block>,
+    empty: mpsc::Sender<Vec<u8>>,
+}
+
+enum Block {
+    Bytes(Vec<u8>),
+    /// The content is over, or cannot be understood from here on.
+    End(Result<()>),
+    /// The blob is over: what it was, and whether bytes followed the last member.
+    Done(Result<Digest>, bool),
+}
+
+impl Inflater {
+    fn start(index: usize, limits: Limits) -> Option<Self> {
+        let (blobs, blobs_in) = mpsc::sync_channel::<(BlobReader, Arc<AtomicBool>)>(0);
+        let (full_out, full) = mpsc::channel();
+        let (empty, empty_in) = mpsc::channel();
+        for _ in 0..BLOCKS {
+            let _ = empty.send(vec![0; BLOCK]);
+        }
+        let run = move || {
+            for (mut blob, stop) in blobs_in {
+                let (trailing, end) = inflate(&mut blob, &stop, &limits, &empty_in, &full_out);
+                let _ = full_out.send(Block::End(end));
+                let _ = full_out.send(Block::Done(blob.drain(), trailing));
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("tidewaiter-inflate-{index}")).spawn(run);
+        thread.inspect_err(|error| tracing::error!(%error, "a lane's thread cannot be started")).ok()?;
+        Some(Self { blobs, full, empty })
+    }
+
+    fn layer(&mut self, plan: &Plan, blob: BlobReader, again: Option<&[Again]>, buffer: &mut Vec<u8>) -> Outcome {
+        let stop = Arc::new(AtomicBool::new(false));
+        let gone = || Error::new(Kind::Internal, "a lane's thread is gone");
+        self.blobs.send((blob, stop.clone())).map_err(|_| gone())?;
+        let mut ring = Ring { inflater: self, block: Vec::new(), at: 0, end: None };
+        let reading = Reading { catalogers: &plan.catalogers, table: &plan.table, limits: &plan.limits, again };
+        // A cataloger of somebody else may panic; the lane must live on.
+        let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(&mut ring, &reading, buffer)))
+            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked")));
+        ring.finish();
+        let is_whole = walked.as_ref().is_ok_and(|walked| walked.is_whole);
+        stop.store(!is_whole, Ordering::Relaxed);
+        // Bytes behind the last file count like any other: the digest is that of the whole blob.
+        let mut late = None;
+        let (digest, trailing) = loop {
+            match self.full.recv().map_err(|_| gone())? {
+                Block::Bytes(block) => drop(self.empty.send(block)),
+                Block::End(end) => late = end.err(),
+                Block::Done(digest, trailing) => break (digest, trailing),
+            }
+        };
+        let digest = digest?;
+        let mut facts = walked?.facts;
+        if is_whole {
+            facts.problems.extend(late.map(|error| Problem::new(ProblemKind::Corrupt, error.to_string())));
+            if trailing {
+                facts.problems.push(Problem::new(ProblemKind::Corrupt, "bytes follow the end of the compressed layer"));
+            }
+        }
+        Ok((Unverified::new(facts), digest))
+    }
+}
+
+/// Inflates until the end, an error, or `stop`; whether bytes followed the end, and what ended it.
+fn inflate(
+    blob: &mut BlobReader,
+    stop: &AtomicBool,
+    limits: &Limits,
+    empty: &mpsc::Receiver<Vec<u8>>,
+    full: &mpsc::Sender<Block>,
+) -> (bool, Result<()>) {
+    let mut decoder = match Decoder::new(blob, limits) {
+        Ok(decoder) => decoder,
+        Err(error) => return (false, Err(error)),
+    };
+    loop {
+        let Ok(mut block) = empty.recv() else { return (false, Err(canceled())) };
+        block.resize(BLOCK, 0);
+        let mut filled = 0;
+        let read = loop {
+            match block.get_mut(filled..).filter(|rest| !rest.is_empty()).map(|rest| decoder.read(rest)) {
+                Some(Ok(read)) if read > 0 => filled += read,
+                Some(Err(error)) => break Err(Error::from(error)),
+                Some(Ok(_)) | None => break Ok(()),
+            }
+        };
+        let is_last = filled < BLOCK;
+        block.truncate(filled);
+        if full.send(Block::Bytes(block)).is_err() {
+            return (false, Err(canceled()));
+        }
+        if is_last || read.is_err() || stop.load(Ordering::Relaxed) {
+            return (decoder.has_trailing_bytes(), read);
+        }
+    }
+}
+
+/// The blocks of one layer as a stream.
+struct Ring<'a> {
+    inflater: &'a mut Inflater,
+    block: Vec<u8>,
+    at: usize,
+    end: Option<Result<()>>,
+}
+
+impl Ring<'_> {
+    /// Gives the last block back.
+    fn finish(self) {
+        if self.block.capacity() > 0 {
+            let _ = self.inflater.empty.send(self.block);
+        }
+    }
+}
+
+impl BufRead for Ring<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.at >= self.block.len() && self.end.is_none() {
+            if self.block.capacity() > 0 {
+                let _ = self.inflater.empty.send(std::mem::take(&mut self.block));
+            }
+            match self.inflater.full.recv() {
+                Ok(Block::Bytes(block)) => (self.block, self.at) = (block, 0),
+                Ok(Block::End(end)) => self.end = Some(end),
+                Ok(Block::Done(..)) | Err(mpsc::RecvError) => self.end = Some(Err(canceled())),
+            }
+        }
+        match self.block.get(self.at..) {
+            Some(rest) if !rest.is_empty() => Ok(rest),
+            _ => match &self.end {
+                Some(Err(error)) => Err(error.clone().into()),
+                _ => Ok(&[]),
+            },
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.at += amount;
+    }
+}
+
+impl Read for Ring<'_> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let length = available.len().min(output.len());
+        if let (Some(to), Some(from)) = (output.get_mut(..length), available.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(length);
+        Ok(length)
+    }
+}

@@ -1,0 +1,166 @@
+//! The facts of layers: from the cache, from somebody who is reading the same layer, or from the source.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::fetch::fetch;
+use super::lanes::{Lanes, Plan};
+use super::pipe::pipe;
+use crate::cancel::canceled;
+use crate::context::Context;
+use crate::error::Result;
+use crate::layer::facts::{LayerFacts, SCHEMA};
+use crate::layer::walk::Again;
+use crate::model::digest::Digest;
+use crate::model::event::Event;
+use crate::model::image::Descriptor;
+use crate::source::ImageSource;
+use crate::store::LayerCache;
+
+/// What a scan counts while it reads layers.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) bytes_fetched: AtomicU64,
+    pub(super) fetched: AtomicU64,
+    pub(super) cached: AtomicU64,
+    pub(super) twice: AtomicU64,
+}
+
+/// One slot a layer that is being read: whoever holds it reads, the others wait and find the result.
+type Slot = Arc<tokio::sync::Mutex<Weak<LayerFacts>>>;
+
+/// Reads layers for all calls of one scanner.
+pub(super) struct Layers {
+    lanes: Lanes,
+    cache: Option<Arc<dyn LayerCache>>,
+    slots: Mutex<HashMap<Digest, Slot>>,
+    suffix: String,
+}
+
+impl Layers {
+    pub(super) fn new(plan: Arc<Plan>, lanes: usize, cache: Option<Arc<dyn LayerCache>>) -> Self {
+        let suffix = key_suffix(&plan);
+        Self { lanes: Lanes::new(plan, lanes), cache, slots: Mutex::default(), suffix }
+    }
+
+    /// How many layers are read side by side.
+    pub(super) fn lanes(&self) -> usize {
+        self.lanes.count()
+    }
+
+    /// The facts of one layer.
+    ///
+    /// # Errors
+    /// What kept the blob from arriving whole and right.
+    pub(super) async fn facts(
+        &self,
+        source: &dyn ImageSource,
+        layer: &Descriptor,
+        context: &Context,
+        counts: &Counts,
+    ) -> Result<Arc<LayerFacts>> {
+        let slot = self.slot(&layer.digest);
+        // Two scans that need one layer at the same moment read it once. A reader that is canceled leaves the slot empty,
+        // and the next one reads.
+        let mut held = slot.lock().await;
+        let known = held.upgrade().or_else(|| self.stored(&layer.digest).map(Arc::new));
+        let facts = match known {
+            // Stored facts are for those who may read the blob: a manifest can name any digest.
+            Some(facts) if source.has_blob(layer, context).await? => {
+                counts.cached.fetch_add(1, Ordering::Relaxed);
+                context.emit(Event::LayerDone { digest: layer.digest.clone(), cached: true });
+                facts
+            }
+            _ => {
+                let facts = self.read(source, layer, None, context, counts).await?;
+                self.store(&layer.digest, &facts);
+                counts.fetched.fetch_add(1, Ordering::Relaxed);
+                context.emit(Event::LayerDone { digest: layer.digest.clone(), cached: false });
+                Arc::new(facts)
+            }
+        };
+        *held = Arc::downgrade(&facts);
+        drop(held);
+        self.forget(slot);
+        Ok(facts)
+    }
+
+    /// Reads a layer a second time, for these files alone. Nothing of it is cached.
+    ///
+    /// # Errors
+    /// What kept the blob from arriving whole and right.
+    pub(super) async fn again(
+        &self,
+        source: &dyn ImageSource,
+        layer: &Descriptor,
+        asked: &[Again],
+        context: &Context,
+        counts: &Counts,
+    ) -> Result<LayerFacts> {
+        counts.twice.fetch_add(1, Ordering::Relaxed);
+        self.read(source, layer, Some(asked.to_vec()), context, counts).await
+    }
+
+    async fn read(
+        &self,
+        source: &dyn ImageSource,
+        layer: &Descriptor,
+        again: Option<Vec<Again>>,
+        context: &Context,
+        counts: &Counts,
+    ) -> Result<LayerFacts> {
+        let lane = self.lanes.reserve().await?;
+        let (sender, blob) = pipe();
+        let outcome = self.lanes.read(lane, blob, again);
+        let fetching = fetch(source, layer, context, &counts.bytes_fetched, sender);
+        let (outcome, ()) = futures_util::future::join(outcome, fetching).await;
+        let (facts, digest) = outcome.unwrap_or_else(|_| Err(canceled()))?;
+        facts.verify(&layer.digest, &digest)
+    }
+
+    fn stored(&self, digest: &Digest) -> Option<LayerFacts> {
+        let cache = self.cache.as_ref()?;
+        let bytes = cache
+            .get(&self.key(digest))
+            .and_then(|bytes| bytes.map(|bytes| LayerFacts::from_bytes(&bytes)).transpose());
+        bytes.inspect_err(|error| tracing::warn!(%error, %digest, "a stored layer result is not used")).ok()?
+    }
+
+    fn store(&self, digest: &Digest, facts: &LayerFacts) {
+        let Some(cache) = &self.cache else { return };
+        if let Err(error) = facts.to_bytes().and_then(|bytes| cache.put(&self.key(digest), &bytes)) {
+            tracing::warn!(%error, %digest, "a layer result is not stored");
+        }
+    }
+
+    fn key(&self, digest: &Digest) -> String {
+        format!("{digest} {}", self.suffix)
+    }
+
+    fn slot(&self, digest: &Digest) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(digest.clone()).or_default().clone()
+    }
+
+    /// Drops the slots that nobody waits for and whose results nobody holds any more.
+    fn forget(&self, slot: Slot) {
+        drop(slot);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots
+            .retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| held.strong_count() > 0));
+    }
+}
+
+/// What besides the blob decides its facts: the shape, the limits, the catalogers and their versions, in their order.
+fn key_suffix(plan: &Plan) -> String {
+    let limits = &plan.limits;
+    let mut suffix = format!(
+        "facts {SCHEMA} limits {} {} {} {} {} {}",
+        limits.entries, limits.path, limits.file, limits.layer, limits.expansion, limits.nesting
+    );
+    for cataloger in &plan.catalogers {
+        suffix.push_str(&format!(" {}:{}", cataloger.id(), cataloger.version()));
+    }
+    suffix
+}
