@@ -81,6 +81,11 @@ impl Facts {
         Ok(Self(bytes.into()))
     }
 
+    /// Facts that are encoded already.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -9,12 +9,16 @@ pub mod decompress;
 pub mod facts;
 pub mod interest;
 pub mod journal;
+pub mod lines;
 pub mod overlay;
+pub mod records;
 pub mod walk;
 
 pub use cataloger::{Cataloger, Facts, File, View, VisibleFile};
 pub use facts::LayerFacts;
 pub use interest::{Interest, InterestTable, Take};
+pub use lines::{Line, Lines};
+pub use records::Records;
 
 #[cfg(test)]
 mod tests;
