@@ -1,0 +1,96 @@
+"""What the end-to-end tests share: the command line, an advisory database, the Debian image, a registry that serves it."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests/fixtures"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+PROGRAM = Path(os.environ.get("TIDEWAITER_PROGRAM", TARGET / "debug/tidewaiter"))
+
+sys.path.insert(0, str(FIXTURES))
+from registry import Registry  # noqa: E402
+
+
+class Shell:
+    """The program `tidewaiter`, with data and cache folders of its own."""
+
+    def __init__(self, home):
+        self.environment = {**os.environ, "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
+
+    def run(self, *arguments, code=0, **options):
+        command = [PROGRAM, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=600, **options)
+        assert done.returncode == code, f"exit code {done.returncode} of {command}\n{done.stderr}"
+        return done.stdout
+
+    def scan(self, target, *arguments, registry=None):
+        """The report as a dict. With a registry: over http, as its user."""
+        login = ["--plain-http", "--username", registry.username, "--password-stdin"] if registry else []
+        options = [*login, "--platform", "linux/amd64", "--format", "json", "--quiet", *arguments]
+        return json.loads(self.run("scan", target, *options, input=registry.password if registry else ""))
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def corpus():
+    folder = os.environ.get("TIDEWAITER_CORPUS")
+    if not folder:
+        assert "CI" not in os.environ, "TIDEWAITER_CORPUS is not set"
+        pytest.skip("TIDEWAITER_CORPUS names no folder with the corpus")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def advisories(corpus, tmp_path_factory):
+    """A database of the ecosystems that the images of these tests have."""
+    home = tmp_path_factory.mktemp("advisories")
+    zips = [corpus / "osv" / ecosystem / "all.zip" for ecosystem in ("Alpine", "Debian", "PyPI", "npm")]
+    Shell(home).run("advisories", "import", *zips, "--db", home / "advisories.db")
+    return home / "advisories.db"
+
+
+@pytest.fixture(scope="session")
+def debian():
+    """The folder that `tests/fixtures/debian-image` makes; kept until the script changes."""
+    script = FIXTURES / "debian-image"
+    made = TARGET / "fixtures" / f"debian12-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}"
+    if not made.exists():
+        subprocess.run([script, made], check=True)
+    return made
+
+
+@pytest.fixture(scope="session")
+def registry():
+    with Registry() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def app(registry, debian):
+    """The reference of the Debian image, gzip, in the registry."""
+    return registry.push(f"oci:{debian}/oci:latest", "team/app:1.0")
+
+
+def packages(report):
+    """Type, name and version of every package, names as PEP 503 compares them."""
+    return {(row["type"], same_name(row["type"], row["name"]), row["version"]) for row in report["packages"]}
+
+
+def same_name(kind, name):
+    return name.lower().replace("_", "-").replace(".", "-") if kind == "pypi" else name
+
+
+def without_cost(report):
+    """The part of a report that does not differ from run to run."""
+    return {key: value for key, value in report.items() if key != "stats"}
