@@ -1,1 +1,224 @@
-//! See ARCHITECTURE.md.
+//! Matching: the packages of an image against the advisories, by the rules of OSV, with the reason for each finding
+//! (OSV schema 1.7, "Evaluation", <https://ossf.github.io/osv-schema/#evaluation>).
+//!
+//! A distribution's packages are looked up by the name and the version of their source package, in the release that the
+//! image names. All others are looked up by their own name and version.
+
+mod group;
+mod range;
+mod severity;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::advisory::{Advisories, Affected, RangeKind, Record, RecordId, Score};
+use crate::error::{Error, Kind, Result};
+use crate::model::ecosystem;
+use crate::model::finding::{Evidence, Finding, Status};
+use crate::model::inventory::{Inventory, Package};
+use crate::model::problem::{Problem, ProblemKind};
+use crate::version::scheme;
+use range::{Compare, Verdict};
+
+/// How packages are matched.
+#[derive(Clone, Debug, Default)]
+pub struct MatchOptions {
+    /// Whether the findings of packages that a package of the distribution owns are among the findings.
+    pub include_owned: bool,
+    /// The time of the scan (RFC 3339): a record that was withdrawn by then does not count.
+    pub now: String,
+}
+
+/// What concerns the packages of an image.
+#[derive(Clone, Debug, Default)]
+pub struct Matches {
+    /// The findings, sorted by package, then id.
+    pub findings: Vec<Finding>,
+    /// How many findings packages have that a package of the distribution owns.
+    pub owned_findings: u64,
+    /// What could not be looked up, sorted.
+    pub problems: Vec<Problem>,
+}
+
+/// Matches every package of `inventory` with `advisories`.
+///
+/// # Errors
+/// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten, [`Kind::InvalidInput`] when `now` is no time.
+pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptions) -> Result<Matches> {
+    let now = options.now.parse().map_err(|error: jiff::Error| {
+        Error::new(Kind::InvalidInput, "the time of the scan is no time").with("now", &options.now).because(error)
+    })?;
+    let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
+    for package in inventory.packages() {
+        let Some(subject) = Subject::of(&package) else { continue };
+        let hits = hits(&subject, advisories, now)?;
+        if hits.is_empty() {
+            continue;
+        }
+        let mut findings = group::findings(&package, &subject, hits);
+        let owned = package.owner().is_some();
+        if owned {
+            matches.owned_findings += findings.len() as u64;
+        }
+        if !owned || options.include_owned {
+            matches.findings.append(&mut findings);
+        }
+    }
+    Ok(matches)
+}
+
+/// What is looked up of a package.
+struct Subject<'a> {
+    ecosystem: &'a str,
+    base: &'a str,
+    release: &'a str,
+    name: &'a str,
+    version: &'a str,
+    distribution: bool,
+}
+
+impl<'a> Subject<'a> {
+    fn of(package: &Package<'a>) -> Option<Self> {
+        let ecosystem = package.ecosystem()?;
+        let distribution = package.kind().is_os();
+        let itself = (package.name(), package.version());
+        let (name, version) = if distribution { package.source().unwrap_or(itself) } else { itself };
+        let (base, release) = (ecosystem::base(ecosystem), ecosystem::release(ecosystem));
+        Some(Self { ecosystem, base, release, name, version, distribution })
+    }
+
+    /// Whether an advisory for `release` concerns the package; none if that cannot be told.
+    fn concerns(&self, release: &str) -> Option<bool> {
+        // Ubuntu's advisories say 22.04:LTS where its images say 22.04.
+        let plain = |release: &'a str| release.strip_suffix(":LTS").unwrap_or(release);
+        match release {
+            "" => Some(true),
+            _ if self.release.is_empty() && self.distribution => None,
+            _ if self.base == "Ubuntu" => Some(plain(self.release) == release.strip_suffix(":LTS").unwrap_or(release)),
+            _ => Some(self.release == release),
+        }
+    }
+}
+
+/// A record that concerns a package, and why.
+struct Hit {
+    record: Record,
+    status: Status,
+    evidence: Evidence,
+    /// All versions in which it is fixed, after the package's own, the nearest first.
+    fixed: Vec<String>,
+    scores: Vec<Score>,
+    word: Option<String>,
+}
+
+/// All records that concern a package, those that surely do first, then by id.
+fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Hit>> {
+    let own = scheme(subject.base).map(|scheme| scheme.compare);
+    // Semantic versions are ordered the same way whatever the ecosystem; npm's scheme also takes a leading v.
+    let semver = own.or_else(|| scheme("npm").map(|scheme| scheme.compare));
+    let mut found: BTreeMap<RecordId, Hit> = BTreeMap::new();
+    advisories.each(subject.base, subject.name, |row| {
+        let Some(hit) = look(subject, &row, own, semver) else { return Ok(()) };
+        match found.entry(row.record) {
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert(hit);
+            }
+            // Another entry of the same record: the surer one decides, and both know fixes.
+            std::collections::btree_map::Entry::Occupied(mut slot) => {
+                let have = slot.get_mut();
+                let mut other = hit;
+                if other.status < have.status {
+                    std::mem::swap(have, &mut other);
+                }
+                for version in other.fixed {
+                    range::insert_nearest(&mut have.fixed, &version, own);
+                }
+                have.scores.extend(other.scores);
+                have.word = have.word.take().or(other.word);
+            }
+        }
+        Ok(())
+    })?;
+    let mut hits = Vec::with_capacity(found.len());
+    for (id, mut hit) in found {
+        let record = advisories.record(id)?;
+        // A time that cannot be read still says that the record was withdrawn.
+        let withdrawn = record.withdrawn.as_ref().map(|time| time.parse().unwrap_or(Timestamp::MIN));
+        if withdrawn.is_some_and(|time: Timestamp| time <= now) {
+            continue;
+        }
+        hit.evidence.record.clone_from(&record.id);
+        hit.record = record;
+        hits.push(hit);
+    }
+    hits.sort_by(|a, b| (a.status, &a.record.id).cmp(&(b.status, &b.record.id)));
+    Ok(hits)
+}
+
+/// Whether one row concerns the package. The record is not read yet: most rows do not.
+fn look(subject: &Subject<'_>, row: &Affected, own: Option<Compare>, semver: Option<Compare>) -> Option<Hit> {
+    let concerns = subject.concerns(&row.release);
+    if concerns == Some(false) {
+        return None;
+    }
+    let mut sure = None;
+    let mut unsure = None;
+    for range in &row.ranges {
+        let compare = if range.kind == RangeKind::Semver { semver } else { own };
+        match range::evaluate(range, subject.version, compare) {
+            Verdict::Affected(evidence) => sure = sure.or(Some(evidence)),
+            Verdict::Unknown(evidence) => unsure = unsure.or(Some(evidence)),
+            Verdict::NotAffected => {}
+        }
+    }
+    if sure.is_none() {
+        sure = range::listed(&row.versions, subject.version, own);
+    }
+    let (status, mut evidence) = match (sure, unsure) {
+        (Some(evidence), _) => (Status::Affected, evidence),
+        (None, Some(evidence)) => (Status::Indeterminate, evidence),
+        (None, None) => return None,
+    };
+    let status = if concerns.is_none() {
+        evidence.event = format!("the image does not say its release; {}:{} is affected", subject.base, row.release);
+        Status::Indeterminate
+    } else {
+        status
+    };
+    let mut fixed = Vec::new();
+    for range in &row.ranges {
+        let compare = if range.kind == RangeKind::Semver { semver } else { own };
+        range::fixes_after(range, subject.version, compare, &mut fixed);
+    }
+    let record = Record::default();
+    Some(Hit { record, status, evidence, fixed, scores: row.scores.clone(), word: row.word.clone() })
+}
+
+/// One problem for each ecosystem of the image that the database lacks, and one for packages that OSV does not know.
+fn problems(inventory: &Inventory, advisories: &Advisories) -> Vec<Problem> {
+    let mut missing = BTreeSet::new();
+    for package in inventory.packages() {
+        match package.ecosystem() {
+            Some(ecosystem) if advisories.has(ecosystem) => {}
+            Some(ecosystem) => {
+                let base = ecosystem::base(ecosystem);
+                missing.insert(format!(
+                    "there are no advisories for {base}: get them with `tidewaiter advisories update {}`",
+                    if base.contains(' ') { format!("'{base}'") } else { base.to_owned() },
+                ));
+            }
+            None => {
+                let distro = package.distro().map(|distro| distro.id.as_str()).filter(|id| !id.is_empty());
+                missing.insert(format!(
+                    "OSV has no advisories for the {} packages of {}",
+                    package.kind(),
+                    distro.unwrap_or("a distribution that is not known"),
+                ));
+            }
+        }
+    }
+    missing.into_iter().map(|message| Problem::new(ProblemKind::NoAdvisories, message)).collect()
+}

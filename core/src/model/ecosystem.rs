@@ -9,3 +9,33 @@ pub fn base(ecosystem: &str) -> &str {
 pub fn release(ecosystem: &str) -> &str {
     ecosystem.split_once(':').map_or("", |(_, release)| release)
 }
+
+/// The ecosystems of distributions, whose packages are matched by source and release.
+const DISTRIBUTIONS: &[&str] = &[
+    "Alpaquita",
+    "AlmaLinux",
+    "Alpine",
+    "Azure Linux",
+    "BellSoft Hardened Containers",
+    "Chainguard",
+    "CleanStart",
+    "Debian",
+    "Docker Hardened Images",
+    "Echo",
+    "Mageia",
+    "MinimOS",
+    "openEuler",
+    "openSUSE",
+    "Photon OS",
+    "Red Hat",
+    "Rocky Linux",
+    "SUSE",
+    "TuxCare",
+    "Ubuntu",
+    "Wolfi",
+];
+
+/// Whether an ecosystem, with or without release, is that of a distribution.
+pub fn is_distribution(ecosystem: &str) -> bool {
+    DISTRIBUTIONS.contains(&base(ecosystem))
+}

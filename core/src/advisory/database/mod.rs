@@ -1,0 +1,25 @@
+//! The database: one immutable file, read by position.
+//!
+//! ```text
+//! header    magic, format, generation, length of the file, where the sections are, digests
+//! records   blocks of one record each
+//! rows      chains of blocks, one chain a package: which records concern it, and how
+//! index     an fst: ecosystem, NUL, name -> the first block of the package's chain
+//! contents  when it was built, and what it holds by ecosystem
+//! ```
+//!
+//! The header, the index and the contents are read and verified on opening; they are small. A block is read when it is
+//! asked for. Its checksum covers the generation and its place, so a file that was cut short, damaged, or overwritten
+//! while it is open gives an error and never another file's rows. The file is not mapped into memory: a map counts as
+//! memory page by page, and kills the host when somebody cuts the file.
+
+mod file;
+mod format;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(crate) use format::{Contents, Holding};
+pub use read::Advisories;
+pub(crate) use write::{Replacement, Writer, encode};

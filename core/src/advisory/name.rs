@@ -1,0 +1,72 @@
+//! How the name of a package is written in the index: the same for import and for look-up.
+
+use std::borrow::Cow;
+
+/// The longest name that is taken, in bytes.
+const LONGEST: usize = 4096;
+
+/// The name of a package as the index of `ecosystem` (without release) spells it: PEP 503 for PyPI, all others as written.
+fn normalized<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
+    if ecosystem != "PyPI" || name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::with_capacity(name.len());
+    let mut separated = false;
+    for letter in name.chars() {
+        if matches!(letter, '-' | '_' | '.') {
+            if !separated {
+                out.push('-');
+            }
+            separated = true;
+        } else {
+            out.push(letter.to_ascii_lowercase());
+            separated = false;
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The key of a package in the index; none for names that no package can have.
+pub(crate) fn key(ecosystem: &str, name: &str) -> Option<Vec<u8>> {
+    let name = normalized(ecosystem, name);
+    if ecosystem.is_empty() || name.is_empty() || ecosystem.len() + name.len() > LONGEST {
+        return None;
+    }
+    if ecosystem.contains('\0') || name.contains('\0') {
+        return None;
+    }
+    Some([ecosystem.as_bytes(), b"\0", name.as_bytes()].concat())
+}
+
+/// The ecosystem of a key.
+pub(crate) fn ecosystem_of(key: &[u8]) -> &str {
+    let end = key.iter().position(|byte| *byte == 0).unwrap_or_default();
+    key.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spells_names_as_their_world_does() {
+        // PEP 503, "Normalized Names"; the other ecosystems of OSV tell upper from lower case.
+        for (ecosystem, name, expected) in [
+            ("PyPI", "Django", "django"),
+            ("PyPI", "ruamel.yaml", "ruamel-yaml"),
+            ("PyPI", "A__b.-c", "a-b-c"),
+            ("npm", "JSONStream", "JSONStream"),
+            ("Maven", "org.apache:Log4j_2", "org.apache:Log4j_2"),
+        ] {
+            assert_eq!(normalized(ecosystem, name), expected, "{ecosystem} {name}");
+        }
+    }
+
+    #[test]
+    fn keys_cannot_be_forged() {
+        assert_eq!(key("npm", "a\0b"), None);
+        assert_eq!(key("", "a"), None);
+        assert_eq!(key("npm", &"a".repeat(5000)), None);
+        assert_eq!(ecosystem_of(&key("Debian", "openssl").unwrap()), "Debian");
+    }
+}
