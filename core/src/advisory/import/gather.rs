@@ -103,20 +103,25 @@ impl Gathered {
         Ok(())
     }
 
-    /// Ends an input and settles which ecosystems it brings: the given one, else the only one that all its records
-    /// concern, else all that they name.
-    pub(super) fn end_input(&mut self, only: Option<&str>) {
+    /// Ends an input and settles which ecosystems it brings: `only` that one, else the only one that all its records
+    /// concern, of several such the one that `names` mention, else all that are named.
+    pub(super) fn end_input(&mut self, only: Option<&str>, names: &[&str]) {
         let records = self.versions.len() - self.input.1;
         let claims = self.claims.get_mut(self.input.0..).unwrap_or_default();
         let mut counts: HashMap<u16, usize> = HashMap::new();
         for claim in &*claims {
             *counts.entry(claim.ecosystem).or_default() += 1;
         }
-        let mut common = counts.iter().filter(|(_, count)| **count == records).map(|(ecosystem, _)| *ecosystem);
-        let only = match (only, common.next(), common.next()) {
-            (Some(only), ..) => Some(self.ecosystems.iter().position(|known| known == only)),
-            (None, Some(common), None) => Some(Some(usize::from(common))),
-            _ => None,
+        let place = |ecosystem: &str| self.ecosystems.iter().position(|known| known == ecosystem);
+        let common = || counts.iter().filter(|(_, count)| **count == records).map(|(place, _)| usize::from(*place));
+        let only = match only {
+            Some(only) => Some(place(only)),
+            None if common().count() == 1 => Some(common().next()),
+            None => names
+                .iter()
+                .filter_map(|name| place(name))
+                .find(|place| common().any(|common| common == *place))
+                .map(Some),
         };
         for claim in claims {
             claim.brought = only.is_none_or(|only| only == Some(usize::from(claim.ecosystem)));

@@ -35,14 +35,17 @@ pub(super) fn read(
     let mut reader = Reader { context, summary, gathered, done: 0, buffer: Vec::new() };
     for archive in &archives {
         reader.archive(archive).map_err(|error| error.with("path", archive.display()))?;
-        reader.gathered.end_input(ecosystem);
+        // npm/all.zip, npm.zip
+        let names = [archive.parent().and_then(Path::file_name), archive.file_stem()];
+        let names: Vec<_> = names.into_iter().flatten().filter_map(|name| name.to_str()).collect();
+        reader.gathered.end_input(ecosystem, &names);
     }
     for record in &records {
         context.check()?;
         let file = File::open(record).map_err(|error| Error::from(error).with("path", record.display()))?;
         reader.record(&record.display().to_string(), file, None)?;
     }
-    gathered.end_input(ecosystem);
+    gathered.end_input(ecosystem, &[]);
     Ok(())
 }
 

@@ -87,8 +87,9 @@ pub struct Skipped {
 ///
 /// A path is an archive of records (`all.zip`), one record (`.json`), or a folder that is searched for both. The
 /// ecosystems that the paths bring are replaced, the others in the database are kept. An input all of whose records
-/// concern one ecosystem, as the exports of osv.dev do, brings that one; what its records say of others is left to the
-/// exports of those. Any other input brings every ecosystem that it names. Of a record that comes twice, the one that
+/// concern one ecosystem, as the exports of osv.dev do, brings that one (of several such, the one that the archive or its
+/// folder is named after); what its records say of others is left to the exports of those. Any other input brings every
+/// ecosystem that it names. Of a record that comes twice, the one that
 /// was modified last counts.
 ///
 /// Whoever has the database open goes on with the old one until they open it again. It blocks; up to 512 MiB of memory
