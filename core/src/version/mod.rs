@@ -1,5 +1,14 @@
 //! Version order as each ecosystem defines it: one file a scheme, one line in the list.
 
+pub mod apk;
+mod digits;
+pub mod dpkg;
+pub mod npm;
+pub mod pep440;
+pub mod semver;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Ordering;
 
 use crate::model::ecosystem;
@@ -16,7 +25,7 @@ pub struct Scheme {
 }
 
 /// Every scheme.
-pub const ALL: &[&Scheme] = &[];
+pub const ALL: &[&Scheme] = &[&apk::SCHEME, &dpkg::SCHEME, &npm::SCHEME, &pep440::SCHEME, &semver::SCHEME];
 
 /// The scheme of an ecosystem, with or without release; none for an ecosystem that is not known.
 pub fn scheme(ecosystem: &str) -> Option<&'static Scheme> {
