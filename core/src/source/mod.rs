@@ -1,5 +1,7 @@
 //! Where an image comes from: manifests and blobs, whoever keeps them.
 
+pub mod target;
+
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::model::digest::Digest;
 use crate::model::image::Descriptor;
+
+pub use target::Target;
 
 /// A manifest or an index as it was sent, verified against the digest it was asked for by.
 #[derive(Clone, Debug)]
