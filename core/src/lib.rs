@@ -3,6 +3,8 @@
 pub mod advisory;
 pub mod cancel;
 pub mod catalog;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod context;
 pub mod engine;
 pub mod error;

@@ -28,6 +28,15 @@ pub enum Interest {
     Executable(Take),
 }
 
+impl Interest {
+    /// How the file is handed over.
+    pub fn take(&self) -> Take {
+        match self {
+            Self::Path(_, take) | Self::Magic(_, take) | Self::Executable(take) => *take,
+        }
+    }
+}
+
 /// The most bytes that a magic number has.
 pub(super) const MAGIC: usize = 16;
 

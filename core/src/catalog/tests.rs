@@ -1,0 +1,245 @@
+//! What the catalogers find in small images, as tables.
+
+use crate::conformance::cataloger::{Outcome, Sample, suite};
+
+/// Every package on a line: type, name, version, and what else is known.
+fn rows(outcome: &Outcome) -> Vec<String> {
+    let row = |package: crate::model::inventory::Package<'_>| {
+        let mut row = format!("{} {} {}", package.kind(), package.name(), package.version());
+        if let Some(source) = package.source().filter(|source| *source != (package.name(), package.version())) {
+            row.push_str(&format!(" from {} {}", source.0, source.1));
+        }
+        if let Some(owner) = package.owner() {
+            row.push_str(&format!(" of {}", owner.name()));
+        }
+        let licenses: Vec<_> = package.licenses().collect();
+        if !licenses.is_empty() {
+            row.push_str(&format!(" [{}]", licenses.join(", ")));
+        }
+        row
+    };
+    outcome.inventory.packages().map(row).collect()
+}
+
+fn kinds(outcome: &Outcome) -> Vec<&'static str> {
+    outcome.problems.iter().map(|problem| problem.kind.as_str()).collect()
+}
+
+#[test]
+fn every_cataloger_passes_the_suite() {
+    let status = "Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\nSource: b (2)\n\n";
+    let installed = "P:a\nV:1\nA:x86_64\no:b\nL:MIT\nF:usr\nR:x\n\n";
+    for cataloger in super::ALL {
+        let samples: &[(&str, &[u8])] = match cataloger.id() {
+            "os-release" => &[
+                ("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n"),
+                ("etc/alpine-release", b"3.20.1\n"),
+                ("etc/debian_version", b"12.4\n"),
+                ("etc/lsb-release", b"DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=22.04\n"),
+                ("etc/apk/repositories", b"https://dl-cdn.alpinelinux.org/alpine/v3.20/main\n"),
+            ],
+            "dpkg" => &[
+                ("var/lib/dpkg/status", status.as_bytes()),
+                ("var/lib/dpkg/status.d/a", b"Package: a\nVersion: 1\n"),
+                ("var/lib/dpkg/info/a.list", b"/.\n/usr\n/usr/x\n"),
+                ("var/lib/dpkg/info/a.md5sums", b"07d31e7e63800ab1b7966980709c51eb  usr/x\n"),
+            ],
+            "apk" => &[("lib/apk/db/installed", installed.as_bytes())],
+            "python" => &[("a/x-1.dist-info/METADATA", b"Name: x\nVersion: 1\nLicense: MIT\n\nbody")],
+            "node" => {
+                &[("node_modules/x/package.json", br#"{"name": "x", "version": "1", "license": {"type": "MIT"}}"#)]
+            }
+            other => panic!("no samples for {other}"),
+        };
+        suite(*cataloger, samples);
+    }
+}
+
+#[test]
+fn names_the_distribution() {
+    for (content, ecosystem) in [
+        ("ID=debian\nVERSION_ID=\"12\"", "Debian:12"),
+        ("ID=debian\nPRETTY_NAME=\"Debian GNU/Linux trixie/sid\"", "Debian"),
+        ("ID=ubuntu\nVERSION_ID=\"22.04\"", "Ubuntu:22.04:LTS"),
+        ("ID=ubuntu\nVERSION_ID=\"23.04\"", "Ubuntu:23.04"),
+        ("ID=ubuntu\nVERSION_ID='24.10'", "Ubuntu:24.10"),
+        ("ID=alpine\nVERSION_ID=3.20.1", "Alpine:v3.20"),
+        ("ID=alpine\nVERSION_ID=3.21.0_alpha20240807", "Alpine:edge"),
+        ("ID=wolfi\nVERSION_ID=20230201", "Wolfi"),
+        ("ID=chainguard\nVERSION_ID=20230214", "Chainguard"),
+        ("ID=\"almalinux\"\nVERSION_ID=\"9.4\"", "AlmaLinux:9"),
+        ("ID=\"rocky\"\nVERSION_ID=\"8.10\"", "Rocky Linux:8"),
+        ("# a comment\nID=\"de\\\"bian\"", "none"),
+        ("ID=fedora\nVERSION_ID=40", "none"),
+        ("NAME=something", "none"),
+    ] {
+        let outcome = Sample::new().file(0, "etc/os-release", content).run_all();
+        let distro = outcome.inventory.distro().unwrap();
+        assert_eq!(distro.ecosystem.as_deref().unwrap_or("none"), ecosystem, "{content}");
+    }
+}
+
+#[test]
+fn the_first_file_names_the_distribution() {
+    let name = |sample: Sample| {
+        let outcome = sample.run_all();
+        outcome
+            .inventory
+            .distro()
+            .map(|distro| format!("{} {} {:?}", distro.id, distro.version, distro.ecosystem.as_deref()))
+    };
+    let os_release = "ID=debian\nVERSION_ID=12\n";
+    let linked =
+        Sample::new().file(0, "usr/lib/os-release", os_release).link(0, "etc/os-release", "../usr/lib/os-release");
+    assert_eq!(name(linked).unwrap(), "debian 12 Some(\"Debian:12\")");
+    let both = Sample::new().file(0, "usr/lib/os-release", os_release).file(1, "etc/os-release", "ID=acme");
+    assert_eq!(name(both).unwrap(), "acme  None");
+    let old = Sample::new().file(0, "etc/debian_version", "7.11\n");
+    assert_eq!(name(old).unwrap(), "debian 7.11 Some(\"Debian:7\")");
+    let edge = Sample::new().file(0, "etc/os-release", "ID=alpine\nVERSION_ID=3.20.0").file(
+        0,
+        "etc/apk/repositories",
+        "#comment\n@testing https://x/alpine/edge/testing\nhttps://x/alpine/edge/main\n",
+    );
+    assert_eq!(name(edge).unwrap(), "alpine 3.20.0 Some(\"Alpine:edge\")");
+    assert_eq!(name(Sample::new()), None);
+}
+
+#[test]
+fn nonsense_in_os_release_is_a_problem() {
+    let mut long = b"ID=debian\nNAME=".to_vec();
+    long.resize(16 << 20, b'x');
+    for (content, problems) in [
+        (vec![0xff, 0xfe, 0, 1, 2, 3], vec!["corrupt"]),
+        (b"<html>".to_vec(), vec!["corrupt"]),
+        (long, vec!["limit-exceeded"]),
+        (Vec::new(), vec![]),
+    ] {
+        let outcome = Sample::new().file(0, "etc/os-release", content).run_all();
+        assert_eq!(kinds(&outcome), problems);
+    }
+}
+
+#[test]
+fn dpkg_lists_what_is_on_the_disk() {
+    for (status, is_listed) in [
+        ("install ok installed", true),
+        ("hold ok installed", true),
+        ("deinstall reinstreq installed", true),
+        ("install ok triggers-pending", true),
+        ("install ok half-configured", true),
+        ("install ok unpacked", true),
+        ("install reinstreq half-installed", false),
+        ("deinstall ok config-files", false),
+        ("purge ok not-installed", false),
+        ("nonsense", false),
+    ] {
+        let record = format!("Package: a\nStatus: {status}\nVersion: 1\n");
+        let outcome = Sample::new().file(0, "var/lib/dpkg/status", record).run_all();
+        assert_eq!(outcome.inventory.len(), usize::from(is_listed), "{status}");
+    }
+}
+
+#[test]
+fn dpkg_sources_and_owners() {
+    let status = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\nVersion: 3.0-1\n\n\
+        Package: bash\nStatus: install ok installed\nSource: bash (5.2-2)\nVersion: 5.2-2+b1\nDescription: a shell\n Version: 9\n\n\
+        package: python3-six\nstatus: install ok installed\nversion: 1.16-4\n\n\
+        Package: broken\nStatus: install ok installed\n";
+    let outcome = Sample::new()
+        .link(0, "lib", "usr/lib")
+        .file(0, "var/lib/dpkg/status", status)
+        .file(0, "var/lib/dpkg/info/python3-six.list", "/.\n/lib/python3/dist-packages/six-1.16.egg-info/PKG-INFO\n")
+        .file(0, "usr/lib/python3/dist-packages/six-1.16.egg-info/PKG-INFO", "Name: six\nVersion: 1.16\n")
+        .file(
+            1,
+            "usr/local/lib/python3/six-1.17.dist-info/METADATA",
+            "Name: six\nVersion: 1.17\nLicense-Expression: MIT\n",
+        )
+        .run_all();
+    assert_eq!(
+        rows(&outcome),
+        [
+            "deb bash 5.2-2+b1 from bash 5.2-2",
+            "deb libssl3 3.0-1 from openssl 3.0-1",
+            "deb python3-six 1.16-4",
+            "pypi six 1.16 of python3-six",
+            "pypi six 1.17 [MIT]",
+        ]
+    );
+    assert_eq!(kinds(&outcome), ["corrupt"]);
+}
+
+#[test]
+fn dpkg_of_images_without_dpkg() {
+    let outcome = Sample::new()
+        .file(0, "var/lib/dpkg/status.d/six", "Package: python3-six\nVersion: 1.16-4\n")
+        .file(0, "var/lib/dpkg/status.d/six.md5sums", "07d31e7e63800ab1b7966980709c51eb  usr/lib/six.egg-info\n")
+        .file(0, "var/lib/dpkg/status.d/gone", "Package: gone\nVersion: 1\nStatus: deinstall ok config-files\n")
+        .file(0, "usr/lib/six.egg-info", "Name: six\nVersion: 1.16\n")
+        .run_all();
+    assert_eq!(rows(&outcome), ["deb python3-six 1.16-4", "pypi six 1.16 of python3-six"]);
+    assert_eq!(kinds(&outcome), [""; 0]);
+}
+
+#[test]
+fn apk_origins_and_owners() {
+    let installed = "C:Q1\nP:py3-six\nV:1.16-r9\nA:noarch\nL:MIT\no:six\nF:usr\nF:usr/lib/six.dist-info\nR:METADATA\na:0:0:755\n\n\
+        P:musl\nV:1.2-r0\n\nP:none\n\nnonsense\n";
+    let outcome = Sample::new()
+        .file(0, "lib/apk/db/installed", installed)
+        .file(0, "usr/lib/six.dist-info/METADATA", "Name: six\nVersion: 1.16\n")
+        .run_all();
+    assert_eq!(
+        rows(&outcome),
+        ["apk musl 1.2-r0", "apk py3-six 1.16-r9 from six 1.16-r9 [MIT]", "pypi six 1.16 of py3-six"]
+    );
+    assert_eq!(kinds(&outcome), ["corrupt", "corrupt"]);
+}
+
+#[test]
+fn python_names_what_pip_names() {
+    for (path, content, row) in [
+        ("a/X_y-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: X_y\nVersion: 1\n\nName: z\n", "pypi X_y 1"),
+        ("a/x-1.egg-info", "Name: x\r\nVersion: 1\r\nLicense: UNKNOWN\r\n", "pypi x 1"),
+        ("a/x.egg-info/PKG-INFO", "name: x\nversion: 1\nLicense: BSD\n", "pypi x 1 [BSD]"),
+        (
+            "a/x-1.egg/EGG-INFO/PKG-INFO",
+            "Name: x\nVersion: 1\nClassifier: License :: OSI Approved :: MIT License\n",
+            "pypi x 1 [MIT License]",
+        ),
+        ("setuptools/_vendor/x-1.dist-info/METADATA", "Name: x\nVersion: 1\n", ""),
+        ("a/~x-1.dist-info/METADATA", "Name: x\nVersion: 1\n", ""),
+        ("usr/lib/python2.7/Python-2.7.egg-info", "Name: Python\nVersion: 2.7\n", ""),
+        ("a/x-1.dist-info/METADATA", "Name: -x\nVersion: 1\n", ""),
+        ("a/x-1.dist-info/METADATA", "Name: x\n\nVersion: 1\n", ""),
+    ] {
+        assert_eq!(rows(&Sample::new().file(0, path, content).run_all()).join("\n"), row, "{path}: {content}");
+    }
+}
+
+#[test]
+fn node_reads_what_javascript_would() {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(r#"{{"name": "x", "version": "1", "deep": {deep}}}"#);
+    for (content, found) in [
+        (r#"{"name": "x", "version": "1"}"#, "npm x 1"),
+        ("\u{feff}{\"name\": \"@a/x\", \"version\": \"1\"}", "npm @a/x 1"),
+        (r#"{"name": "y", "version": "1", "name": "x"}"#, "npm x 1"),
+        (r#"{"name": "x", "version": "1", "license": {"type": "MIT", "url": "u"}}"#, "npm x 1 [MIT]"),
+        (r#"{"name": "x", "version": "1", "licenses": [{"type": "MIT"}, "BSD", 7]}"#, "npm x 1 [MIT, BSD]"),
+        (r#"{"name": "x", "version": "1", "license": false, "main": null}"#, "npm x 1"),
+        (r#"{"name": {"type": "x"}, "version": "1"}"#, ""),
+        (r#"{"name": "x", "version": 1}"#, ""),
+        (r#"{"type": "module"}"#, ""),
+        ("{", "corrupt"),
+        ("[]", "corrupt"),
+        (&deep, "corrupt"),
+    ] {
+        let outcome = Sample::new().file(0, "app/node_modules/x/package.json", content).run_all();
+        let all: Vec<_> = rows(&outcome).into_iter().chain(kinds(&outcome).into_iter().map(str::to_owned)).collect();
+        assert_eq!(all.join("\n"), found, "{:.80}", content);
+    }
+    let outside = Sample::new().file(0, "app/package.json", r#"{"name": "x", "version": "1"}"#).run_all();
+    assert!(outside.inventory.is_empty());
+}

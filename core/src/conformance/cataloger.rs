@@ -1,0 +1,177 @@
+//! What every cataloger has to do, whatever it is given; and a small image to try one with.
+
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::layer::cataloger::Content;
+use crate::layer::overlay::Overlay;
+use crate::layer::walk::{Reading, walk};
+use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View};
+use crate::model::inventory::{Draft, Inventory};
+use crate::model::limits::Limits;
+use crate::model::problem::Problem;
+
+/// An image in small: files and links, each in a layer.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    layers: Vec<Vec<u8>>,
+}
+
+/// What catalogers made of a [`Sample`].
+#[derive(Debug)]
+pub struct Outcome {
+    /// The packages.
+    pub inventory: Inventory,
+    /// What could not be read, layer by layer.
+    pub problems: Vec<Problem>,
+}
+
+impl Sample {
+    /// An image without files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file to `layer`, counted from the base.
+    #[must_use]
+    pub fn file(mut self, layer: usize, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.entry(layer, b'0', path, "", content.as_ref());
+        self
+    }
+
+    /// Adds a symbolic link.
+    #[must_use]
+    pub fn link(mut self, layer: usize, path: &str, target: &str) -> Self {
+        self.entry(layer, b'2', path, target, b"");
+        self
+    }
+
+    /// Adds a layer as a tar that exists already, above the layers that are there.
+    #[must_use]
+    pub fn tar(mut self, tar: Vec<u8>) -> Self {
+        self.layers.push(tar);
+        self
+    }
+
+    /// One entry in the form of GNU tar, with a long name before it where the path has more than 100 bytes.
+    fn entry(&mut self, layer: usize, kind: u8, path: &str, target: &str, content: &[u8]) {
+        if self.layers.len() <= layer {
+            self.layers.resize(layer + 1, Vec::new());
+        }
+        if path.len() > 100 {
+            self.entry(layer, b'L', "././@LongLink", "", path.as_bytes());
+        }
+        let mut header = [0u8; 512];
+        let short = &path.as_bytes()[..path.len().min(100)];
+        header[..short.len()].copy_from_slice(short);
+        header[100..108].copy_from_slice(b"0000644\0");
+        header[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
+        header[156] = kind;
+        header[157..157 + target.len()].copy_from_slice(target.as_bytes());
+        header[257..265].copy_from_slice(b"ustar  \0");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let out = &mut self.layers[layer];
+        out.extend(header);
+        out.extend(content);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
+
+    /// Reads all layers with `catalogers` and resolves them in their order, as a scan does.
+    pub fn run(&self, catalogers: &[Arc<dyn Cataloger>]) -> Outcome {
+        let (limits, table) = (Limits::default(), InterestTable::new(catalogers).expect("the interests are valid"));
+        let reading = Reading { catalogers, table: &table, limits: &limits, again: None };
+        let layers: Vec<Arc<LayerFacts>> = self
+            .layers
+            .iter()
+            .map(|layer| {
+                let end = [0; 1024];
+                let walked = walk(BufReader::new(layer.as_slice().chain(&end[..])), &reading, &mut Vec::new());
+                Arc::new(walked.expect("a layer is read").facts)
+            })
+            .collect();
+        let overlay = Overlay::new(&layers, &table);
+        let resolved = overlay.finish(&layers, catalogers.len(), &table);
+        let mut draft = Draft::new(limits.packages);
+        let real_path = |path: &str| overlay.real_path(path);
+        for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
+            cataloger.resolve(&View::new(files, &real_path), &mut draft).expect("facts resolve");
+        }
+        let problems = layers.iter().flat_map(|layer| layer.problems.iter().cloned()).collect();
+        Outcome { inventory: draft.finish(), problems }
+    }
+
+    /// The same with every cataloger of [`catalog::ALL`](crate::catalog::ALL).
+    pub fn run_all(&self) -> Outcome {
+        let all: Vec<Arc<dyn Cataloger>> =
+            crate::catalog::ALL.iter().map(|cataloger| Arc::new(*cataloger) as Arc<dyn Cataloger>).collect();
+        self.run(&all)
+    }
+}
+
+/// What one call of `read` gave.
+type Found = (std::result::Result<Option<Facts>, String>, Vec<Problem>);
+
+/// One file read at once, or as a stream in pieces of so many bytes.
+fn read(cataloger: &dyn Cataloger, path: &str, bytes: &[u8], piece: Option<usize>) -> Found {
+    let mut problems = Vec::new();
+    let mut reader = BufReader::with_capacity(piece.unwrap_or_default(), bytes);
+    let content = if piece.is_some() { Content::Stream(&mut reader) } else { Content::Whole(bytes) };
+    let mut file = File::new(path, 0o644, bytes.len() as u64, content, &|_| true, &mut problems);
+    let result: Result<Option<Facts>> = cataloger.read(&mut file);
+    (result.map_err(|error| error.to_string()), problems)
+}
+
+/// The suite: `samples` are files that `cataloger` finds something in, by path.
+///
+/// Each of them, whole, cut at many places, spoilt, empty, of one huge line, is read without a panic; twice with the same result; from
+/// a stream in pieces of one byte with the same facts as at once; with few problems however much is wrong; and what was kept
+/// resolves.
+pub fn suite(cataloger: &dyn Cataloger, samples: &[(&str, &[u8])]) {
+    assert!(!samples.is_empty(), "{}: no samples", cataloger.id());
+    assert!(!cataloger.interests().is_empty(), "{}: no interests", cataloger.id());
+    for (path, bytes) in samples {
+        let found = read(cataloger, path, bytes, None);
+        assert!(matches!(found, (Ok(Some(_)), _)), "{}: nothing found in {path}: {found:?}", cataloger.id());
+        for input in spoilt(bytes) {
+            holds(cataloger, path, &input);
+        }
+    }
+}
+
+fn holds(cataloger: &dyn Cataloger, path: &str, bytes: &[u8]) {
+    let whole = read(cataloger, path, bytes, None);
+    assert_eq!(whole, read(cataloger, path, bytes, None), "{path}: read twice");
+    assert!(whole.1.len() <= 8, "{path}: {} problems of one file", whole.1.len());
+    if cataloger.interests().iter().any(|interest| interest.take() == Take::Stream) {
+        for capacity in [1, 7] {
+            let streamed = read(cataloger, path, bytes, Some(capacity));
+            assert_eq!(whole, streamed, "{path}: in pieces of {capacity} bytes");
+        }
+    }
+    let Ok(Some(facts)) = whole.0 else { return };
+    let files = [crate::layer::VisibleFile { path: path.to_owned(), layer: 0, facts }];
+    let real_path = |path: &str| path.to_owned();
+    let resolved = cataloger.resolve(&View::new(&files, &real_path), &mut Draft::new(10));
+    assert!(resolved.is_ok(), "{path}: {resolved:?}");
+}
+
+/// The sample, and what hostile or broken images make of it.
+fn spoilt(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut inputs = vec![bytes.to_vec(), Vec::new(), b"\n".to_vec(), vec![0; 4096], vec![0xff; 4096]];
+    inputs.push((0..=255u8).cycle().take(10_000).collect());
+    inputs.push(vec![b'x'; 4 * Lines::LIMIT]);
+    let step = (bytes.len() / 64).max(1);
+    for cut in (0..bytes.len()).step_by(step) {
+        inputs.push(bytes[..cut].to_vec());
+        let mut flipped = bytes.to_vec();
+        flipped[cut] ^= 0x80;
+        inputs.push(flipped);
+        let mut torn = bytes.to_vec();
+        torn.splice(cut..cut, std::iter::repeat_n(b'y', 2 * Lines::LIMIT));
+        inputs.push(torn);
+    }
+    inputs
+}
