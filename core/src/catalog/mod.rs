@@ -6,11 +6,12 @@ pub mod apk;
 pub mod dpkg;
 pub mod node;
 pub mod os_release;
+pub mod pacman;
 pub mod python;
 
 /// Every cataloger, in the order in which they resolve: the distribution first, then those that own files.
 pub const ALL: &[&'static dyn Cataloger] =
-    &[&os_release::OsRelease, &dpkg::Dpkg, &apk::Apk, &python::Python, &node::Node];
+    &[&os_release::OsRelease, &dpkg::Dpkg, &apk::Apk, &pacman::Pacman, &python::Python, &node::Node];
 
 #[cfg(test)]
 mod tests;

@@ -45,6 +45,10 @@ fn every_cataloger_passes_the_suite() {
                 ("var/lib/dpkg/info/a.md5sums", b"07d31e7e63800ab1b7966980709c51eb  usr/x\n"),
             ],
             "apk" => &[("lib/apk/db/installed", installed.as_bytes())],
+            "pacman" => &[
+                ("var/lib/pacman/local/a-1-1/desc", b"%NAME%\na\n\n%VERSION%\n1-1\n\n%LICENSE%\nMIT\nBSD\n"),
+                ("var/lib/pacman/local/a-1-1/files", b"%FILES%\nusr/\nusr/x\n\n%BACKUP%\netc/x\n"),
+            ],
             "python" => &[("a/x-1.dist-info/METADATA", b"Name: x\nVersion: 1\nLicense: MIT\n\nbody")],
             "node" => {
                 &[("node_modules/x/package.json", br#"{"name": "x", "version": "1", "license": {"type": "MIT"}}"#)]
@@ -242,4 +246,18 @@ fn node_reads_what_javascript_would() {
     }
     let outside = Sample::new().file(0, "app/package.json", r#"{"name": "x", "version": "1"}"#).run_all();
     assert!(outside.inventory.is_empty());
+}
+
+#[test]
+fn pacman_bases_and_owners() {
+    let desc = "%NAME%\npython-six\n\n%VERSION%\n1.16-1\n\n%BASE%\nsix\n\n%ARCH%\nany\n\n%LICENSE%\nMIT\n\n%DEPENDS%\npython\n";
+    let outcome = Sample::new()
+        .file(0, "var/lib/pacman/local/ALPM_DB_VERSION", "9\n")
+        .file(0, "var/lib/pacman/local/python-six-1.16-1/desc", desc)
+        .file(0, "var/lib/pacman/local/python-six-1.16-1/files", "%FILES%\nusr/\nusr/lib/six.dist-info/METADATA\n")
+        .file(0, "usr/lib/six.dist-info/METADATA", "Name: six\nVersion: 1.16\n")
+        .file(0, "var/lib/pacman/local/broken/desc", "%VERSION%\n1\n")
+        .run_all();
+    assert_eq!(rows(&outcome), ["alpm python-six 1.16-1 from six 1.16-1 [MIT]", "pypi six 1.16 of python-six"]);
+    assert_eq!(kinds(&outcome), ["corrupt"]);
 }
