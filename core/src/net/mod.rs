@@ -1,1 +1,13 @@
-//! See ARCHITECTURE.md.
+//! The only HTTP: client, TLS, redirects, retries, per-host limits, challenges, tokens, paging, redaction. No vendor is named here.
+
+pub mod address;
+pub mod answer;
+pub mod challenge;
+pub mod client;
+pub mod failure;
+pub mod link;
+pub mod redact;
+pub mod retry;
+pub mod session;
+pub mod tls;
+pub mod token;

@@ -1,5 +1,7 @@
 //! Where an image comes from: manifests and blobs, whoever keeps them.
 
+#[cfg(feature = "net")]
+pub mod remote;
 pub mod target;
 
 use std::pin::Pin;

@@ -1,0 +1,423 @@
+//! One HTTP client: redirects by hand, retries, a bound on what runs at once per host, time-outs, cancellation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::failure::{self, Failure};
+use super::retry::{self, Policy};
+use super::tls::{self, Trust};
+use super::{address, answer, redact};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// Headers that open a door, and so stay behind when a redirect leaves the origin.
+const CREDENTIAL_HEADERS: [HeaderName; 5] = [
+    AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("x-jfrog-art-api"),
+    HeaderName::from_static("private-token"),
+    HeaderName::from_static("job-token"),
+];
+
+/// How to reach hosts.
+#[derive(Clone)]
+pub struct Options {
+    /// Certificates.
+    pub trust: Trust,
+    /// A proxy for everything except `NO_PROXY`; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
+    pub proxy: Option<String>,
+    /// Requests at once per host; a body that is still read counts.
+    pub concurrency: usize,
+    /// How long to wait for a connection, for an answer, and between two pieces of a body.
+    pub timeout: Duration,
+    /// Retries.
+    pub retry: Policy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            trust: Trust::default(),
+            proxy: None,
+            concurrency: 8,
+            timeout: Duration::from_secs(60),
+            retry: Policy::default(),
+        }
+    }
+}
+
+/// A request. `Debug` shows no header.
+#[derive(Clone)]
+pub struct Request {
+    /// The method; only those that can be repeated.
+    pub method: Method,
+    /// The address.
+    pub url: Url,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body of a POST.
+    pub body: Option<Bytes>,
+}
+
+impl Request {
+    /// A GET.
+    pub fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: None }
+    }
+
+    /// A HEAD.
+    pub fn head(url: Url) -> Self {
+        Self { method: Method::HEAD, ..Self::get(url) }
+    }
+
+    /// The same request with one more header.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a value that no header can have, such as one with a line break.
+    pub fn with(mut self, name: HeaderName, value: &str) -> Result<Self> {
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| Error::new(Kind::InvalidInput, "a header cannot hold this").with("header", &name))?;
+        value.set_sensitive(CREDENTIAL_HEADERS.contains(&name));
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, redact::url(&self.url))
+    }
+}
+
+/// An HTTP client. Cheap to clone; clones share connections and limits.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    concurrency: usize,
+    timeout: Duration,
+    retry: Policy,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Client {
+    /// A client with these options.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for certificates or a proxy that cannot be used.
+    pub fn new(options: &Options) -> Result<Self> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::configuration(&options.trust)?)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            // One connection a transfer is faster for layers than streams that share one, and a stalled one stalls alone.
+            .http1_only()
+            .connect_timeout(options.timeout.min(Duration::from_secs(30)))
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("tidewaiter/", env!("CARGO_PKG_VERSION")));
+        if let Some(proxy) = &options.proxy {
+            let wrong = |_| {
+                Error::new(Kind::InvalidInput, "this is not the address of a proxy")
+                    .with("field", "proxy")
+                    .with_hint("a proxy is http://host:port")
+            };
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?.no_proxy(reqwest::NoProxy::from_env()));
+        }
+        let http = builder.build().map_err(|error| {
+            Error::new(Kind::Internal, "the HTTP client cannot be built").because(error.without_url())
+        })?;
+        Ok(Self(Arc::new(Inner {
+            http,
+            concurrency: options.concurrency.clamp(1, 1024),
+            timeout: options.timeout,
+            retry: options.retry,
+            hosts: Mutex::default(),
+        })))
+    }
+
+    /// How long to wait for an answer, and between two pieces of a body.
+    pub fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Policy {
+        self.0.retry
+    }
+
+    /// Fetches `url` with these headers and no credentials: `Range`, `If-Range`, `If-None-Match` and the like.
+    /// The answer may have any status that is not worth a retry; 206, 304 and 416 are for the caller to see.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for an address or a header that cannot be, else as [`Client::send`].
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)], context: &Context) -> Result<Response> {
+        let url =
+            Url::parse(url).map_err(|error| Error::new(Kind::InvalidInput, "this is not an address").because(error))?;
+        let mut request = Request::get(url);
+        for (name, value) in headers {
+            let name = HeaderName::try_from(*name).map_err(|_| {
+                Error::new(Kind::InvalidInput, "there is no such header").with("header", name.escape_debug())
+            })?;
+            request = request.with(name, value)?;
+        }
+        self.send(&request, context).await
+    }
+
+    /// Sends a request, follows redirects, and tries again what may pass. The body is not read yet.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] without an answer, [`Kind::RateLimited`] and [`Kind::Unavailable`] for statuses that were tried
+    /// again in vain, [`Kind::Unsupported`] for redirects that are not followed, [`Kind::Canceled`].
+    pub async fn send(&self, request: &Request, context: &Context) -> Result<Response> {
+        let mut attempt = 1;
+        loop {
+            context.check()?;
+            let (error, step) = match self.follow(request, context).await {
+                Ok(response) if !retry::is_passing_status(response.status) => return Ok(response),
+                Ok(response) => (response.refused(context).await, None),
+                Err(Stop::Failure(failure)) => (failure.error, Some(failure.step)),
+                Err(Stop::Error(error)) => return Err(error),
+            };
+            match self.0.retry.delay(&error, step, attempt) {
+                Some(delay) => retry::pause(delay, context).await?,
+                None => return Err(error),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// One attempt, over all its redirects.
+    async fn follow(&self, request: &Request, context: &Context) -> Result<Response, Stop> {
+        let mut request = request.clone();
+        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.exchange(&request, context).await?;
+            let Some(target) = redirect(&response) else { return Ok(response) };
+            let target = target?;
+            if request.method == Method::POST {
+                return Err(refuse("a redirect of a request that carries credentials is not followed", &target));
+            }
+            if request.url.scheme() == "https" && target.scheme() != "https" {
+                return Err(refuse("a redirect from https to http is not followed", &target));
+            }
+            if !address::may_lead(&request.url, &target).await {
+                return Err(refuse("a redirect from a public host to a private address is not followed", &target));
+            }
+            if !address::is_same_origin(&request.url, &target) {
+                for name in CREDENTIAL_HEADERS {
+                    request.headers.remove(name);
+                }
+            }
+            request.url = target;
+        }
+        Err(refuse("too many redirects", &request.url))
+    }
+
+    /// One request, one answer.
+    async fn exchange(&self, request: &Request, context: &Context) -> Result<Response, Stop> {
+        let permit = self.permit(&request.url, context).await?;
+        let mut built =
+            self.0.http.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            built = built.body(body.clone());
+        }
+        let timeout = self.0.timeout;
+        let answer = async {
+            match tokio::time::timeout(timeout, built.send()).await {
+                Ok(Ok(response)) => Ok(Ok(response)),
+                Ok(Err(error)) => Ok(Err(failure::classify(&error, &request.url))),
+                Err(_) => Ok(Err(failure::timeout(&request.url, timeout))),
+            }
+        };
+        let mut response = context.run(answer).await??;
+        Ok(Response {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            url: request.url.clone(),
+            body: response,
+            timeout,
+            _permit: permit,
+        })
+    }
+
+    async fn permit(&self, url: &Url, context: &Context) -> Result<OwnedSemaphorePermit> {
+        let host =
+            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        let gate = {
+            let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            if hosts.len() >= 64 {
+                // Hosts that redirects led to once: those in use keep their gate.
+                hosts.retain(|_, gate| Arc::strong_count(gate) > 1);
+            }
+            Arc::clone(hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(self.0.concurrency))))
+        };
+        let closed = |_| Error::new(Kind::Internal, "the limit of a host was closed");
+        context.run(async { gate.acquire_owned().await.map_err(closed) }).await
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("concurrency", &self.0.concurrency)
+            .field("timeout", &self.0.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why one attempt ended: a step of the transport failed, or there is an answer that no second attempt changes.
+enum Stop {
+    Failure(Failure),
+    Error(Error),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+fn refuse(message: &'static str, target: &Url) -> Stop {
+    Stop::Error(
+        Error::new(Kind::Unsupported, message)
+            .with("url", redact::url(target))
+            .with_hint("use the final address of the registry"),
+    )
+}
+
+/// Where a redirect leads to; none where the answer is no redirect.
+fn redirect(response: &Response) -> Option<Result<Url, Stop>> {
+    if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers.get(LOCATION)?;
+    let target = location.to_str().ok().and_then(|location| response.url.join(location).ok());
+    Some(match target {
+        Some(target) if matches!(target.scheme(), "http" | "https") && target.has_host() => Ok(target),
+        _ => Err(refuse("a redirect leads to something that is no http address", &response.url)),
+    })
+}
+
+/// An answer, its body still to be read. It counts against the limit of its host until it is dropped.
+pub struct Response {
+    status: u16,
+    headers: HeaderMap,
+    url: Url,
+    body: reqwest::Response,
+    timeout: Duration,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Response {
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The address that answered, behind all redirects.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The first header of that name, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Every header of that name, as bytes.
+    pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
+    }
+
+    /// The length that the answer announces.
+    pub fn content_length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH.as_str())?.parse().ok()
+    }
+
+    /// The next piece of the body as it arrives, less than 1 MiB; none at the end.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] when the connection breaks or stands still, [`Kind::Canceled`].
+    pub async fn chunk(&mut self, context: &Context) -> Result<Option<Bytes>> {
+        let (url, timeout) = (&self.url, self.timeout);
+        let next = async {
+            match tokio::time::timeout(timeout, self.body.chunk()).await {
+                Ok(Ok(chunk)) => Ok(chunk),
+                Ok(Err(error)) => Err(failure::classify(&error, url).error),
+                Err(_) => Err(failure::timeout(url, timeout).error),
+            }
+        };
+        context.run(next).await
+    }
+
+    /// The whole body, at most `limit` bytes of it.
+    ///
+    /// # Errors
+    /// [`Kind::LimitExceeded`] when there is more, else as [`Response::chunk`].
+    pub async fn bytes(mut self, limit: u64, context: &Context) -> Result<Bytes> {
+        let too_long = |url: &Url| {
+            Error::new(Kind::LimitExceeded, format!("the answer is longer than {limit} bytes"))
+                .with("url", redact::url(url))
+        };
+        let limited = usize::try_from(limit).unwrap_or(usize::MAX);
+        if self.content_length().is_some_and(|length| length > limit) {
+            return Err(too_long(&self.url));
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk(context).await? {
+            if chunk.len() > limited - body.len() {
+                return Err(too_long(&self.url));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The answer if it is a success, else its error.
+    ///
+    /// # Errors
+    /// By the status; see [`answer::refused`].
+    pub async fn success(self, context: &Context) -> Result<Self> {
+        if (200..300).contains(&self.status) { Ok(self) } else { Err(self.refused(context).await) }
+    }
+
+    /// The error that this answer is. The body helps if it comes at once.
+    pub async fn refused(mut self, context: &Context) -> Error {
+        let mut body = BytesMut::new();
+        self.timeout = self.timeout.min(Duration::from_secs(5));
+        while body.len() < answer::MAX_BODY {
+            match self.chunk(context).await {
+                Ok(Some(chunk)) => body.extend_from_slice(chunk.get(..answer::MAX_BODY - body.len()).unwrap_or(&chunk)),
+                Err(error) if error.kind() == Kind::Canceled => return error,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let delay =
+            self.header(RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(value, jiff::Timestamp::now()));
+        answer::refused(self.status, &self.url, &answer::Reason::read(&body), delay)
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} from {}", self.status, redact::url(&self.url))
+    }
+}

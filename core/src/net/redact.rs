@@ -1,0 +1,49 @@
+//! What of an address may be shown: scheme, host, port and path. Queries carry signatures, user parts carry passwords.
+
+use url::Url;
+
+/// The address without user, password, query and fragment.
+pub fn url(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.set_fragment(None);
+    // Both fail only for addresses that cannot have a user part.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.into()
+}
+
+/// Text of the other side, made fit for one line of an error: no control characters, at most 256 characters.
+pub fn text(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().filter(|character| !character.is_control()));
+        if line.len() > 1024 {
+            break;
+        }
+    }
+    match line.char_indices().nth(256) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_what_may_be_shown() {
+        let secret = Url::parse("https://alice:s3cret@r.example:5000/v2/a/blobs/x?X-Amz-Signature=abc#frag").unwrap();
+        assert_eq!(url(&secret), "https://r.example:5000/v2/a/blobs/x");
+    }
+
+    #[test]
+    fn text_is_one_short_line() {
+        assert_eq!(text(" a\n\tb\u{7}c "), "a bc");
+        assert_eq!(text(&"x".repeat(10_000)).chars().count(), 257);
+    }
+}

@@ -1,0 +1,368 @@
+//! Bearer tokens: asked for at the realm that a registry names, kept until shortly before they expire.
+//!
+//! Source: the token specification of distribution (`spec/auth/token.md`, `spec/auth/oauth.md`).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use http::Method;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::address;
+use super::client::{Client, Request};
+use super::redact;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+
+/// The longest answer of a token server.
+const MAX_ANSWER: u64 = 1 << 20;
+/// What a token lives at least, and where its server says nothing (token specification, `expires_in`).
+const MIN_LIFE: Duration = Duration::from_secs(60);
+/// What it is trusted to live at the most.
+const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long before its end it is renewed.
+const EARLY: Duration = Duration::from_secs(10);
+/// How many tokens are kept.
+const MAX_TOKENS: usize = 1024;
+
+/// Who we are, ready to be sent. `Debug` shows no secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Nobody.
+    #[default]
+    Anonymous,
+    /// A user name and a password.
+    Basic {
+        /// The name, without a colon.
+        username: String,
+        /// The password.
+        password: Zeroizing<String>,
+    },
+    /// A token that is sent as it is.
+    Bearer(Zeroizing<String>),
+    /// An identity token, which a token server exchanges; it goes to the realm only.
+    Refresh(Zeroizing<String>),
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Anonymous => "Anonymous",
+            Self::Basic { .. } => "Basic(***)",
+            Self::Bearer(_) => "Bearer(***)",
+            Self::Refresh(_) => "Refresh(***)",
+        })
+    }
+}
+
+impl Identity {
+    /// The value of an `Authorization` header with user name and password (RFC 7617).
+    pub fn basic(&self) -> Option<Zeroizing<String>> {
+        let Self::Basic { username, password } = self else { return None };
+        let plain = Zeroizing::new(format!("{username}:{}", password.as_str()));
+        Some(Zeroizing::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()))))
+    }
+}
+
+/// Where tokens come from: the realm, and the service that it knows the registry by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Realm {
+    /// The address.
+    pub url: Url,
+    /// The service; not every registry names one.
+    pub service: Option<String>,
+}
+
+impl std::fmt::Debug for Realm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Realm").field("url", &redact::url(&self.url)).field("service", &self.service).finish()
+    }
+}
+
+impl Realm {
+    /// Whether credentials may go there, seen from the registry that named it.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] for http where the registry is not itself that host over http, and for a private address that a
+    /// public registry names.
+    pub async fn check(&self, registry: &Url) -> Result<()> {
+        let refuse = |message: &'static str, hint: &'static str| {
+            Err(Error::new(Kind::Unsupported, message)
+                .with("realm", redact::url(&self.url))
+                .with("registry", redact::url(registry))
+                .with_hint(hint))
+        };
+        match self.url.scheme() {
+            "https" => {}
+            "http" if registry.scheme() == "http" && registry.host() == self.url.host() => {}
+            "http" => {
+                return refuse(
+                    "the registry wants the credentials to be sent over plain http to another place",
+                    "the token server of the registry must speak https",
+                );
+            }
+            _ => {
+                return refuse(
+                    "the registry names a token server that is no http address",
+                    "check the configuration of the registry",
+                );
+            }
+        }
+        if !address::may_lead(registry, &self.url).await {
+            return refuse(
+                "the registry names a token server at a private address",
+                "a registry on the internet must have its token server there too",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A token and when it is to be renewed.
+#[derive(Clone)]
+struct Token {
+    value: Zeroizing<String>,
+    until: Instant,
+}
+
+/// The tokens of one identity, by realm, service and scopes. `Debug` shows no token.
+#[derive(Default)]
+pub struct Tokens(Mutex<HashMap<(Realm, BTreeSet<String>), Token>>);
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+impl Tokens {
+    /// A token that is still good.
+    pub fn find(&self, realm: &Realm, scopes: &BTreeSet<String>) -> Option<Zeroizing<String>> {
+        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = tokens.get(&(realm.clone(), scopes.clone()))?;
+        (Instant::now() < token.until).then(|| token.value.clone())
+    }
+
+    /// Forgets a token that was refused, unless another one took its place meanwhile.
+    pub fn forget(&self, realm: &Realm, scopes: &BTreeSet<String>, refused: &str) {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (realm.clone(), scopes.clone());
+        if tokens.get(&key).is_some_and(|token| token.value.as_str() == refused) {
+            tokens.remove(&key);
+        }
+    }
+
+    /// Asks the realm for a token, and keeps it.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`] when the token server refuses the credentials, and the errors of [`Realm::check`] and [`Client::send`].
+    pub async fn fetch(
+        &self,
+        client: &Client,
+        registry: &Url,
+        realm: &Realm,
+        scopes: &BTreeSet<String>,
+        identity: &Identity,
+        context: &Context,
+    ) -> Result<Zeroizing<String>> {
+        realm.check(registry).await?;
+        let request = match identity {
+            Identity::Refresh(token) => by_post(realm, scopes, token)?,
+            _ => by_get(realm, scopes, identity)?,
+        };
+        let response = client.send(&request, context).await?;
+        let answer = match response.status() {
+            200..300 => Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?)),
+            401 | 403 => {
+                let hint = match identity {
+                    Identity::Anonymous => "this needs credentials: give a user name and a password or token",
+                    _ => "check the user name and the password or token",
+                };
+                let refused = response.refused(context).await;
+                return Err(Error::new(Kind::Unauthenticated, "the token server refuses the credentials")
+                    .with("realm", redact::url(&realm.url))
+                    .with_hint(hint)
+                    .because(refused));
+            }
+            _ => return Err(response.refused(context).await.with("realm", redact::url(&realm.url))),
+        };
+        let token = read(&answer).ok_or_else(|| {
+            Error::new(Kind::Corrupt, "the token server sends no token")
+                .with("realm", redact::url(&realm.url))
+                .with_hint("check that the address of the registry is right")
+        })?;
+        let value = token.value.clone();
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.len() >= MAX_TOKENS {
+            let now = Instant::now();
+            tokens.retain(|_, token| now < token.until);
+            if tokens.len() >= MAX_TOKENS {
+                tokens.clear();
+            }
+        }
+        tokens.insert((realm.clone(), scopes.clone()), token);
+        Ok(value)
+    }
+}
+
+fn by_get(realm: &Realm, scopes: &BTreeSet<String>, identity: &Identity) -> Result<Request> {
+    let mut url = realm.url.clone();
+    {
+        let mut query = url.query_pairs_mut();
+        if let Some(service) = &realm.service {
+            query.append_pair("service", service);
+        }
+        for scope in scopes {
+            query.append_pair("scope", scope);
+        }
+    }
+    if url.query() == Some("") {
+        url.set_query(None);
+    }
+    let request = Request::get(url).with(ACCEPT, "application/json")?;
+    match identity.basic() {
+        Some(basic) => request.with(AUTHORIZATION, &basic),
+        None => Ok(request),
+    }
+}
+
+fn by_post(realm: &Realm, scopes: &BTreeSet<String>, refresh: &str) -> Result<Request> {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token")
+        .append_pair("client_id", "tidewaiter")
+        .append_pair("refresh_token", refresh);
+    if let Some(service) = &realm.service {
+        form.append_pair("service", service);
+    }
+    form.append_pair("scope", &scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "));
+    let mut request = Request::get(realm.url.clone())
+        .with(ACCEPT, "application/json")?
+        .with(CONTENT_TYPE, "application/x-www-form-urlencoded")?;
+    request.method = Method::POST;
+    request.body = Some(Bytes::from(form.finish()));
+    Ok(request)
+}
+
+/// Reads the answer of a token server: `token` or `access_token`, whichever holds something.
+fn read(answer: &[u8]) -> Option<Token> {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Answer {
+        token: Option<Zeroizing<String>>,
+        access_token: Option<Zeroizing<String>>,
+        expires_in: Option<f64>,
+    }
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    let value = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty())?;
+    if value.bytes().any(|byte| !(0x21..0x7f).contains(&byte)) {
+        return None;
+    }
+    let life = match answer.expires_in {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+        None => expiry(&value).unwrap_or_default(),
+    };
+    Some(Token { until: Instant::now() + life.clamp(MIN_LIFE, MAX_LIFE) - EARLY, value })
+}
+
+/// What a JWT says about its end. It is not verified: it only decides when we ask again.
+fn expiry(token: &str) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: i64,
+    }
+    let payload = decode_base64(token.split('.').nth(1)?)?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    u64::try_from(claims.exp.checked_sub(jiff::Timestamp::now().as_second())?).ok().map(Duration::from_secs)
+}
+
+/// Base64 in either alphabet, with or without its padding, as docker's configuration and JWTs have it.
+pub fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    [STANDARD, URL_SAFE]
+        .into_iter()
+        .find_map(|alphabet| GeneralPurpose::new(&alphabet, config).decode(text.trim()).ok())
+        .map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn realm(url: &str) -> Realm {
+        Realm { url: Url::parse(url).unwrap(), service: Some("svc".into()) }
+    }
+
+    #[test]
+    fn takes_the_token_that_is_not_empty() {
+        for (answer, expected) in [
+            (r#"{"token":"a"}"#, Some("a")),
+            (r#"{"access_token":"b"}"#, Some("b")),
+            (r#"{"token":"a","access_token":""}"#, Some("a")),
+            (r#"{"token":"","access_token":"b","expires_in":1}"#, Some("b")),
+            (r#"{"token":null}"#, None),
+            (r#"{"token":"a\nX: y"}"#, None),
+            ("<html>", None),
+        ] {
+            assert_eq!(read(answer.as_bytes()).map(|token| token.value.to_string()).as_deref(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn lives_as_long_as_the_server_or_the_token_says() {
+        let left =
+            |answer: &str| read(answer.as_bytes()).unwrap().until.duration_since(Instant::now()).as_secs_f64().round();
+        assert_eq!(left(r#"{"token":"a","expires_in":300}"#), 290.0);
+        assert_eq!(left(r#"{"token":"a","expires_in":1}"#), 50.0);
+        assert_eq!(left(r#"{"token":"a"}"#), 50.0);
+        assert_eq!(left(r#"{"token":"a","expires_in":1e300}"#), 50.0);
+        let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .encode(format!("{{\"exp\":{}}}", jiff::Timestamp::now().as_second() + 3600));
+        assert!((3580.0..=3590.0).contains(&left(&format!("{{\"token\":\"h.{claims}.s\"}}"))));
+    }
+
+    #[tokio::test]
+    async fn credentials_go_to_safe_realms_only() {
+        for (registry, named, allowed) in [
+            ("https://r.example/", "https://r.example/token", true),
+            ("https://r.example/", "https://auth.example/token", true),
+            ("https://r.example/", "http://r.example/token", false),
+            ("https://8.8.8.8/", "https://169.254.169.254/token", false),
+            ("https://10.0.0.1/", "https://10.0.0.1:8443/token", true),
+            ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/token", true),
+            ("http://127.0.0.1:5000/", "http://auth.example/token", false),
+            ("https://r.example/", "ftp://r.example/token", false),
+        ] {
+            assert_eq!(realm(named).check(&Url::parse(registry).unwrap()).await.is_ok(), allowed, "{registry} {named}");
+        }
+    }
+
+    #[test]
+    fn keeps_the_query_of_the_realm() {
+        let request = by_get(
+            &realm("https://a/t?x=1"),
+            &BTreeSet::from(["repository:a/b:pull".to_owned()]),
+            &Identity::Anonymous,
+        )
+        .unwrap();
+        assert_eq!(request.url.as_str(), "https://a/t?x=1&service=svc&scope=repository%3Aa%2Fb%3Apull");
+        assert!(!request.headers.contains_key(AUTHORIZATION));
+    }
+
+    #[test]
+    fn base64_comes_with_and_without_padding() {
+        for text in ["YTpi", "YTpiYw==", "YTpiYw", "_-8=", "/+8"] {
+            assert!(decode_base64(text).is_some(), "{text}");
+        }
+        assert!(decode_base64("!!").is_none());
+    }
+}

@@ -1,0 +1,108 @@
+//! A registry, opened: its certificates are read, its credential is looked up, connections and tokens are shared.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+use super::definition::Registry;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::net::client::{Client, Options};
+use crate::net::retry::Policy;
+use crate::net::session::Session;
+use crate::net::tls::Trust;
+
+/// The longest certificate file.
+const MAX_PEM: u64 = 4 << 20;
+
+/// A way to a registry, for one repository or for all. Cheap to clone; clones share connections, limits and tokens.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    host: String,
+    session: Session,
+}
+
+impl Connection {
+    /// Reads the certificates and looks up the credential; nothing is sent yet. Entries of docker's configuration may hold for
+    /// a `repository` only.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a definition that cannot be right, and the errors of the secrets.
+    pub async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
+        let client = client(registry, Policy::default()).await?;
+        let host = registry.host()?;
+        let identity = registry
+            .credential
+            .resolve(&host, repository, context)
+            .await
+            .map_err(|error| error.with("registry", &host))?;
+        Ok(Self { session: Session::new(client, registry.base()?, identity), host })
+    }
+
+    /// The host as references write it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The session: requests with what the credential allows.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// The client that a definition asks for.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for files, a proxy, or numbers that cannot be right.
+pub(super) async fn client(registry: &Registry, retry: Policy) -> Result<Client> {
+    let mut options = Options { retry, proxy: registry.proxy.clone(), ..Options::default() };
+    if let Some(concurrency) = registry.concurrency {
+        options.concurrency = concurrency;
+        if concurrency == 0 {
+            return Err(Error::new(Kind::InvalidInput, "with 0 requests at once nothing can be asked")
+                .with("field", "concurrency"));
+        }
+    }
+    if let Some(seconds) = registry.timeout {
+        options.timeout =
+            Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()).ok_or_else(|| {
+                Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0").with("field", "timeout")
+            })?;
+    }
+    if let Some(path) = &registry.ca {
+        options.trust.ca = pem(path, "ca").await?.to_vec();
+    }
+    options.trust = match (&registry.client_cert, &registry.client_key) {
+        (Some(certificate), Some(key)) => Trust {
+            client: Some((pem(certificate, "client_cert").await?.to_vec(), pem(key, "client_key").await?)),
+            ..options.trust
+        },
+        (None, None) => options.trust,
+        (Some(_), None) => {
+            return Err(
+                Error::new(Kind::InvalidInput, "a client certificate needs its key").with("field", "client_key")
+            );
+        }
+        (None, Some(_)) => {
+            return Err(
+                Error::new(Kind::InvalidInput, "a client key needs its certificate").with("field", "client_cert")
+            );
+        }
+    };
+    Client::new(&options)
+}
+
+async fn pem(path: &Path, field: &'static str) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error| {
+        Error::new(Kind::InvalidInput, "a certificate file cannot be read")
+            .with("field", field)
+            .with("path", path.display())
+            .because(error)
+    };
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_PEM).read_to_end(&mut bytes).await.map_err(failed)?;
+    Ok(bytes)
+}

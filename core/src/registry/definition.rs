@@ -1,0 +1,248 @@
+//! What a user says about a registry: one shape for Rust, C, Python, JSON and TOML.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::credential::Credential;
+use crate::error::{Error, Kind, Result};
+use crate::model::reference::{DOCKER_HUB, ImageRef};
+
+/// A registry: its kind, its address, how to reach it, and who we are there. Unknown fields are refused by name.
+///
+/// ```
+/// use tidewaiter::registry::{Credential, Registry, Secret};
+/// let registry = Registry::docker("https://registry.example:5000").credential(Credential::basic("alice", Secret::env("PASSWORD")));
+/// let same = Registry::from_json(r#"{"kind": "docker", "url": "https://registry.example:5000",
+///     "credential": {"basic": {"username": "alice", "password": {"env": "PASSWORD"}}}}"#)?;
+/// assert_eq!(format!("{registry:?}"), format!("{same:?}"));
+/// assert!(Registry::from_json(r#"{"kind": "docker", "adress": "x"}"#).unwrap_err().to_string().contains("adress"));
+/// # Ok::<(), tidewaiter::Error>(())
+/// ```
+#[derive(Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Registry {
+    /// The kind: `docker` is any registry that speaks Docker V2 or OCI distribution.
+    pub kind: String,
+    /// The address. Without a scheme it is https; without any it is that of the image.
+    pub url: Option<String>,
+    /// A file with the certificates (PEM) of authorities to trust besides those of the platform.
+    pub ca: Option<PathBuf>,
+    /// A file with the client certificate and its chain (PEM).
+    pub client_cert: Option<PathBuf>,
+    /// A file with the key of the client certificate (PEM).
+    pub client_key: Option<PathBuf>,
+    /// Whether to speak http where the address does not say so.
+    pub plain_http: bool,
+    /// The address of a proxy; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
+    pub proxy: Option<String>,
+    /// Requests at once; 8 unless it is set.
+    pub concurrency: Option<usize>,
+    /// Seconds to wait for a connection, an answer, and between two pieces of one; 60 unless it is set.
+    pub timeout: Option<f64>,
+    /// Who we are; what `docker login` left behind, unless it is set.
+    pub credential: Credential,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            kind: "docker".to_owned(),
+            url: None,
+            ca: None,
+            client_cert: None,
+            client_key: None,
+            plain_http: false,
+            proxy: None,
+            concurrency: None,
+            timeout: None,
+            credential: Credential::default(),
+        }
+    }
+}
+
+impl Registry {
+    /// Any registry that speaks Docker V2 or OCI distribution, at `url`.
+    pub fn docker(url: impl Into<String>) -> Self {
+        Self { url: Some(url.into()), ..Self::default() }
+    }
+
+    /// The registry of an image, with the defaults.
+    pub fn of(image: &ImageRef) -> Self {
+        Self { plain_http: image.plain_http(), ..Self::docker(image.host()) }
+    }
+
+    /// Reads a definition in JSON.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`], with what is wrong and where.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|error| Error::new(Kind::InvalidInput, format!("this is no definition of a registry: {error}")))
+    }
+
+    /// The same registry with a credential.
+    #[must_use]
+    pub fn credential(self, credential: Credential) -> Self {
+        Self { credential, ..self }
+    }
+
+    /// The same registry, trusting the authorities in this file (PEM) too.
+    #[must_use]
+    pub fn with_ca(self, path: impl Into<PathBuf>) -> Self {
+        Self { ca: Some(path.into()), ..self }
+    }
+
+    /// The same registry with a client certificate and its key, two files (PEM).
+    #[must_use]
+    pub fn with_client_certificate(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { client_cert: Some(certificate.into()), client_key: Some(key.into()), ..self }
+    }
+
+    /// The same registry over http.
+    #[must_use]
+    pub fn with_plain_http(self) -> Self {
+        Self { plain_http: true, ..self }
+    }
+
+    /// The same registry through a proxy.
+    #[must_use]
+    pub fn with_proxy(self, proxy: impl Into<String>) -> Self {
+        Self { proxy: Some(proxy.into()), ..self }
+    }
+
+    /// The same registry with at most so many requests at once.
+    #[must_use]
+    pub fn with_concurrency(self, concurrency: usize) -> Self {
+        Self { concurrency: Some(concurrency), ..self }
+    }
+
+    /// The same registry with another time-out.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout.as_secs_f64()), ..self }
+    }
+
+    /// The address: scheme, host, port, and the path in front of `/v2/`. Docker Hub's name becomes the host that serves it.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] where `url` is missing or no address of a registry.
+    pub fn base(&self) -> Result<Url> {
+        let wrong = |message: &'static str| {
+            Error::new(Kind::InvalidInput, message)
+                .with("field", "url")
+                .with_hint("an address is https://host:port, or host:port")
+        };
+        let text = self
+            .url
+            .as_deref()
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
+            .ok_or_else(|| wrong("the address of the registry is missing"))?;
+        let text = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("{}://{text}", if self.plain_http { "http" } else { "https" })
+        };
+        let mut url = Url::parse(&text).map_err(|error| wrong("this is no address of a registry").because(error))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(wrong("this is no address of a registry"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("an address holds no user and no password").with_hint("put them into the credential"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("the address of a registry has no query"));
+        }
+        if matches!(url.host_str(), Some(DOCKER_HUB | "index.docker.io")) {
+            let _ = url.set_host(Some("registry-1.docker.io"));
+        }
+        let path = url.path().trim_end_matches('/');
+        let path = path
+            .strip_suffix("/v2")
+            .or_else(|| path.strip_suffix("/v1").filter(|_| is_hub(&url)))
+            .unwrap_or(path)
+            .to_owned();
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// The host as references and docker's configuration write it, with its port where it is not the usual one.
+    ///
+    /// # Errors
+    /// As [`Registry::base`].
+    pub fn host(&self) -> Result<String> {
+        let base = self.base()?;
+        if is_hub(&base) {
+            return Ok(DOCKER_HUB.to_owned());
+        }
+        let host = base.host_str().unwrap_or_default();
+        Ok(base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+}
+
+fn is_hub(url: &Url) -> bool {
+    url.host_str() == Some("registry-1.docker.io")
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Addresses may hold a user and a password.
+        let shown = |text: &Option<String>| {
+            text.as_deref().map(|text| {
+                Url::parse(text).map_or_else(
+                    |_| text.rsplit('@').next().unwrap_or_default().to_owned(),
+                    |url| crate::net::redact::url(&url),
+                )
+            })
+        };
+        f.debug_struct("Registry")
+            .field("kind", &self.kind)
+            .field("url", &shown(&self.url))
+            .field("ca", &self.ca)
+            .field("client_cert", &self.client_cert)
+            .field("client_key", &self.client_key)
+            .field("plain_http", &self.plain_http)
+            .field("proxy", &shown(&self.proxy))
+            .field("concurrency", &self.concurrency)
+            .field("timeout", &self.timeout)
+            .field("credential", &self.credential)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_addresses() {
+        for (url, plain_http, base, host) in [
+            ("r.io", false, "https://r.io/", "r.io"),
+            ("r.io:5000", false, "https://r.io:5000/", "r.io:5000"),
+            ("r.io:443", false, "https://r.io/", "r.io"),
+            ("localhost:5000", true, "http://localhost:5000/", "localhost:5000"),
+            ("http://127.0.0.1:5000/", false, "http://127.0.0.1:5000/", "127.0.0.1:5000"),
+            ("https://r.io", true, "https://r.io/", "r.io"),
+            ("https://h/artifactory/api/docker/repo/v2/", false, "https://h/artifactory/api/docker/repo", "h"),
+            ("docker.io", false, "https://registry-1.docker.io/", "docker.io"),
+            ("https://index.docker.io/v1/", false, "https://registry-1.docker.io/", "docker.io"),
+            ("[::1]:5000", true, "http://[::1]:5000/", "[::1]:5000"),
+        ] {
+            let registry = Registry { plain_http, ..Registry::docker(url) };
+            assert_eq!((registry.base().unwrap().as_str(), registry.host().unwrap().as_str()), (base, host), "{url}");
+        }
+        for url in ["", "ftp://r.io", "https://u:p@r.io", "https://r.io/?x", "https://", "http://[::1"] {
+            assert_eq!(Registry::docker(url).base().unwrap_err().kind(), Kind::InvalidInput, "{url}");
+        }
+    }
+
+    #[test]
+    fn shows_no_password_in_addresses() {
+        let registry = Registry::docker("https://alice:s3cret@r.io").with_proxy("alice:s3cret@proxy:3128");
+        assert!(!format!("{registry:?}").contains("s3cret"), "{registry:?}");
+    }
+}

@@ -1,0 +1,471 @@
+//! Images straight from a registry (OCI distribution specification 1.1, "Pull").
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+use http::header::{ACCEPT, CONTENT_TYPE, RANGE};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use url::Url;
+
+use super::{BlobStream, ImageSource, RawManifest};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Digest;
+use crate::model::image::Descriptor;
+use crate::model::limits::Limits;
+use crate::model::reference::ImageRef;
+use crate::net::client::{Request, Response};
+use crate::net::retry;
+use crate::net::session::{self, Session};
+use crate::registry::{Connection, Registry};
+
+/// Every media type of a manifest that is read here. Without the full list old registries convert, and answer with another digest.
+const MANIFEST_TYPES: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+/// So many bytes must have come since the last break for the count of breaks to start again.
+const PROGRESS: u64 = 1 << 20;
+
+/// One image in a registry.
+pub struct RemoteSource {
+    image: ImageRef,
+    connection: Connection,
+    manifest_limit: u64,
+}
+
+impl RemoteSource {
+    /// Opens the registry of `image`: with the settings and the credential of `registry`, else with the defaults (docker's
+    /// configuration, else anonymous). Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a definition of another registry, or one that cannot be right.
+    pub async fn open(
+        image: &ImageRef,
+        registry: Option<&Registry>,
+        limits: &Limits,
+        context: &Context,
+    ) -> Result<Self> {
+        let registry = match registry {
+            None => Registry::of(image),
+            Some(registry) if registry.url.is_none() => Registry {
+                plain_http: registry.plain_http || image.plain_http(),
+                url: Registry::of(image).url,
+                ..registry.clone()
+            },
+            Some(registry) => Registry { plain_http: registry.plain_http || image.plain_http(), ..registry.clone() },
+        };
+        if registry.host()? != Registry::of(image).host()? {
+            return Err(Error::new(Kind::InvalidInput, "the image is in another registry than the definition")
+                .with("image", image)
+                .with("registry", registry.host()?)
+                .with_hint("credentials are for one registry: name the image with the address of that registry"));
+        }
+        let connection = Connection::open(&registry, Some(image.repository()), context).await?;
+        Ok(Self::new(image.clone(), connection, limits))
+    }
+
+    /// An image behind a connection that is open already.
+    pub fn new(image: ImageRef, connection: Connection, limits: &Limits) -> Self {
+        Self { image, connection, manifest_limit: limits.manifest }
+    }
+
+    async fn fetch(&self, target: &str, wanted: Option<&Digest>, context: &Context) -> Result<RawManifest> {
+        let session = self.connection.session();
+        let url = session.url(&format!("{}/manifests/{target}", self.image.repository()))?;
+        let request = Request::get(url).with(ACCEPT, &MANIFEST_TYPES.join(", "))?;
+        let response = session.send(&request, Some(&session::pull(self.image.repository())), context).await?;
+        if response.status() == 404 {
+            return Err(missing(response.refused(context).await, target));
+        }
+        let response = response.success(context).await?;
+        let content_type = response
+            .header(CONTENT_TYPE.as_str())
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        let announced = response.header("docker-content-digest").map(str::to_owned);
+        if content_type.as_deref() == Some("text/html") {
+            return Err(Error::new(Kind::Unsupported, "a web page came where a manifest should be").with_hint(
+                "check that the address is that of the registry, not of its web interface or a login page",
+            ));
+        }
+        let bytes = response.bytes(self.manifest_limit, context).await.map_err(|error| match error.kind() {
+            Kind::LimitExceeded => Error::new(Kind::LimitExceeded, "the manifest is larger than the limit")
+                .with("limit", self.manifest_limit)
+                .with_hint("raise the limit `manifest`"),
+            _ => error,
+        })?;
+        let media_type = media_type(content_type.as_deref(), &bytes)?;
+        let digest = match wanted {
+            Some(digest) => digest.clone(),
+            // A digest of an algorithm that cannot be computed here says nothing.
+            None => announced.and_then(|text| text.parse().ok()).unwrap_or_else(|| Digest::of(&bytes)),
+        };
+        if !digest.matches(&bytes) {
+            return Err(Error::new(Kind::Corrupt, "the manifest is not what its digest says")
+                .with("digest", &digest)
+                .with("read", Digest::of(&bytes))
+                .with_hint("the registry or a proxy in between changes or damages what is stored"));
+        }
+        Ok(RawManifest { media_type, digest, bytes })
+    }
+
+    fn blob_url(&self, digest: &Digest) -> Result<Url> {
+        self.connection.session().url(&format!("{}/blobs/{digest}", self.image.repository()))
+    }
+
+    /// The same error with the image and, for a blob, its digest.
+    fn about(&self, error: Error) -> Error {
+        error.with("image", &self.image)
+    }
+}
+
+impl std::fmt::Debug for RemoteSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RemoteSource").field(&self.image.to_string()).finish()
+    }
+}
+
+impl ImageSource for RemoteSource {
+    fn reference(&self) -> String {
+        self.image.to_string()
+    }
+
+    fn root<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<RawManifest>> {
+        Box::pin(async move {
+            self.fetch(self.image.target(), self.image.digest(), context).await.map_err(|error| self.about(error))
+        })
+    }
+
+    fn manifest<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<RawManifest>> {
+        Box::pin(async move {
+            let manifest = self
+                .fetch(descriptor.digest.as_str(), Some(&descriptor.digest), context)
+                .await
+                .map_err(|error| self.about(error))?;
+            match descriptor.size {
+                Some(size) if size != manifest.bytes.len() as u64 => Err(self.about(
+                    Error::new(Kind::Corrupt, "the manifest is not as long as the index says")
+                        .with("digest", &descriptor.digest),
+                )),
+                _ => Ok(manifest),
+            }
+        })
+    }
+
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
+        Box::pin(async move {
+            let mut transfer = Transfer {
+                session: self.connection.session().clone(),
+                url: self.blob_url(&descriptor.digest)?,
+                scope: session::pull(self.image.repository()),
+                image: self.image.to_string(),
+                digest: descriptor.digest.clone(),
+                size: descriptor.size,
+                offset: 0,
+                skip: 0,
+                breaks: 0,
+                since_break: 0,
+                response: None,
+                context: context.clone(),
+            };
+            // The first answer is waited for here, so that a missing blob is an error of this call.
+            transfer.response = Some(Box::new(transfer.open().await.map_err(|error| transfer.about(error))?));
+            Ok(Box::pin(stream::try_unfold(transfer, |mut transfer| async move {
+                match transfer.next().await {
+                    Ok(Some(chunk)) => Ok(Some((chunk, transfer))),
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(transfer.about(error)),
+                }
+            })) as BlobStream)
+        })
+    }
+
+    fn has_blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let session = self.connection.session();
+            let request = Request::head(self.blob_url(&descriptor.digest)?);
+            let response = session
+                .send(&request, Some(&session::pull(self.image.repository())), context)
+                .await
+                .map_err(|error| self.about(error))?;
+            match response.status() {
+                200..300 => Ok(true),
+                404 => Ok(false),
+                _ => Err(self.about(response.refused(context).await.with("digest", &descriptor.digest))),
+            }
+        })
+    }
+}
+
+/// A blob on its way. When the connection breaks it goes on where it stopped.
+struct Transfer {
+    session: Session,
+    url: Url,
+    scope: String,
+    image: String,
+    digest: Digest,
+    size: Option<u64>,
+    /// Bytes handed on.
+    offset: u64,
+    /// Bytes to throw away, from a registry that starts again from the beginning. The digest still proves the whole.
+    skip: u64,
+    breaks: u32,
+    since_break: u64,
+    response: Option<Box<Response>>,
+    context: Context,
+}
+
+impl Transfer {
+    fn about(&self, error: Error) -> Error {
+        error.with("image", &self.image).with("digest", &self.digest)
+    }
+
+    /// Asks for the blob, from where it stopped.
+    async fn open(&mut self) -> Result<Response> {
+        let mut request = Request::get(self.url.clone());
+        if self.offset > 0 {
+            request = request.with(RANGE, &format!("bytes={}-", self.offset))?;
+        }
+        let response = self.session.send(&request, Some(&self.scope), &self.context).await?;
+        let response = match response.status() {
+            404 => {
+                return Err(Error::new(Kind::NotFound, "the registry does not have this layer")
+                    .with_hint("the image was pushed incompletely, or its layer is kept elsewhere")
+                    .because(response.refused(&self.context).await));
+            }
+            _ => response.success(&self.context).await?,
+        };
+        self.skip = 0;
+        let length = response.content_length();
+        if self.offset > 0 && response.status() == 206 {
+            let (start, total) = response
+                .header("content-range")
+                .and_then(content_range)
+                .ok_or_else(|| wrong_range("the registry resumes the layer without saying where"))?;
+            if start != self.offset {
+                return Err(wrong_range("the registry resumes the layer at another place"));
+            }
+            if let (Some(total), Some(size)) = (total, self.size)
+                && total != size
+            {
+                return Err(wrong_size(size, total));
+            }
+        } else if response.status() == 206 {
+            return Err(wrong_range("the registry sends a part of the layer where all of it was asked for"));
+        } else {
+            self.skip = self.offset;
+            if let (Some(length), Some(size)) = (length, self.size)
+                && length != size
+            {
+                return Err(wrong_size(size, length));
+            }
+        }
+        Ok(response)
+    }
+
+    /// The next piece.
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let mut response = match self.response.take() {
+                Some(response) => response,
+                None => Box::new(self.open().await?),
+            };
+            let is_complete = self.size == Some(self.offset);
+            match response.chunk(&self.context).await {
+                Ok(Some(mut chunk)) => {
+                    self.response = Some(response);
+                    let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
+                    bytes::Buf::advance(&mut chunk, skipped);
+                    self.skip -= skipped as u64;
+                    if chunk.is_empty() {
+                        continue;
+                    }
+                    self.offset += chunk.len() as u64;
+                    self.since_break += chunk.len() as u64;
+                    if let Some(size) = self.size
+                        && self.offset > size
+                    {
+                        return Err(Error::new(Kind::Corrupt, "the layer is longer than its descriptor says")
+                            .with("size", size));
+                    }
+                    return Ok(Some(chunk));
+                }
+                Ok(None) if self.size.is_none_or(|size| self.offset == size) => return Ok(None),
+                Ok(None) => self.broken(None).await?,
+                Err(error) if error.kind() == Kind::Canceled => return Err(error),
+                // All bytes are there; how the connection ends is of no interest.
+                Err(_) if is_complete => return Ok(None),
+                Err(error) => self.broken(Some(error)).await?,
+            }
+        }
+    }
+
+    /// Waits before the transfer is taken up again, or gives up.
+    async fn broken(&mut self, error: Option<Error>) -> Result<()> {
+        if self.since_break >= PROGRESS {
+            self.breaks = 0;
+        }
+        self.breaks += 1;
+        self.since_break = 0;
+        let error = error.unwrap_or_else(|| {
+            Error::new(Kind::Unavailable, "the layer ends too early")
+                .with("read", self.offset)
+                .with_hint("the registry or a proxy cuts transfers; try again")
+        });
+        match self.session.client().retry().delay(&error, None, self.breaks) {
+            Some(delay) => retry::pause(delay, &self.context).await,
+            None => Err(error),
+        }
+    }
+}
+
+fn wrong_range(message: &'static str) -> Error {
+    Error::new(Kind::Corrupt, message)
+        .with_hint("a proxy between here and the registry may not understand `Range`; try again")
+}
+
+fn wrong_size(expected: u64, actual: u64) -> Error {
+    Error::new(Kind::Corrupt, "the layer is not as long as its descriptor says")
+        .with("size", expected)
+        .with("length", actual)
+}
+
+/// `bytes 5-51/52`: where it starts, and the whole length where it is known (RFC 9110, section 14.4).
+fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+/// The error of a manifest that is not there.
+fn missing(refused: Error, target: &str) -> Error {
+    let code = refused.context().find_map(|(key, value)| (key == "code").then(|| value.to_owned())).unwrap_or_default();
+    let (message, hint) = match code.as_str() {
+        "NAME_UNKNOWN" => ("there is no such repository", "check the spelling; a private one may need credentials"),
+        _ if target.contains(':') => {
+            ("there is no manifest with this digest", "it may have been deleted, or be in another repository")
+        }
+        _ => ("there is no such image", "check the repository and the tag; a private one may need credentials"),
+    };
+    Error::new(Kind::NotFound, message).with_hint(hint).because(refused)
+}
+
+/// The media type of a manifest: that of the answer if it is one, else of the document, else by its shape. A document that could
+/// be read as two kinds is refused: whoever verified it may have seen the other one (CVE-2021-41190).
+fn media_type(content_type: Option<&str>, bytes: &[u8]) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Shape {
+        #[serde(rename = "schemaVersion")]
+        version: Option<u64>,
+        #[serde(rename = "mediaType")]
+        media_type: Option<String>,
+        manifests: Option<IgnoredAny>,
+        config: Option<Config>,
+        layers: Option<IgnoredAny>,
+        #[serde(rename = "fsLayers")]
+        old_layers: Option<IgnoredAny>,
+    }
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(rename = "mediaType")]
+        media_type: Option<String>,
+    }
+    let shape: Shape = serde_json::from_slice(bytes).map_err(|error| {
+        Error::new(Kind::Corrupt, "the manifest is not JSON of the right shape")
+            .with_hint("check that the address is that of a registry")
+            .because(error)
+    })?;
+    let is_old = |name: &str| name.starts_with("application/vnd.docker.distribution.manifest.v1+");
+    if shape.version == Some(1) || shape.old_layers.is_some() || content_type.is_some_and(is_old) {
+        return Err(Error::new(Kind::Unsupported, "the image is in the old format, schema 1").with_hint(
+            "pull it with a current docker and push it again, or ask for it by the digest of its new form",
+        ));
+    }
+    let is_index = shape.manifests.is_some();
+    let is_manifest = shape.config.is_some() || shape.layers.is_some();
+    let ambiguous = |message: &'static str| {
+        Err(Error::new(Kind::Corrupt, message)
+            .with_hint("whoever pushed this image made it so that it can be read in two ways: do not trust it"))
+    };
+    if is_index && is_manifest {
+        return ambiguous("the document is an index and a manifest at once");
+    }
+    let known = |name: &&str| MANIFEST_TYPES.contains(name);
+    let inside = shape.media_type.as_deref().filter(|name| !name.is_empty());
+    let outside = content_type.filter(known);
+    if let (Some(outside), Some(inside)) = (outside, inside)
+        && outside != inside
+    {
+        return ambiguous("the answer and the document name two media types");
+    }
+    let named = outside.or(inside);
+    match named {
+        Some(name) if known(&name) => {
+            let names_index = name.contains("index") || name.contains("manifest.list");
+            if (names_index && is_manifest) || (!names_index && is_index) {
+                return ambiguous("the document is not of the media type that it names");
+            }
+            Ok(name.to_owned())
+        }
+        Some(other) => Err(Error::new(Kind::Unsupported, "this is not an image")
+            .with("media_type", other.escape_debug())
+            .with_hint("only OCI and docker images are scanned")),
+        None if is_index => Ok(MANIFEST_TYPES[0].to_owned()),
+        None if is_manifest => {
+            let is_docker = shape
+                .config
+                .and_then(|config| config.media_type)
+                .is_some_and(|name| name.starts_with("application/vnd.docker."));
+            Ok(MANIFEST_TYPES[if is_docker { 3 } else { 1 }].to_owned())
+        }
+        None => Err(Error::new(Kind::Unsupported, "this is not an image")
+            .with_hint("the document is neither an index nor a manifest")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[rustfmt::skip]
+    fn knows_what_a_document_is() {
+        let [index, oci, list, docker] = MANIFEST_TYPES;
+        let json = Some("application/json");
+        for (content_type, document, expected) in [
+            (Some(oci), format!(r#"{{"mediaType":"{oci}","config":{{}},"layers":[]}}"#), Ok(oci)),
+            (Some(oci), r#"{"schemaVersion":2,"config":{},"layers":[]}"#.to_owned(), Ok(oci)),
+            (json, format!(r#"{{"mediaType":"{docker}","config":{{}},"layers":[]}}"#), Ok(docker)),
+            (None, r#"{"config":{"mediaType":"application/vnd.docker.container.image.v1+json"},"layers":[]}"#.to_owned(), Ok(docker)),
+            (json, r#"{"config":{},"layers":[]}"#.to_owned(), Ok(oci)),
+            (json, r#"{"manifests":[]}"#.to_owned(), Ok(index)),
+            (Some(list), r#"{"manifests":[]}"#.to_owned(), Ok(list)),
+            // Two kinds in one, two types, a type that the shape contradicts.
+            (Some(oci), r#"{"config":{},"layers":[],"manifests":[]}"#.to_owned(), Err(Kind::Corrupt)),
+            (Some(oci), format!(r#"{{"mediaType":"{index}","manifests":[]}}"#), Err(Kind::Corrupt)),
+            (Some(oci), r#"{"manifests":[]}"#.to_owned(), Err(Kind::Corrupt)),
+            (Some(index), r#"{"layers":[]}"#.to_owned(), Err(Kind::Corrupt)),
+            (Some(oci), r#"{"layers":[],"layers":[]}"#.to_owned(), Err(Kind::Corrupt)),
+            (Some(oci), "<html>".to_owned(), Err(Kind::Corrupt)),
+            // Not an image.
+            (json, r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(), Err(Kind::Unsupported)),
+            (Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "{}".to_owned(), Err(Kind::Unsupported)),
+            (json, r#"{"mediaType":"application/vnd.example"}"#.to_owned(), Err(Kind::Unsupported)),
+            (json, "{}".to_owned(), Err(Kind::Unsupported)),
+        ] {
+            let found = media_type(content_type, document.as_bytes()).map_err(|error| error.kind());
+            assert_eq!(found.as_deref(), expected.as_ref().map(|name| &**name), "{document}");
+        }
+    }
+
+    #[test]
+    fn reads_content_ranges() {
+        assert_eq!(content_range("bytes 5-51/52"), Some((5, Some(52))));
+        assert_eq!(content_range("bytes 5-51/*"), Some((5, None)));
+        assert_eq!(content_range("bytes */52"), None);
+        assert_eq!(content_range("items 5-51/52"), None);
+    }
+}
