@@ -62,17 +62,7 @@ impl Sample {
         if path.len() > 100 {
             self.entry(layer, b'L', "././@LongLink", "", path.as_bytes());
         }
-        let mut header = [0u8; 512];
-        let short = &path.as_bytes()[..path.len().min(100)];
-        header[..short.len()].copy_from_slice(short);
-        header[100..108].copy_from_slice(b"0000644\0");
-        header[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
-        header[156] = kind;
-        header[157..157 + target.len()].copy_from_slice(target.as_bytes());
-        header[257..265].copy_from_slice(b"ustar  \0");
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let header = header(kind, path, target, content.len() as u64);
         let out = &mut self.layers[layer];
         out.extend(header);
         out.extend(content);
@@ -81,34 +71,61 @@ impl Sample {
 
     /// Reads all layers with `catalogers` and resolves them in their order, as a scan does.
     pub fn run(&self, catalogers: &[Arc<dyn Cataloger>]) -> Outcome {
-        let (limits, table) = (Limits::default(), InterestTable::new(catalogers).expect("the interests are valid"));
-        let reading = Reading { catalogers, table: &table, limits: &limits, again: None };
-        let layers: Vec<Arc<LayerFacts>> = self
-            .layers
-            .iter()
-            .map(|layer| {
-                let end = [0; 1024];
-                let walked = walk(BufReader::new(layer.as_slice().chain(&end[..])), &reading, &mut Vec::new());
-                Arc::new(walked.expect("a layer is read").facts)
-            })
-            .collect();
-        let overlay = Overlay::new(&layers, &table);
-        let resolved = overlay.finish(&layers, catalogers.len(), &table);
-        let mut draft = Draft::new(limits.packages);
-        let real_path = |path: &str| overlay.real_path(path);
-        for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
-            cataloger.resolve(&View::new(files, &real_path), &mut draft).expect("facts resolve");
-        }
-        let problems = layers.iter().flat_map(|layer| layer.problems.iter().cloned()).collect();
-        Outcome { inventory: draft.finish(), problems }
+        run(catalogers, self.layers.iter().map(Vec::as_slice))
     }
 
     /// The same with every cataloger of [`catalog::ALL`](crate::catalog::ALL).
     pub fn run_all(&self) -> Outcome {
-        let all: Vec<Arc<dyn Cataloger>> =
-            crate::catalog::ALL.iter().map(|cataloger| Arc::new(*cataloger) as Arc<dyn Cataloger>).collect();
-        self.run(&all)
+        self.run(&all())
     }
+
+    /// An image of one file of `size` bytes, which is read as it streams by, with every cataloger.
+    pub fn stream(path: &str, size: u64, content: impl Read) -> Outcome {
+        let padding = vec![0; (size.next_multiple_of(512) - size) as usize];
+        let header = header(b'0', path, "", size);
+        run(&all(), [header.as_slice().chain(content).chain(padding.as_slice())])
+    }
+}
+
+fn all() -> Vec<Arc<dyn Cataloger>> {
+    crate::catalog::ALL.iter().map(|cataloger| Arc::new(*cataloger) as Arc<dyn Cataloger>).collect()
+}
+
+/// Reads and resolves layers, the base first.
+fn run(catalogers: &[Arc<dyn Cataloger>], layers: impl IntoIterator<Item: Read>) -> Outcome {
+    let (limits, table) = (Limits::default(), InterestTable::new(catalogers).expect("the interests are valid"));
+    let reading = Reading { catalogers, table: &table, limits: &limits, again: None };
+    let walk_one = |layer| {
+        let end = [0; 1024];
+        let walked = walk(BufReader::new(Read::chain(layer, &end[..])), &reading, &mut Vec::new());
+        Arc::new(walked.expect("a layer is read").facts)
+    };
+    let layers: Vec<Arc<LayerFacts>> = layers.into_iter().map(walk_one).collect();
+    let overlay = Overlay::new(&layers, &table);
+    let resolved = overlay.finish(&layers, catalogers.len(), &table);
+    let mut draft = Draft::new(limits.packages);
+    let real_path = |path: &str| overlay.real_path(path);
+    for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
+        cataloger.resolve(&View::new(files, &real_path), &mut draft).expect("facts resolve");
+    }
+    let problems = layers.iter().flat_map(|layer| layer.problems.iter().cloned()).collect();
+    Outcome { inventory: draft.finish(), problems }
+}
+
+/// The header of one entry in the form of GNU tar; of a long path, its first 100 bytes.
+fn header(kind: u8, path: &str, target: &str, size: u64) -> [u8; 512] {
+    let mut header = [0u8; 512];
+    let short = &path.as_bytes()[..path.len().min(100)];
+    header[..short.len()].copy_from_slice(short);
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{:011o}\0", size).as_bytes());
+    header[156] = kind;
+    header[157..157 + target.len()].copy_from_slice(target.as_bytes());
+    header[257..265].copy_from_slice(b"ustar  \0");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
 }
 
 /// What one call of `read` gave.
