@@ -9,7 +9,7 @@ use std::cmp::{Ordering, Reverse};
 use super::Scheme;
 use super::digits::{self, Number};
 
-/// The order of `apk version --test` in apk-tools 2; none for what does not start with a digit.
+/// The order of `apk version --test` in apk-tools 2; none for what starts with none of a digit, a dot and a small letter.
 pub const SCHEME: Scheme = Scheme {
     id: "apk",
     ecosystems: &["Alpine", "Wolfi", "Chainguard", "MinimOS", "Alpaquita", "BellSoft Hardened Containers"],
@@ -76,7 +76,8 @@ enum State {
 impl<'a> Tokens<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let rest = text.trim().as_bytes();
-        rest.first()?.is_ascii_digit().then_some(Self { rest, state: State::Start })
+        let is_version = matches!(rest.first()?, b'0'..=b'9' | b'a'..=b'z' | b'.');
+        is_version.then_some(Self { rest, state: State::Start })
     }
 
     fn number(&mut self, state: State) -> Number<'a> {
@@ -192,12 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn broken_versions_have_an_order_too() {
+        assert_order(&SCHEME, &["a", ".1", "1_blah", "1", "1-r0", "1-r1", "1.", "1-1"]);
+    }
+
+    #[test]
     fn longer_than_any_integer() {
         assert_order(&SCHEME, &["1.99999999999999999999999999999998", "1.99999999999999999999999999999999"]);
     }
 
     #[test]
     fn no_versions() {
-        assert_none(&SCHEME, &["", "r1", ".1", "-r0", "v1", "_p1"]);
+        assert_none(&SCHEME, &["", "-r0", "_p1", "~1", "A"]);
     }
 }
