@@ -1,5 +1,6 @@
 //! Integration tests, one binary.
 
+mod advisories;
 mod corpus;
 mod layering;
 mod versions;

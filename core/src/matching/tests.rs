@@ -1,1 +1,289 @@
+use std::fs;
+use std::path::Path;
 
+use super::*;
+use crate::advisory::{ImportOptions, import};
+use crate::context::Context;
+use crate::model::distro::Distro;
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+use crate::model::severity::Rating;
+
+fn database(records: &[&str]) -> Advisories {
+    let folder = tempfile::tempdir().unwrap();
+    for (index, record) in records.iter().enumerate() {
+        fs::write(folder.path().join(format!("{index:03}.json")), record).unwrap();
+    }
+    let path = folder.path().join("advisories.db");
+    import(&[folder.path().to_owned()], &path, &ImportOptions::new("now"), &Context::new()).unwrap();
+    Advisories::open(path).unwrap()
+}
+
+/// A record of one package, with more fields, such as `"aliases": [...],`.
+fn record(id: &str, more: &str, ecosystem: &str, name: &str, events: &str) -> String {
+    format!(
+        r#"{{"id": "{id}", {more} "affected": [{{"package": {{"ecosystem": "{ecosystem}", "name": "{name}"}},
+            "ranges": [{{"type": "GIT", "events": [{{"introduced": "0"}}]}}, {{"type": "ECOSYSTEM", "events": [{events}]}}]}}]}}"#
+    )
+}
+
+const BEFORE_2: &str = r#"{"introduced": "0"}, {"fixed": "2"}"#;
+
+fn debian(id: &str, release: &str) -> Distro {
+    let base = if id == "ubuntu" { "Ubuntu" } else { "Debian" };
+    let ecosystem = if release.is_empty() { base.to_owned() } else { format!("{base}:{release}") };
+    Distro { id: id.into(), version: release.into(), name: String::new(), ecosystem: Some(ecosystem) }
+}
+
+fn inventory(distro: Option<Distro>, packages: &[(PackageType, &str, &str, Option<(&str, &str)>)]) -> Inventory {
+    let mut draft = Draft::new(100);
+    if let Some(distro) = distro {
+        draft.set_distro(distro);
+    }
+    for (kind, name, version, source) in packages {
+        let mut package = PackageDraft::new(*kind, name, version, "p", 0);
+        package.source = *source;
+        draft.push(&package).unwrap();
+    }
+    draft.finish()
+}
+
+fn matches(inventory: &Inventory, advisories: &Advisories) -> Matches {
+    find(inventory, advisories, &MatchOptions { now: "2026-11-24T12:00:00Z".into(), include_owned: false }).unwrap()
+}
+
+/// Each finding as `id status fixed`.
+fn lines(matches: &Matches) -> Vec<String> {
+    matches.findings.iter().map(|finding| format!("{} {} {}", finding.id, finding.status, finding.fixed_in())).collect()
+}
+
+#[test]
+fn packages_of_a_distribution_match_by_source_and_release() {
+    let advisories = database(&[
+        &record("DEBIAN-CVE-2026-1", r#""upstream": ["CVE-2026-1"],"#, "Debian:12", "openssl", BEFORE_2),
+        &record("DEBIAN-CVE-2026-2", r#""upstream": ["CVE-2026-2"],"#, "Debian:11", "openssl", BEFORE_2),
+        &record("DEBIAN-CVE-2026-3", r#""upstream": ["CVE-2026-3"],"#, "Debian:12", "libssl3", BEFORE_2),
+        &record("DSA-1-1", r#""upstream": ["CVE-2026-8", "CVE-2026-9"],"#, "Debian", "openssl", BEFORE_2),
+    ]);
+    let libssl = |distro, version| {
+        let package = (PackageType::Deb, "libssl3", "9", Some(("openssl", version)));
+        let found = matches(&inventory(Some(distro), &[package]), &advisories);
+        lines(&found)
+    };
+    assert_eq!(libssl(debian("debian", "12"), "1"), ["CVE-2026-1 affected 2", "DSA-1-1 affected 2"]);
+    assert_eq!(libssl(debian("debian", "11"), "1"), ["CVE-2026-2 affected 2", "DSA-1-1 affected 2"]);
+    assert!(libssl(debian("debian", "12"), "2").is_empty());
+    // An image that does not say its release: what is fixed everywhere is no finding.
+    assert_eq!(
+        libssl(debian("debian", ""), "1"),
+        ["CVE-2026-1 indeterminate 2", "CVE-2026-2 indeterminate 2", "DSA-1-1 affected 2"]
+    );
+    assert!(libssl(debian("debian", ""), "2").is_empty());
+}
+
+#[test]
+fn ubuntus_long_term_releases_have_a_suffix() {
+    let release = |id, release| record(id, "", &format!("Ubuntu:{release}"), "p", BEFORE_2);
+    let advisories = database(&[
+        &release("USN-1", "22.04:LTS"),
+        &release("USN-2", "Pro:22.04:LTS"),
+        &release("USN-3", "25.10"),
+        &release("USN-4", "24.04:LTS"),
+    ]);
+    for (release, expected) in
+        [("22.04", "USN-1 affected 2"), ("25.10", "USN-3 affected 2"), ("24.04:LTS", "USN-4 affected 2")]
+    {
+        let inventory = inventory(Some(debian("ubuntu", release)), &[(PackageType::Deb, "p", "1", None)]);
+        assert_eq!(lines(&matches(&inventory, &advisories)), [expected]);
+    }
+}
+
+#[test]
+fn one_vulnerability_is_one_finding_however_its_ids_are_linked() {
+    // 0-3, 1-2, 2-3: all four belong together, though no record names all others.
+    let link = |id: &str, aliases: &str, fixed: &str| {
+        record(
+            id,
+            &format!(r#""aliases": [{aliases}],"#),
+            "npm",
+            "p",
+            &format!(r#"{{"introduced": "0"}}, {{"fixed": "{fixed}"}}"#),
+        )
+    };
+    let advisories = database(&[
+        &link("R-0", r#""R-3""#, "3.0.0"),
+        &link("R-1", r#""R-2""#, "2.0.0"),
+        &link("R-2", r#""R-3", "CVE-2026-7""#, "2.5.0"),
+        &link("R-3", "", "3.0.0"),
+        &link("S-1", r#""CVE-2026-8", "CVE-2026-9""#, "2.0.0"),
+    ]);
+    let found = matches(&inventory(None, &[(PackageType::Npm, "p", "1.0.0", None)]), &advisories);
+    let [first, second] = found.findings.as_slice() else { panic!("{:?}", found.findings) };
+    assert_eq!(first.id, "CVE-2026-7");
+    assert_eq!(first.aliases, ["R-0", "R-1", "R-2", "R-3"]);
+    assert_eq!(first.fixed, ["2.0.0", "2.5.0", "3.0.0"]);
+    assert_eq!(first.evidence.record, "R-0");
+    assert_eq!((second.id.as_str(), second.aliases.len()), ("S-1", 2), "two CVEs: the record's own id");
+}
+
+#[test]
+fn upstream_is_no_alias() {
+    let advisories = database(&[
+        &record("DSA-1-1", r#""upstream": ["CVE-2026-1", "CVE-2026-2"],"#, "Debian:12", "p", BEFORE_2),
+        &record("DEBIAN-CVE-2026-1", r#""upstream": ["CVE-2026-1"],"#, "Debian:12", "p", BEFORE_2),
+    ]);
+    let found = matches(&inventory(Some(debian("debian", "12")), &[(PackageType::Deb, "p", "1", None)]), &advisories);
+    let [first, second] = found.findings.as_slice() else { panic!("{:?}", found.findings) };
+    assert_eq!((first.id.as_str(), first.upstream.len()), ("CVE-2026-1", 0));
+    assert_eq!((second.id.as_str(), second.upstream.len()), ("DSA-1-1", 2));
+}
+
+#[test]
+fn what_is_withdrawn_or_says_nothing_is_no_finding() {
+    let withdrawn = |id, time: &str| record(id, &format!(r#""withdrawn": "{time}","#), "npm", "p", BEFORE_2);
+    let advisories = database(&[
+        &withdrawn("X-1", "2026-11-24T11:59:59Z"),
+        &withdrawn("X-2", "2027-01-01T00:00:00Z"),
+        &withdrawn("X-3", "some day"),
+        r#"{"id": "X-4", "affected": [{"package": {"ecosystem": "npm", "name": "p"}}]}"#,
+        r#"{"id": "X-5", "affected": [{"package": {"ecosystem": "npm", "name": "p"}, "versions": ["1.0.0"]}]}"#,
+        &record("X-6", "", "npm:https://elsewhere.example", "p", BEFORE_2),
+    ]);
+    let found = matches(&inventory(None, &[(PackageType::Npm, "p", "1.0.0", None)]), &advisories);
+    assert_eq!(lines(&found), ["X-2 affected 2", "X-5 affected -"]);
+    assert_eq!(found.findings[1].evidence.range, "versions");
+}
+
+#[test]
+fn a_version_that_cannot_be_compared_is_told() {
+    let advisories = database(&[
+        &record("X-1", "", "PyPI", "p", BEFORE_2),
+        &record("X-2", "", "PyPI", "p", r#"{"introduced": "0"}"#),
+    ]);
+    let found = matches(&inventory(None, &[(PackageType::Pypi, "p", "no version", None)]), &advisories);
+    assert_eq!(lines(&found), ["X-1 indeterminate 2", "X-2 affected -"]);
+    assert_eq!(found.findings[0].evidence.event, "no version and 2 cannot be compared");
+}
+
+#[test]
+fn owned_packages_are_counted() {
+    let advisories = database(&[&record("X-1", "", "PyPI", "six", BEFORE_2)]);
+    let mut draft = Draft::new(10);
+    draft.set_distro(debian("debian", "12"));
+    let deb = draft.push(&PackageDraft::new(PackageType::Deb, "python3-six", "1", "status", 0)).unwrap();
+    draft.push(&PackageDraft::new(PackageType::Pypi, "six", "1", "six/METADATA", 0)).unwrap();
+    draft.own("six/METADATA", deb);
+    let inventory = draft.finish();
+    let found = matches(&inventory, &advisories);
+    assert_eq!((found.findings.len(), found.owned_findings), (0, 1));
+    let options = MatchOptions { now: "2026-11-24T12:00:00Z".into(), include_owned: true };
+    let found = find(&inventory, &advisories, &options).unwrap();
+    assert_eq!((found.findings.len(), found.owned_findings), (1, 1));
+    assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
+    assert_eq!(
+        found.problems[0].message,
+        "there are no advisories for Debian: get them with `tidewaiter advisories update Debian`"
+    );
+}
+
+#[test]
+fn packages_that_osv_does_not_know_are_a_problem() {
+    let advisories = database(&[&record("X-1", "", "PyPI", "six", BEFORE_2)]);
+    let arch = Distro { id: "arch".into(), ..Distro::default() };
+    let found = matches(&inventory(Some(arch), &[(PackageType::Alpm, "bash", "5", None)]), &advisories);
+    assert_eq!(found.problems[0].message, "OSV has no advisories for the alpm packages of arch");
+}
+
+#[test]
+fn the_source_of_a_severity_follows_a_fixed_order() {
+    const V2: &str = r#"{"type": "CVSS_V2", "score": "AV:N/AC:L/Au:N/C:C/I:C/A:C"}"#;
+    const V31: &str = r#"{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}"#;
+    const V4: &str =
+        r#"{"type": "CVSS_V4", "score": "CVSS:4.0/AV:L/AC:L/AT:P/PR:L/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"}"#;
+    const CUT: &str = r#"{"type": "CVSS_V4", "score": "CVSS:4.0/AV:L"}"#;
+    let of = |ecosystem: &str, more: String, specific: &str| {
+        let record = format!(
+            r#"{{"id": "GHSA-1", {more} "affected": [{{"package": {{"ecosystem": "{ecosystem}", "name": "p"}}, {specific}
+                "ranges": [{{"type": "ECOSYSTEM", "events": [{BEFORE_2}]}}]}}]}}"#
+        );
+        let (distro, kind) = match ecosystem {
+            "npm" => (None, PackageType::Npm),
+            ubuntu if ubuntu.starts_with("Ubuntu") => (Some(debian("ubuntu", "22.04")), PackageType::Deb),
+            _ => (Some(debian("debian", "12")), PackageType::Deb),
+        };
+        let found = matches(&inventory(distro, &[(kind, "p", "1.0.0", None)]), &database(&[&record]));
+        let severity = found.findings[0].severity.clone();
+        (severity.rating, severity.score, severity.source.unwrap_or_default())
+    };
+    let scores = |list: &[&str]| {
+        format!(r#""severity": [{}], "database_specific": {{"severity": "MODERATE"}},"#, list.join(","))
+    };
+    for (ecosystem, more, specific, expected) in [
+        ("npm", scores(&[V2, V31, V4]), "", (Rating::High, Some(7.3), "GHSA")),
+        ("npm", scores(&[V31, V2, CUT]), "", (Rating::Critical, Some(9.8), "GHSA")),
+        ("npm", scores(&[CUT]), "", (Rating::Medium, None, "GHSA")),
+        ("npm", String::new(), "", (Rating::Unknown, None, "")),
+        (
+            "Debian:12",
+            scores(&[V31]),
+            r#""ecosystem_specific": {"urgency": "unimportant"},"#,
+            (Rating::Negligible, None, "Debian:12"),
+        ),
+        (
+            "Debian:12",
+            scores(&[V31]),
+            r#""ecosystem_specific": {"urgency": "not yet assigned"},"#,
+            (Rating::Critical, Some(9.8), "Debian:12"),
+        ),
+        (
+            "Ubuntu:22.04:LTS",
+            scores(&[V31, r#"{"type": "Ubuntu", "score": "low"}"#]),
+            "",
+            (Rating::Low, None, "Ubuntu:22.04"),
+        ),
+    ] {
+        let expected = (expected.0, expected.1, expected.2.to_owned());
+        assert_eq!(of(ecosystem, more.clone(), specific), expected, "{ecosystem} {more} {specific}");
+    }
+}
+
+#[test]
+fn cvss_scores_are_those_of_the_corpus() {
+    /// Wrong only in the order of metrics, or because a group that is not scored is not whole; the last is good CVSS 3.1.
+    const TAKEN: &[&str] = &[
+        "AV:A/AC:L/Au:N/C:C/I:C/A:C/CDP:H/TD:H/CR:H",
+        "AV:A/AC:L/Au:N/C:C/I:C/A:C/E:F",
+        "AV:A/AC:L/Au:N/A:C/I:C/C:C",
+        "CVSS:4.0/AV:N/AC:L/AT:N/PR:H/UI:N/VC:L/VI:L/VA:N/SC:N/SI:N/E:A/SA:N",
+        "CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:U/C:N/I:N/A:N",
+    ];
+    let Some(corpus) = std::env::var_os("TIDEWAITER_CORPUS") else { return };
+    let read = |name: &str| fs::read_to_string(Path::new(&corpus).join("cvss").join(name)).unwrap();
+    let mut wrong = Vec::new();
+    for name in ["v2_score.list", "v30_score.list", "v31_score.list", "v4_score.list"] {
+        for line in read(name).lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
+            let mut words = line.split_whitespace();
+            let (vector, score) = (words.next().unwrap(), words.next().unwrap().parse::<f64>().unwrap());
+            // The score of a report is the base score; those of the other groups are not asked for (4.0 has one for all).
+            let metrics = vector.split('/').filter(|metric| !metric.starts_with("CVSS:")).count();
+            let is_base = match name {
+                "v2_score.list" => metrics == 6,
+                "v4_score.list" => true,
+                _ => metrics == 8,
+            };
+            let found = severity::cvss(vector).map(|(_, score)| score);
+            if found.is_none() || (is_base && found != Some(score)) {
+                wrong.push(format!("{name}: {vector} is {score}, not {found:?}"));
+            }
+        }
+    }
+    for name in ["v2_error.list", "v3_error.list", "v4_error.list"] {
+        for line in read(name).lines().filter(|line| !line.trim().is_empty()) {
+            let vector = line.split_whitespace().next().unwrap();
+            if severity::cvss(vector).is_some() != line.ends_with("#OK") && !TAKEN.contains(&vector) {
+                wrong.push(format!("{name}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
