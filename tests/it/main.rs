@@ -2,5 +2,6 @@
 
 mod advisories;
 mod corpus;
+mod formats;
 mod layering;
 mod versions;

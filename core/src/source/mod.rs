@@ -1,8 +1,16 @@
 //! Where an image comes from: manifests and blobs, whoever keeps them.
 
+pub mod archive;
+pub mod docker_archive;
+pub mod image;
+pub mod layout;
+mod read;
 #[cfg(feature = "net")]
 pub mod remote;
+mod root;
+mod tar;
 pub mod target;
+mod wire;
 
 use std::pin::Pin;
 
@@ -15,6 +23,10 @@ use crate::error::Result;
 use crate::model::digest::Digest;
 use crate::model::image::Descriptor;
 
+pub use archive::OciArchive;
+pub use docker_archive::DockerArchive;
+pub use image::{LayerKind, Platforms, Resolved, resolve};
+pub use layout::OciLayout;
 pub use target::Target;
 
 /// A manifest or an index as it was sent, verified against the digest it was asked for by.
