@@ -1,6 +1,7 @@
 //! Integration tests, one binary.
 
 mod advisories;
+mod catalogs;
 mod corpus;
 mod formats;
 mod layering;

@@ -1,0 +1,177 @@
+//! Catalogers against real databases, and what the package managers themselves say of them.
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use tidewaiter::conformance::cataloger::{Outcome, Sample};
+
+use crate::corpus::corpus;
+
+/// Name, version, architecture, source and its version, as `dpkg-query -W` was asked for.
+fn dpkg_rows(outcome: &Outcome) -> Vec<String> {
+    let row = |package: tidewaiter::model::inventory::Package<'_>| {
+        let (source, source_version) = package.source().unwrap();
+        [package.name(), package.version(), package.architecture(), source, source_version].join("\t")
+    };
+    outcome.inventory.packages().filter(|package| package.kind().as_str() == "deb").map(row).collect()
+}
+
+#[test]
+fn dpkg_lists_what_dpkg_query_lists() {
+    let Some(corpus) = corpus() else { return };
+    for (name, ecosystem) in [("debian11-minbase", "Debian:11"), ("debian12-minbase", "Debian:12")] {
+        let packed = std::fs::read(corpus.join(format!("rootfs/{name}-dbs.tar.zst"))).unwrap();
+        let outcome = Sample::new().tar(zstd::decode_all(packed.as_slice()).unwrap()).run_all();
+        let expected = std::fs::read_to_string(corpus.join(format!("rootfs/{name}.dpkg-query.tsv"))).unwrap();
+        let mut expected: Vec<String> = expected
+            .lines()
+            .filter(|line| line.trim_end().ends_with("ii"))
+            .map(|line| line.trim_end().trim_end_matches("ii").trim_end().to_owned())
+            .collect();
+        expected.sort();
+        let mut found = dpkg_rows(&outcome);
+        found.sort();
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(outcome.inventory.distro().unwrap().ecosystem.as_deref(), Some(ecosystem));
+        assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
+    }
+}
+
+/// Packages of one file of the corpus at the place where an image has it, and the number of problems.
+fn count(file: &Path, path: &str) -> (usize, usize) {
+    let outcome = Sample::new().file(0, path, std::fs::read(file).unwrap()).run_all();
+    (outcome.inventory.len(), outcome.problems.len())
+}
+
+#[test]
+fn odd_records_of_dpkg() {
+    let Some(corpus) = corpus() else { return };
+    for (file, path, packages, problems) in [
+        ("dpkg/odd-records/dpkg/empty", "var/lib/dpkg/status", 0, 0),
+        ("dpkg/odd-records/dpkg/invalid", "var/lib/dpkg/status", 0, 1),
+        ("dpkg/odd-records/dpkg/nopackage", "var/lib/dpkg/status", 2, 1),
+        ("dpkg/odd-records/dpkg/noversion", "var/lib/dpkg/status", 2, 1),
+        ("dpkg/odd-records/dpkg/single", "var/lib/dpkg/status", 1, 0),
+        ("dpkg/odd-records/dpkg/statusfield", "var/lib/dpkg/status", 4, 0),
+        ("dpkg/odd-records/dpkg/trailingnewlines", "var/lib/dpkg/status", 1, 0),
+        ("dpkg/odd-records/dpkg/transitional", "var/lib/dpkg/status", 1, 0),
+        ("dpkg/odd-records/dpkg/status.d/foo", "var/lib/dpkg/status.d/foo", 1, 0),
+        ("apk/layouts/corrupt/lib/apk/db/installed", "lib/apk/db/installed", 1, 1),
+        ("apk/layouts/empty-deps-and-provides", "lib/apk/db/installed", 1, 0),
+        ("apk/layouts/extra-file-attributes", "usr/lib/apk/db/installed", 1, 0),
+        ("apk/layouts/glob-paths/lib/apk/db/installed", "lib/apk/db/installed", 0, 1),
+        ("apk/layouts/multiple-1/lib/apk/db/installed", "lib/apk/db/installed", 4, 0),
+        // One of 16 records has a name and no version.
+        ("apk/alpine-installed", "lib/apk/db/installed", 15, 1),
+        ("apk/odd-records/empty", "lib/apk/db/installed", 0, 0),
+        ("apk/odd-records/invalid", "lib/apk/db/installed", 0, 1),
+        ("apk/odd-records/no-origin", "lib/apk/db/installed", 1, 0),
+        ("apk/odd-records/different-arch", "lib/apk/db/installed", 1, 0),
+    ] {
+        assert_eq!(count(&corpus.join("pkgdb").join(file), path), (packages, problems), "{file}");
+    }
+}
+
+#[test]
+fn large_databases_are_listed_in_full() {
+    let Some(corpus) = corpus() else { return };
+    let lines = |file: &str, start: &str| {
+        let text = std::fs::read_to_string(corpus.join("pkgdb").join(file)).unwrap();
+        text.lines().filter(|line| line.starts_with(start)).count()
+    };
+    for (file, path, start) in [
+        ("dpkg/texlive-etc/texlive.status", "var/lib/dpkg/status", "Status: install ok installed"),
+        ("apk/layouts/multiple-2/lib/apk/db/installed", "lib/apk/db/installed", "P:"),
+        ("apk/odd-records/installed", "lib/apk/db/installed", "P:"),
+    ] {
+        assert_eq!(count(&corpus.join("pkgdb").join(file), path).0, lines(file, start), "{file}");
+    }
+}
+
+/// A `status` of `records` records that is written as it is read.
+fn status(records: u64) -> impl Read {
+    struct Status {
+        next: u64,
+        records: u64,
+        piece: std::io::Cursor<Vec<u8>>,
+    }
+
+    impl Read for Status {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let read = self.piece.read(buffer)?;
+            if read > 0 || self.next == self.records {
+                return Ok(read);
+            }
+            let description = " A line of the description.\n".repeat(100);
+            let number = self.next;
+            let record = format!(
+                "Package: p{number}\nStatus: install ok installed\nVersion: 1.{number}\nDescription: p\n{description}\n"
+            );
+            self.piece = std::io::Cursor::new(record.into_bytes());
+            self.next += 1;
+            self.piece.read(buffer)
+        }
+    }
+
+    Status { next: 0, records, piece: std::io::Cursor::default() }
+}
+
+#[test]
+fn a_status_file_of_200_mb_is_not_held() {
+    let records = 72_000;
+    let size = std::io::copy(&mut status(records), &mut std::io::sink()).unwrap();
+    assert!(size > 200_000_000, "{size}");
+    let before = peak();
+    let found = Sample::stream("var/lib/dpkg/status", size, BufReader::new(status(records)));
+    assert_eq!(found.inventory.len() as u64, records);
+    let grown = peak().zip(before).map(|(after, before)| after - before);
+    // Other tests of this binary run at the same time, so the bound is wide: less than the file, and far less than it copied.
+    assert!(grown.is_none_or(|grown| grown < size / 2), "{grown:?} bytes");
+}
+
+/// Peak resident memory of this process in bytes.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+/// The package-url project's own tests of building, as far as a scan can ask for them: a qualifier `distro` is written
+/// otherwise here (`debian-12`), and what a scan never sets is left out.
+#[test]
+fn package_urls_are_built_as_specified() {
+    use tidewaiter::model::distro::Distro;
+    use tidewaiter::model::inventory::Draft;
+    use tidewaiter::model::package::{PackageDraft, PackageType};
+
+    let Some(corpus) = corpus() else { return };
+    let mut compared = 0;
+    for kind in PackageType::ALL {
+        let text = std::fs::read_to_string(corpus.join(format!("purl/{kind}-test.json"))).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for test in document["tests"].as_array().unwrap() {
+            let (input, output) = (&test["input"], test["expected_output"].as_str());
+            let qualifiers = input["qualifiers"].as_object().cloned().unwrap_or_default();
+            let is_ours = qualifiers.keys().all(|name| name == "arch" || name == "distro");
+            let Some(output) = output.filter(|_| test["test_type"] == "build" && is_ours) else { continue };
+            let namespace = input["namespace"].as_str().unwrap_or_default();
+            let name = input["name"].as_str().unwrap();
+            let scoped = format!("{namespace}/{name}");
+            let name = if *kind == PackageType::Npm && !namespace.is_empty() { &scoped } else { name };
+            let architecture = qualifiers.get("arch").and_then(|arch| arch.as_str()).unwrap_or_default();
+            let mut draft = Draft::new(1);
+            draft.set_distro(Distro { id: namespace.to_owned(), ..Distro::default() });
+            let version = input["version"].as_str().unwrap();
+            draft.push(&PackageDraft { architecture, ..PackageDraft::new(*kind, name, version, "f", 0) }).unwrap();
+            let built = draft.finish().package(0).unwrap().purl();
+            let without_distro = |purl: &str| {
+                let (base, qualifiers) = purl.split_once('?').unwrap_or((purl, ""));
+                let kept: Vec<_> = qualifiers.split('&').filter(|pair| !pair.starts_with("distro=")).collect();
+                format!("{base}?{}", kept.join("&"))
+            };
+            assert_eq!(without_distro(&built), without_distro(output), "{input}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 15, "only {compared} tests were comparable");
+}
