@@ -3,12 +3,15 @@
 pub mod advisory;
 pub mod cancel;
 pub mod catalog;
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "conformance", feature = "fuzzing"))]
 pub mod conformance;
 pub mod context;
 pub mod engine;
 pub mod error;
 pub mod format;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod layer;
 pub mod matching;
 pub mod model;

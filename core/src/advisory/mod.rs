@@ -6,7 +6,7 @@
 pub mod database;
 pub mod import;
 mod name;
-mod osv;
+pub(crate) mod osv;
 pub mod record;
 
 pub use database::Advisories;

@@ -158,7 +158,8 @@ pub fn suite(cataloger: &dyn Cataloger, samples: &[(&str, &[u8])]) {
     }
 }
 
-fn holds(cataloger: &dyn Cataloger, path: &str, bytes: &[u8]) {
+/// One input of the [`suite`].
+pub(crate) fn holds(cataloger: &dyn Cataloger, path: &str, bytes: &[u8]) {
     let whole = read(cataloger, path, bytes, None);
     assert_eq!(whole, read(cataloger, path, bytes, None), "{path}: read twice");
     assert!(whole.1.len() <= 8, "{path}: {} problems of one file", whole.1.len());
