@@ -1,6 +1,7 @@
 //! Integration tests, one binary.
 
 mod advisories;
+mod advisory_update;
 mod catalogs;
 mod corpus;
 mod formats;

@@ -1,5 +1,6 @@
 //! The work itself: one image from its source to its report. Everything below is called from here, and nothing above is known.
 
+pub mod advisories;
 mod fetch;
 mod lanes;
 mod layers;

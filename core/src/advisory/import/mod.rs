@@ -72,6 +72,8 @@ pub struct EcosystemSummary {
     pub records: u64,
     /// The newest `modified` of them (RFC 3339).
     pub newest: String,
+    /// Whether its export was the same as before, so that nothing was read.
+    pub unchanged: bool,
 }
 
 /// A record that could not be used.
@@ -139,7 +141,9 @@ pub fn import(paths: &[PathBuf], database: &Path, options: &ImportOptions, conte
     holdings.retain(|ecosystem, _| brought.contains(ecosystem));
     summary.ecosystems = holdings
         .into_iter()
-        .map(|(ecosystem, Holding { records, newest, .. })| (ecosystem, EcosystemSummary { records, newest }))
+        .map(|(ecosystem, Holding { records, newest, .. })| {
+            (ecosystem, EcosystemSummary { records, newest, unchanged: false })
+        })
         .collect();
     Ok(summary)
 }
