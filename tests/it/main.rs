@@ -6,4 +6,5 @@ mod catalogs;
 mod corpus;
 mod formats;
 mod layering;
+mod registry;
 mod versions;

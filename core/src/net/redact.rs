@@ -13,6 +13,16 @@ pub fn url(url: &Url) -> String {
     shown.into()
 }
 
+/// An address as somebody wrote it, which may be none: without what stands in front of an `@`, and without a query.
+pub fn address(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match (text.rsplit_once('@'), text.split_once("://")) {
+        (Some((_, rest)), Some((scheme, _))) => format!("{scheme}://{rest}"),
+        (Some((_, rest)), None) => rest.to_owned(),
+        (None, _) => text.to_owned(),
+    }
+}
+
 /// Text of the other side, made fit for one line of an error: no control characters, at most 256 characters.
 pub fn text(text: &str) -> String {
     let mut line = String::new();
@@ -39,6 +49,17 @@ mod tests {
     fn keeps_what_may_be_shown() {
         let secret = Url::parse("https://alice:s3cret@r.example:5000/v2/a/blobs/x?X-Amz-Signature=abc#frag").unwrap();
         assert_eq!(url(&secret), "https://r.example:5000/v2/a/blobs/x");
+    }
+
+    #[test]
+    fn addresses_that_were_written_lose_their_secrets() {
+        for (written, shown) in [
+            ("alice:s3cret@proxy:3128", "proxy:3128"),
+            ("http://alice:s3@cret@proxy:3128/?s3cret", "http://proxy:3128/"),
+            ("r.io:5000", "r.io:5000"),
+        ] {
+            assert_eq!(address(written), shown);
+        }
     }
 
     #[test]

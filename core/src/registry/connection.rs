@@ -31,6 +31,7 @@ impl Connection {
     /// # Errors
     /// [`Kind::InvalidInput`] for a definition that cannot be right, and the errors of the secrets.
     pub async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
+        super::vendor::of(registry)?;
         let client = client(registry, Policy::default()).await?;
         let host = registry.host()?;
         let identity = registry
@@ -39,6 +40,11 @@ impl Connection {
             .await
             .map_err(|error| error.with("registry", &host))?;
         Ok(Self { session: Session::new(client, registry.base()?, identity), host })
+    }
+
+    /// A connection over a session that exists already.
+    pub(super) fn new(host: String, session: Session) -> Self {
+        Self { host, session }
     }
 
     /// The host as references write it.

@@ -9,6 +9,7 @@ use url::Url;
 use super::credential::Credential;
 use crate::error::{Error, Kind, Result};
 use crate::model::reference::{DOCKER_HUB, ImageRef};
+use crate::net::redact;
 
 /// A registry: its kind, its address, how to reach it, and who we are there. Unknown fields are refused by name.
 ///
@@ -191,14 +192,7 @@ fn is_hub(url: &Url) -> bool {
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Addresses may hold a user and a password.
-        let shown = |text: &Option<String>| {
-            text.as_deref().map(|text| {
-                Url::parse(text).map_or_else(
-                    |_| text.rsplit('@').next().unwrap_or_default().to_owned(),
-                    |url| crate::net::redact::url(&url),
-                )
-            })
-        };
+        let shown = |text: &Option<String>| text.as_deref().map(redact::address);
         f.debug_struct("Registry")
             .field("kind", &self.kind)
             .field("url", &shown(&self.url))

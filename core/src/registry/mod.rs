@@ -1,12 +1,17 @@
 //! Registries: what a user says about one, who we are there, what is in it. One file a vendor; bytes are pulled elsewhere (`source`).
 
+pub mod check;
 pub mod connection;
 pub mod credential;
 pub mod definition;
+mod docker;
 pub mod docker_config;
 pub mod secret;
+pub mod vendor;
 
+pub use check::{Check, Step, StepName, check};
 pub use connection::Connection;
 pub use credential::Credential;
 pub use definition::Registry;
 pub use secret::Secret;
+pub use vendor::{Connector, VENDORS, Vendor};
