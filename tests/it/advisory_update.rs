@@ -4,11 +4,13 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt as _, stream};
 use tidewaiter::advisory::Advisories;
 use tidewaiter::engine::advisories::update;
 use tidewaiter::{Context, Kind};
@@ -50,8 +52,13 @@ async fn serve(State(export): State<Shared>, uri: Uri, headers: HeaderMap) -> Re
     ];
     let body = match export.cut.take() {
         Some(cut) => {
-            let pieces = [Ok(body.slice(..cut)), Err(std::io::Error::other("cut"))];
-            Body::from_stream(futures_util::stream::iter(pieces))
+            // The first piece has time to arrive: an answer that breaks off at once looks like none at all.
+            let cut_off = async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                Err(std::io::Error::other("cut"))
+            };
+            let first = std::future::ready(Ok(body.slice(..cut)));
+            Body::from_stream(stream::once(first).chain(stream::once(cut_off)))
         }
         None => Body::from(body),
     };

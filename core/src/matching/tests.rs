@@ -35,7 +35,10 @@ fn debian(id: &str, release: &str) -> Distro {
     Distro { id: id.into(), version: release.into(), name: String::new(), ecosystem: Some(ecosystem) }
 }
 
-fn inventory(distro: Option<Distro>, packages: &[(PackageType, &str, &str, Option<(&str, &str)>)]) -> Inventory {
+/// Type, name, version, and the source's name and version.
+type Row<'a> = (PackageType, &'a str, &'a str, Option<(&'a str, &'a str)>);
+
+fn inventory(distro: Option<Distro>, packages: &[Row<'_>]) -> Inventory {
     let mut draft = Draft::new(100);
     if let Some(distro) = distro {
         draft.set_distro(distro);
