@@ -7,4 +7,5 @@ mod corpus;
 mod formats;
 mod layering;
 mod registry;
+mod sources;
 mod versions;
