@@ -4,7 +4,7 @@
 //! it: through the links that its directories are at that moment, never above the root. Whiteouts and opaque directories
 //! take what the layers below have, wherever in the tar they stand (OCI image specification, `layer.md`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -18,6 +18,10 @@ use crate::model::path;
 /// How many links a path may lead through; Linux has 40.
 const MAX_LINKS: usize = 40;
 
+/// How often the layers are applied, at the most: tar writers link to the file itself, so two rounds do; each link to a link
+/// that nobody wanted takes one more.
+const MAX_ROUNDS: usize = 8;
+
 /// What is left of an image's files.
 #[derive(Debug, Default)]
 pub struct Overlay {
@@ -25,6 +29,8 @@ pub struct Overlay {
     links: HashMap<Vec<u8>, Vec<u8>>,
     /// Files to keep although nobody read them: the second round, when a directory turned out to be a link.
     extra: Vec<Extra>,
+    /// Files to keep although nobody wants them: something that is wanted links to them.
+    targets: HashSet<Vec<u8>>,
     last_directory: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -39,11 +45,18 @@ enum NodeKind {
     Link,
     File {
         facts: Vec<(u16, Facts)>,
-        /// The layer and the path in that layer which hold the content, for a second look.
-        origin: (u32, Vec<u8>),
+        origin: Origin,
         /// Catalogers that want the file and have not read it.
         wanted: Vec<u16>,
     },
+}
+
+/// Where the content of a file stands, for a second look: a path would not do, since a layer may have two files of one name.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    layer: u32,
+    /// The place in the journal of the layer.
+    entry: u32,
 }
 
 /// A directory that an interest names and that is a link: what lies behind it, and how it is shown.
@@ -70,13 +83,28 @@ impl Overlay {
         let mut overlay = Self::default();
         overlay.apply_all(layers, table);
         overlay.extra = overlay.linked_anchors(table);
-        if !overlay.extra.is_empty() {
+        let mut is_known = overlay.extra.is_empty();
+        let mut targets = 0;
+        for _ in 1..MAX_ROUNDS {
+            overlay.find_targets(table);
+            if is_known && overlay.targets.len() == targets {
+                break;
+            }
+            (is_known, targets) = (true, overlay.targets.len());
             overlay.nodes.clear();
             overlay.links.clear();
             overlay.last_directory = None;
             overlay.apply_all(layers, table);
         }
         overlay
+    }
+
+    /// Adds the files that wanted symbolic links lead to and that were not kept; `hardlink` adds those of hard links.
+    fn find_targets(&mut self, table: &InterestTable) {
+        let links = self.nodes.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Link));
+        let wanted = links.filter(|(path, _)| !table.catalogers_of(&path::show(path)).is_empty());
+        let targets: Vec<_> = wanted.map(|(path, _)| self.resolve(path)).collect();
+        self.targets.extend(targets.into_iter().filter(|target| !self.nodes.contains_key(target)));
     }
 
     fn apply_all(&mut self, layers: &[Arc<LayerFacts>], table: &InterestTable) {
@@ -140,8 +168,8 @@ impl Overlay {
                     wanted.retain(|cataloger| !facts.iter().any(|(known, _)| known == cataloger));
                     (facts, wanted)
                 };
-                if !facts.is_empty() || !wanted.is_empty() {
-                    let origin = (layer, entry.path.to_vec());
+                if !facts.is_empty() || !wanted.is_empty() || self.targets.contains(&path) {
+                    let origin = Origin { layer, entry: entry.index };
                     self.nodes.insert(path, Node { layer, kind: NodeKind::File { facts, origin, wanted } });
                 }
             }
@@ -161,7 +189,8 @@ impl Overlay {
         let shown = path::show(path);
         let mut wanted = table.catalogers_of(&shown);
         wanted.extend(self.extra_catalogers(path));
-        let (facts, origin) = match found.map(|node| node.kind) {
+        let is_wanted = !wanted.is_empty() || self.targets.contains(path);
+        let (facts, origin): (Vec<_>, _) = match found.map(|node| node.kind) {
             Some(NodeKind::Link) => {
                 if let Some(target) = self.links.get(&target_path).cloned() {
                     self.links.insert(path.to_vec(), target);
@@ -174,10 +203,15 @@ impl Overlay {
                 let facts = facts.into_iter().filter(|(cataloger, _)| table.accepts(*cataloger, &shown)).collect();
                 (facts, origin)
             }
-            None => (Vec::new(), (layer, target.to_vec())),
+            None => {
+                if is_wanted {
+                    self.targets.insert(target_path);
+                }
+                return;
+            }
         };
         wanted.retain(|cataloger| !facts.iter().any(|(known, _)| known == cataloger));
-        if !facts.is_empty() || !wanted.is_empty() {
+        if is_wanted || !facts.is_empty() {
             self.nodes.insert(path.to_vec(), Node { layer, kind: NodeKind::File { facts, origin, wanted } });
         }
     }
@@ -294,7 +328,7 @@ impl Overlay {
     }
 
     /// What is visible in the end, for `catalogers` many catalogers, and what is still to be read.
-    pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize, table: &InterestTable) -> Resolved {
+    pub fn finish(&self, _layers: &[Arc<LayerFacts>], catalogers: usize, table: &InterestTable) -> Resolved {
         let mut resolved = Resolved { files: vec![Vec::new(); catalogers], again: Vec::new() };
         for (path, node) in &self.nodes {
             let shown = path::show(path);
@@ -309,7 +343,7 @@ impl Overlay {
                             .filter_map(|extra| extra.shown_path(path))
                             .next()
                             .unwrap_or_else(|| shown.to_string());
-                        resolved.ask(layers, origin, *cataloger, shown);
+                        resolved.ask(*origin, *cataloger, shown);
                     }
                 }
                 // A link where an interest names a file: the file that it leads to, under this name.
@@ -321,18 +355,12 @@ impl Overlay {
                     let target = self.resolve(path);
                     let Some(Node { layer, kind: NodeKind::File { facts, origin, .. } }) = self.nodes.get(&target)
                     else {
-                        let candidates = (0..layers.len() as u32).rev();
-                        if let Some(layer) = candidates.into_iter().find(|layer| holds(layers, *layer, &target)) {
-                            for cataloger in interested {
-                                resolved.ask(layers, &(layer, target.clone()), cataloger, shown.to_string());
-                            }
-                        }
                         continue;
                     };
                     for cataloger in interested {
                         match facts.iter().find(|(known, _)| *known == cataloger) {
                             Some((_, facts)) => resolved.show(cataloger, &shown, *layer, facts),
-                            None => resolved.ask(layers, origin, cataloger, shown.to_string()),
+                            None => resolved.ask(*origin, cataloger, shown.to_string()),
                         }
                     }
                 }
@@ -363,17 +391,12 @@ impl Resolved {
         }
     }
 
-    /// Asks for a second look, in the layer that holds the content: a hard link may name a file of a layer below its own.
-    fn ask(&mut self, layers: &[Arc<LayerFacts>], origin: &(u32, Vec<u8>), cataloger: u16, shown: String) {
-        let (layer, path) = origin;
-        if let Some(layer) = (0..=*layer).rev().find(|layer| holds(layers, *layer, path)) {
-            self.again.push((layer, Again { path: path.clone(), cataloger, shown }));
-        }
+    fn ask(&mut self, origin: Origin, cataloger: u16, shown: String) {
+        self.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown }));
     }
 
     /// Adds what the second look at `layer` found for `asked`.
     pub fn add(&mut self, layer: u32, asked: &[Again], found: LayerFacts) {
-        // The walk answers in the order of the tar: the last of one name is the one that is left.
         for row in found.facts {
             let Some(again) = asked.get(row.entry as usize) else { continue };
             let Some(files) = self.files.get_mut(usize::from(again.cataloger)) else { continue };
@@ -382,18 +405,6 @@ impl Resolved {
             files.sort_by(|a, b| a.path.cmp(&b.path));
         }
     }
-}
-
-/// Whether a layer has a file at exactly this path.
-fn holds(layers: &[Arc<LayerFacts>], layer: u32, path: &[u8]) -> bool {
-    let Some(facts) = layers.get(layer as usize) else { return false };
-    let mut journal = facts.journal.reader();
-    while let Some(entry) = journal.next() {
-        if entry.kind == EntryKind::File && entry.path == path {
-            return true;
-        }
-    }
-    false
 }
 
 fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

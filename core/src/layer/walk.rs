@@ -28,15 +28,15 @@ pub struct Reading<'a> {
     pub table: &'a InterestTable,
     /// The limits.
     pub limits: &'a Limits,
-    /// Only these files, for whom and as what: the second look at a layer. None reads what the table says.
+    /// Only these files, sorted, for whom and as what: the second look at a layer. None reads what the table says.
     pub again: Option<&'a [Again]>,
 }
 
 /// A file that one pass could not know to be wanted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Again {
-    /// The path in the layer.
-    pub path: Vec<u8>,
+    /// The place in the journal of the layer.
+    pub entry: u32,
     /// The cataloger, by its place in the list.
     pub cataloger: u16,
     /// The path that the cataloger is told.
@@ -57,6 +57,7 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         problems: Problems::default(),
         takers: Takers::default(),
         entries: 0,
+        position: 0,
     };
     let end = walk.run();
     let is_whole = end.is_ok();
@@ -90,6 +91,8 @@ struct Walk<'a, R> {
     problems: Problems,
     takers: Takers,
     entries: u64,
+    /// The place in the journal of the next entry.
+    position: u32,
 }
 
 /// What the walk needs of a tar header, copied out of the input.
@@ -239,11 +242,13 @@ impl<R: BufRead> Walk<'_, R> {
         if self.reading.again.is_none() && !self.out.journal.push(header.kind, &header.path, &header.target, special) {
             return Err(full("the list of the layer's entries is too long".to_owned()));
         }
-        if header.kind == EntryKind::File && header.is_regular { self.file(&header) } else { self.skip(padded) }
+        let entry = self.position;
+        self.position += 1;
+        if header.kind == EntryKind::File && header.is_regular { self.file(&header, entry) } else { self.skip(padded) }
     }
 
     /// Hands a file to whoever wants it, and passes over what is left of it.
-    fn file(&mut self, header: &Header) -> Result<()> {
+    fn file(&mut self, header: &Header, entry: u32) -> Result<()> {
         let shown = path::show(&header.path);
         let mut content = EntryContent { input: &mut self.input, left: header.size };
         let mut head = [0; MAGIC];
@@ -252,7 +257,7 @@ impl<R: BufRead> Walk<'_, R> {
             head_length = read_up_to(&mut content, &mut head)?;
         }
         let head = head.get(..head_length).unwrap_or_default();
-        let takers = self.takers.of(self.reading, header, &shown, head, self.out.journal.len().saturating_sub(1));
+        let takers = self.takers.of(self.reading, header, &shown, head, entry);
         if !takers.is_empty() {
             if header.is_sparse {
                 self.problems.push(Problem::new(ProblemKind::Unsupported, "a sparse file is not read").at(shown));
@@ -301,11 +306,17 @@ struct Takers {
 impl Takers {
     fn of(&mut self, reading: &Reading<'_>, header: &Header, shown: &str, head: &[u8], entry: u32) -> Vec<Taker> {
         if let Some(again) = reading.again {
-            let wanted = again.iter().zip(0u32..).filter(|(again, _)| again.path == header.path);
+            let first = again.partition_point(|again| again.entry < entry);
+            let wanted = again.iter().zip(0u32..).skip(first).take_while(|(again, _)| again.entry == entry);
             // Which interest wanted it is not known any more: whole, where that is possible, serves both.
             let take = if header.size <= reading.limits.file { Take::Whole } else { Take::Stream };
             return wanted
-                .map(|(again, entry)| Taker { cataloger: again.cataloger, take, entry, shown: again.shown.clone() })
+                .map(|(again, place)| Taker {
+                    cataloger: again.cataloger,
+                    take,
+                    entry: place,
+                    shown: again.shown.clone(),
+                })
                 .collect();
         }
         reading.table.takers(shown, header.mode, head, &mut self.matches, &mut self.found);
