@@ -72,6 +72,8 @@ fn layer(image: &BuiltImage) -> Descriptor {
 
 async fn blob(definition: &Registry, descriptor: &Descriptor) -> Result<Vec<u8>> {
     let source = open(definition, "team/app:1.0").await?;
+    // It comes first, as in a scan: the challenge is answered before the blob is asked for.
+    source.root(&Context::new()).await?;
     let stream = source.blob(descriptor, &Context::new()).await?;
     stream
         .try_fold(Vec::new(), |mut all, chunk| async move {
@@ -223,6 +225,11 @@ async fn certificates_are_checked() {
     std::fs::write(&ca, certificate).unwrap();
     let trusted = definition(&registry, PASSWORD).with_ca(&ca);
     root(&trusted, "team/app:1.0").await.unwrap();
+    // The certificate is trusted for the name in it only.
+    let port = registry.host().rsplit(':').next().unwrap().to_owned();
+    let error = root(&anonymous(format!("https://localhost:{port}")).with_ca(&ca), "team/app:1.0").await.unwrap_err();
+    told(&error, Kind::Unavailable);
+    assert!(error.hint().unwrap().contains("another name"), "{error:?}");
     // http to a port that speaks https.
     let error = root(&anonymous(format!("http://{}", registry.host())), "team/app:1.0").await.unwrap_err();
     told(&error, Kind::Unavailable);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::redact;
+use super::{redact, tls};
 use crate::error::{Error, Kind};
 
 /// The step of a request that failed.
@@ -124,6 +124,9 @@ fn chain(error: &reqwest::Error) -> Vec<&(dyn StdError + 'static)> {
 fn tls_hint(error: &rustls::Error) -> &'static str {
     use rustls::{CertificateError, InvalidMessage};
     match error {
+        _ if tls::is_own_authority(error) => {
+            "the registry shows a certificate that is its own authority: give exactly that certificate (PEM) with `ca`"
+        }
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the certificate is for another name: use the name that is in it"

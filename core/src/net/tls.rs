@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use zeroize::Zeroizing;
 
@@ -32,7 +35,7 @@ impl std::fmt::Debug for Trust {
 pub fn configuration(trust: &Trust) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let roots = certificates(&trust.ca, "ca", trust.ca.is_empty())?;
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider)).map_err(|error| {
+    let verifier = Verifier::new_with_extra_roots(roots.clone(), Arc::clone(&provider)).map_err(|error| {
         Error::new(Kind::InvalidInput, "there are no certificates to trust")
             .with_hint("install the system's CA certificates (package ca-certificates), or give the CA certificate (PEM) with `ca`")
             .because(error)
@@ -41,7 +44,7 @@ pub fn configuration(trust: &Trust) -> Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::new(Kind::Internal, "no TLS version is enabled").because(error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(Arc::new(SelfSigned { platform: verifier, given: roots }));
     let Some((chain, key)) = &trust.client else { return Ok(builder.with_no_client_auth()) };
     let chain = certificates(chain, "client_cert", false)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
@@ -64,4 +67,62 @@ fn certificates(pem: &[u8], field: &'static str, may_be_empty: bool) -> Result<V
     };
     let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
     if found.is_empty() && !may_be_empty { Err(wrong()) } else { Ok(found) }
+}
+
+/// The platform's verifier, which also takes a server certificate that is itself what the user gave with `ca`.
+///
+/// `openssl req -x509`, which docker's own manual uses for private registries, makes certificates that are their own authority.
+/// webpki refuses those as server certificates whatever is trusted. One that the user gave, byte for byte, is trusted as much as
+/// its signatures would be; its dates and its name are still looked at.
+#[derive(Debug)]
+struct SelfSigned {
+    platform: Verifier,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for SelfSigned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.platform.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            // webpki has looked at the dates before it comes to this error.
+            Err(error) if is_own_authority(&error) && self.given.iter().any(|given| given == end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            done => done,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.platform.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.platform.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.platform.supported_verify_schemes()
+    }
+}
+
+/// Whether webpki refused a certificate because it may sign others. It has no variant of its own in rustls: its name has to do.
+pub(super) fn is_own_authority(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other)) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

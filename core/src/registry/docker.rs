@@ -19,7 +19,7 @@ use crate::net::link;
 use crate::net::session::CATALOG;
 
 /// The kind `docker`.
-pub const VENDOR: Vendor = Vendor { name: "docker", connect: |connection| Arc::new(Docker(connection)) };
+pub(super) const VENDOR: Vendor = Vendor { name: "docker", connect: |connection| Arc::new(Docker(connection)) };
 
 /// Page sizes to ask for, until one is taken: registries refuse more than 1000, some more than 100, some any.
 const PAGE_SIZES: [&str; 3] = ["?n=1000", "?n=100", ""];

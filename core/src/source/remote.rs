@@ -21,12 +21,11 @@ use crate::net::session::{self, Session};
 use crate::registry::{Connection, Registry};
 
 /// Every media type of a manifest that is read here. Without the full list old registries convert, and answer with another digest.
-const MANIFEST_TYPES: [&str; 4] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
+const MANIFEST_TYPES: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// So many bytes must have come since the last break for the count of breaks to start again.
 const PROGRESS: u64 = 1 << 20;
 
@@ -404,7 +403,7 @@ fn media_type(content_type: Option<&str>, bytes: &[u8]) -> Result<String> {
     let named = outside.or(inside);
     match named {
         Some(name) if known(&name) => {
-            let names_index = name.contains("index") || name.contains("manifest.list");
+            let names_index = matches!(name, OCI_INDEX | DOCKER_LIST);
             if (names_index && is_manifest) || (!names_index && is_index) {
                 return ambiguous("the document is not of the media type that it names");
             }
@@ -413,13 +412,13 @@ fn media_type(content_type: Option<&str>, bytes: &[u8]) -> Result<String> {
         Some(other) => Err(Error::new(Kind::Unsupported, "this is not an image")
             .with("media_type", other.escape_debug())
             .with_hint("only OCI and docker images are scanned")),
-        None if is_index => Ok(MANIFEST_TYPES[0].to_owned()),
+        None if is_index => Ok(OCI_INDEX.to_owned()),
         None if is_manifest => {
             let is_docker = shape
                 .config
                 .and_then(|config| config.media_type)
                 .is_some_and(|name| name.starts_with("application/vnd.docker."));
-            Ok(MANIFEST_TYPES[if is_docker { 3 } else { 1 }].to_owned())
+            Ok(if is_docker { DOCKER_MANIFEST } else { OCI_MANIFEST }.to_owned())
         }
         None => Err(Error::new(Kind::Unsupported, "this is not an image")
             .with_hint("the document is neither an index nor a manifest")),
