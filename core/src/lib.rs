@@ -1,6 +1,7 @@
 //! Scan container images straight from a registry: packages and advisories, in little memory, without a container runtime.
 
 pub mod advisory;
+pub mod blocking;
 pub mod cancel;
 pub mod catalog;
 #[cfg(any(test, feature = "conformance", feature = "fuzzing"))]
@@ -23,6 +24,13 @@ pub mod source;
 pub mod store;
 pub mod version;
 
+pub use advisory::Advisories;
 pub use cancel::Cancel;
 pub use context::Context;
+pub use engine::scanner::{ScanOptions, Scanner, ScannerBuilder};
 pub use error::{Error, Kind, Result};
+pub use model::limits::Limits;
+pub use model::report::Report;
+#[cfg(feature = "net")]
+pub use registry::{Check, Credential, Registry, Secret};
+pub use source::{Platforms, Target};

@@ -93,8 +93,7 @@ pub fn oci_layout(directory: &Path, layers: &[Vec<u8>]) {
         fs::write(blobs.join(&digest), bytes).unwrap();
         json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
     };
-    let layers: Vec<_> =
-        layers.iter().map(|layer| blob("application/vnd.oci.image.layer.v1.tar", layer)).collect();
+    let layers: Vec<_> = layers.iter().map(|layer| blob("application/vnd.oci.image.layer.v1.tar", layer)).collect();
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
     let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
     let config = blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());

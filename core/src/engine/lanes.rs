@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::pipe::BlobReader;
 use crate::cancel::canceled;
 use crate::error::{Error, Kind, Result};
+use crate::layer::buffered;
 use crate::layer::decompress::Decoder;
 use crate::layer::facts::{LayerFacts, Unverified};
 use crate::layer::walk::{Again, Reading, walk};
@@ -40,7 +41,9 @@ pub(super) struct Lanes {
 }
 
 /// A lane that is reserved.
-pub(super) struct Lane(OwnedSemaphorePermit);
+pub(super) struct Lane {
+    _permit: OwnedSemaphorePermit,
+}
 
 /// What a lane says of a layer: its facts, and the digest of the whole blob.
 pub(super) type Outcome = Result<(Unverified<LayerFacts>, Digest)>;
@@ -64,7 +67,7 @@ impl Lanes {
 
     /// Waits for a lane.
     pub(super) async fn reserve(&self) -> Result<Lane> {
-        self.free.clone().acquire_owned().await.map(Lane).map_err(|_| canceled())
+        self.free.clone().acquire_owned().await.map(|permit| Lane { _permit: permit }).map_err(|_| canceled())
     }
 
     /// Reads `blob` in a reserved lane. The lane is free again when the layer is read or its sender is dropped, whether
@@ -249,12 +252,6 @@ impl BufRead for Ring<'_> {
 
 impl Read for Ring<'_> {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(output.len());
-        if let (Some(to), Some(from)) = (output.get_mut(..length), available.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.consume(length);
-        Ok(length)
+        buffered::read(self, output)
     }
 }

@@ -1,8 +1,11 @@
 //! The work itself: one image from its source to its report. Everything below is called from here, and nothing above is known.
 
 pub mod advisories;
+mod advisory_source;
 mod fetch;
+mod image;
 mod lanes;
 mod layers;
 mod memory;
 mod pipe;
+pub mod scanner;

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::cancel::canceled;
 use crate::error::{Error, Result};
+use crate::layer::buffered;
 use crate::model::digest::Digest;
 
 /// The bytes that may wait between the network and a lane.
@@ -105,13 +106,7 @@ impl BufRead for BlobReader {
 
 impl Read for BlobReader {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(output.len());
-        if let (Some(to), Some(from)) = (output.get_mut(..length), available.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.consume(length);
-        Ok(length)
+        buffered::read(self, output)
     }
 }
 

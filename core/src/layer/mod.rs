@@ -4,6 +4,7 @@
 //! bytes ─ decompress ─► tar ─ walk (one interest table) ─► LayerFacts ─ overlay (all layers) ─► View ─► Inventory
 //! ```
 
+pub(crate) mod buffered;
 pub mod cataloger;
 pub mod decompress;
 pub mod facts;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tar_core::HEADER_SIZE;
 use tar_core::parse::{Limits as TarLimits, ParseError, ParseEvent, Parser};
 
+use super::buffered;
 use super::cataloger::{Cataloger, Content, File};
 use super::facts::{FactRow, LayerFacts};
 use super::interest::{InterestTable, MAGIC, Take};
@@ -395,13 +396,7 @@ struct EntryContent<'a, R> {
 
 impl<R: BufRead> Read for EntryContent<'_, R> {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(output.len());
-        if let (Some(to), Some(from)) = (output.get_mut(..length), available.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.consume(length);
-        Ok(length)
+        buffered::read(self, output)
     }
 }
 

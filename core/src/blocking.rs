@@ -1,0 +1,91 @@
+//! The same scanner without async: for programs that have no runtime and want none.
+
+use std::future::Future;
+use std::sync::{Arc, mpsc};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::context::Context;
+use crate::engine::scanner::{ScanOptions, Scanner as AsyncScanner, ScannerBuilder};
+use crate::error::{Error, Kind, Result};
+use crate::model::report::Report;
+#[cfg(feature = "net")]
+use crate::registry::{Check, Registry};
+use crate::source::Target;
+
+/// A [`Scanner`](crate::Scanner) with a runtime of its own, on a thread of its own; every method waits until it is done.
+/// Cheap to clone, and safe to call from any thread, also from one that runs async code, which it then blocks.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    scanner: AsyncScanner,
+    runtime: Arc<Runtime>,
+}
+
+/// The thread that drives the network. It ends with the last handle.
+#[derive(Debug)]
+struct Runtime {
+    handle: Handle,
+    _alive: oneshot::Sender<()>,
+}
+
+impl Scanner {
+    /// Builds the scanner and starts its runtime.
+    ///
+    /// # Errors
+    /// Those of [`ScannerBuilder::build`], or [`Kind::Unavailable`] where the system gives no thread.
+    pub fn new(builder: ScannerBuilder) -> Result<Self> {
+        let scanner = builder.build()?;
+        let failed =
+            |error: std::io::Error| Error::new(Kind::Unavailable, "a runtime cannot be started").because(error);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let handle = runtime.handle().clone();
+        let (alive, ended) = oneshot::channel::<()>();
+        let drive = move || {
+            // Ends when the sender is dropped; what is still running then is dropped with the runtime.
+            let _ = runtime.block_on(ended);
+        };
+        std::thread::Builder::new().name("tidewaiter-net".to_owned()).spawn(drive).map_err(failed)?;
+        Ok(Self { scanner, runtime: Arc::new(Runtime { handle, _alive: alive }) })
+    }
+
+    /// Runs `work` on the runtime's thread and waits for it.
+    fn wait<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        let (answer, done) = mpsc::sync_channel(1);
+        self.runtime.handle.spawn(async move {
+            // Nobody waits any more only when the waiting thread is gone.
+            let _ = answer.send(work.await);
+        });
+        done.recv().map_err(|_| Error::new(Kind::Internal, "the work ended without an answer"))?
+    }
+
+    /// See [`Scanner::scan`](crate::Scanner::scan).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn scan(&self, target: &str) -> Result<Report> {
+        let (scanner, target) = (self.scanner.clone(), target.to_owned());
+        self.wait(async move { scanner.scan(&target).await })
+    }
+
+    /// See [`Scanner::scan_with`](crate::Scanner::scan_with).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn scan_with(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
+        let (scanner, target) = (self.scanner.clone(), target.clone());
+        let (options, context) = (options.clone(), context.clone());
+        self.wait(async move { scanner.scan_with(&target, &options, &context).await })
+    }
+
+    /// See [`Scanner::check`](crate::Scanner::check).
+    ///
+    /// # Errors
+    /// The same.
+    #[cfg(feature = "net")]
+    pub fn check(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Check> {
+        let (scanner, registry) = (self.scanner.clone(), registry.clone());
+        let (repository, context) = (repository.map(str::to_owned), context.clone());
+        self.wait(async move { scanner.check(&registry, repository.as_deref(), &context).await })
+    }
+}

@@ -1,0 +1,128 @@
+//! The advisory database of a scanner: one that is open, or a file that may come, be replaced, or be fetched.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::advisory::Advisories;
+use crate::context::Context;
+use crate::error::{Kind, Result};
+use crate::model::inventory::Inventory;
+
+/// Where advisories come from.
+#[derive(Default)]
+pub(super) struct AdvisorySource {
+    file: Option<PathBuf>,
+    fetch: Option<Option<String>>,
+    open: Mutex<Option<Open>>,
+    #[cfg(feature = "net")]
+    fetching: tokio::sync::Mutex<()>,
+}
+
+struct Open {
+    advisories: Advisories,
+    /// The file's time and size when it was opened: another pair is another database.
+    stamp: Option<(SystemTime, u64)>,
+}
+
+impl AdvisorySource {
+    pub(super) fn set_open(&mut self, advisories: Advisories) {
+        self.open = Mutex::new(Some(Open { advisories, stamp: None }));
+        self.file = None;
+    }
+
+    pub(super) fn set_file(&mut self, file: PathBuf) {
+        self.file = Some(file);
+    }
+
+    pub(super) fn set_fetch(&mut self, base_url: Option<String>) {
+        self.fetch = Some(base_url);
+    }
+
+    /// The database to match `inventory` with; none where there is none. Ecosystems that it lacks are fetched first where
+    /// that is allowed; a network that does not answer leaves the database as it is.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for a file that is no database, [`Kind::Canceled`].
+    pub(super) async fn get(&self, inventory: &Inventory, context: &Context) -> Result<Option<Advisories>> {
+        let Some(file) = &self.file else {
+            return Ok(self.lock().as_ref().map(|open| open.advisories.clone()));
+        };
+        let advisories = self.reopen(file)?;
+        let Some(base_url) = &self.fetch else { return Ok(advisories) };
+        self.fetch(file, base_url.as_deref(), advisories, inventory, context).await
+    }
+
+    #[cfg(feature = "net")]
+    async fn fetch(
+        &self,
+        file: &Path,
+        base_url: Option<&str>,
+        advisories: Option<Advisories>,
+        inventory: &Inventory,
+        context: &Context,
+    ) -> Result<Option<Advisories>> {
+        if missing(inventory, advisories.as_ref()).is_empty() {
+            return Ok(advisories);
+        }
+        // Several scans at once want the same ecosystems: one fetches, the others look again.
+        let _turn = self.fetching.lock().await;
+        let advisories = self.reopen(file)?;
+        let missing = missing(inventory, advisories.as_ref());
+        if missing.is_empty() {
+            return Ok(advisories);
+        }
+        match super::advisories::update(&missing, base_url, file, context).await {
+            Ok(_) => self.reopen(file),
+            Err(error) if error.kind() == Kind::Canceled => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "advisories cannot be fetched");
+                Ok(advisories)
+            }
+        }
+    }
+
+    #[cfg(not(feature = "net"))]
+    async fn fetch(
+        &self,
+        _: &Path,
+        _: Option<&str>,
+        advisories: Option<Advisories>,
+        _: &Inventory,
+        _: &Context,
+    ) -> Result<Option<Advisories>> {
+        Ok(advisories)
+    }
+
+    /// The database in `file`, opened again where it is another one than before.
+    fn reopen(&self, file: &Path) -> Result<Option<Advisories>> {
+        let Ok(metadata) = std::fs::metadata(file) else { return Ok(None) };
+        let stamp = metadata.modified().ok().map(|time| (time, metadata.len()));
+        let mut open = self.lock();
+        if let Some(open) = open.as_ref().filter(|open| open.stamp == stamp && stamp.is_some()) {
+            return Ok(Some(open.advisories.clone()));
+        }
+        let advisories = Advisories::open(file)?;
+        *open = Some(Open { advisories: advisories.clone(), stamp });
+        Ok(Some(advisories))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The ecosystems of the packages, without release, that the database lacks.
+#[cfg(feature = "net")]
+fn missing(inventory: &Inventory, advisories: Option<&Advisories>) -> Vec<String> {
+    let known = advisories.map(Advisories::provenance).unwrap_or_default().ecosystems;
+    let mut missing: Vec<String> = inventory
+        .packages()
+        .filter_map(|package| package.ecosystem().map(crate::model::ecosystem::base))
+        .filter(|ecosystem| !known.contains_key(*ecosystem))
+        .map(str::to_owned)
+        .collect();
+    missing.sort();
+    missing.dedup();
+    missing
+}

@@ -1,0 +1,215 @@
+//! One image: its layers' facts, the overlay, the packages, the findings, the report.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::lanes::Plan;
+use super::layers::{Counts, Layers};
+use super::memory;
+use crate::advisory::Advisories;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::layer::overlay::{Overlay, Resolved};
+use crate::layer::walk::Again;
+use crate::layer::{LayerFacts, View};
+use crate::matching::{self, MatchOptions};
+use crate::model::event::Event;
+use crate::model::image::{Descriptor, Image, LayerRecord};
+use crate::model::inventory::{Draft, Inventory};
+use crate::model::problem::{Problem, ProblemKind, Problems};
+use crate::model::report::{Provenance, Report, Seconds, Stats, Subject};
+use crate::source::{ImageSource, LayerKind};
+
+/// What is in an image, before it is matched.
+pub(super) struct Contents {
+    image: Image,
+    reference: String,
+    layers: Vec<LayerRecord>,
+    pub(super) inventory: Inventory,
+    problems: Problems,
+    stats: Stats,
+    started: Instant,
+}
+
+/// Reads the layers of an image and finds its packages.
+///
+/// # Errors
+/// What kept a layer from arriving whole and right; what is wrong inside of one is a problem.
+pub(super) async fn read(
+    plan: &Arc<Plan>,
+    layers: &Layers,
+    source: &dyn ImageSource,
+    image: Image,
+    notes: Vec<Problem>,
+    foreign_layers: bool,
+    context: &Context,
+) -> Result<Contents> {
+    let started = Instant::now();
+    let reference = source.reference();
+    context.emit(Event::ImageResolved {
+        image: reference.clone(),
+        digest: image.digest.clone(),
+        layers: image.layers.iter().map(|(layer, _)| (layer.digest.clone(), layer.size)).collect(),
+    });
+    let mut problems = Problems::default();
+    notes.into_iter().for_each(|note| problems.push(note));
+
+    let counts = Counts::default();
+    let skipped = |layer: &Descriptor| unread(LayerKind::of(layer), foreign_layers).is_some();
+    // Descriptors by value: a closure over borrowed ones would make the future of a scan not `Send`.
+    let descriptors: Vec<Descriptor> = image.layers.iter().map(|(layer, _)| layer.clone()).collect();
+    let facts = stream::iter(descriptors)
+        .map(|layer| {
+            let counts = &counts;
+            async move {
+                if skipped(&layer) { Ok(Arc::default()) } else { layers.facts(source, &layer, context, counts).await }
+            }
+        })
+        .buffered(layers.lanes() + 1)
+        .try_collect::<Vec<Arc<LayerFacts>>>()
+        .await?;
+    for ((layer, _), index) in image.layers.iter().zip(0u32..) {
+        if let Some(message) = unread(LayerKind::of(layer), foreign_layers) {
+            problems.push(Problem { layer: Some(index), ..Problem::new(ProblemKind::Unsupported, message) });
+        }
+    }
+    for (facts, index) in facts.iter().zip(0u32..) {
+        facts.problems.iter().for_each(|problem| problems.push(Problem { layer: Some(index), ..problem.clone() }));
+    }
+
+    let overlay = Overlay::new(&facts, &plan.table);
+    let mut resolved = overlay.finish(&facts, plan.catalogers.len(), &plan.table);
+    for (layer, asked) in by_layer(std::mem::take(&mut resolved.again)) {
+        if let Some((descriptor, _)) = image.layers.get(layer as usize) {
+            let found = layers.again(source, descriptor, &asked, context, &counts).await?;
+            found.problems.iter().for_each(|problem| problems.push(Problem { layer: Some(layer), ..problem.clone() }));
+            resolved.add(layer, &asked, found);
+        }
+    }
+    drop(facts);
+    let fetch = started.elapsed().as_secs_f64();
+    let inventory = resolve(plan, &overlay, &resolved, &mut problems);
+
+    let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let stats = Stats {
+        bytes_fetched: load(&counts.bytes_fetched),
+        layers_fetched: load(&counts.fetched),
+        layers_from_cache: load(&counts.cached),
+        layers_read_twice: load(&counts.twice),
+        seconds: Seconds { fetch, total: 0.0 },
+        ..Stats::default()
+    };
+    let layers = image
+        .layers
+        .iter()
+        .map(|(layer, created_by)| LayerRecord {
+            digest: layer.digest.clone(),
+            size: layer.size,
+            created_by: created_by.clone(),
+        })
+        .collect();
+    Ok(Contents { image, reference, layers, inventory, problems, stats, started })
+}
+
+/// Matches the packages and closes the report.
+///
+/// # Errors
+/// Those of the advisory database.
+pub(super) fn report(
+    plan: &Plan,
+    contents: Contents,
+    advisories: Option<&Advisories>,
+    options: &MatchOptions,
+    context: &Context,
+) -> Result<Report> {
+    let Contents { image, reference, layers, inventory, mut problems, mut stats, started } = contents;
+    let mut findings = Vec::new();
+    match advisories {
+        Some(advisories) => {
+            let matches = matching::find(&inventory, advisories, options)?;
+            findings = matches.findings;
+            stats.owned_findings = matches.owned_findings;
+            matches.problems.into_iter().for_each(|problem| problems.push(problem));
+        }
+        None => problems.push(Problem::new(
+            ProblemKind::NoAdvisories,
+            "there is no advisory database, so packages are listed and not matched: run `tidewaiter advisories update`",
+        )),
+    }
+    let mut problems = problems.finish();
+    problems.sort();
+    problems.iter().for_each(|problem| context.emit(Event::Problem(problem.clone())));
+    context.emit(Event::ImageDone { image: reference.clone(), packages: inventory.len(), findings: findings.len() });
+    stats.peak_memory_bytes = memory::peak();
+    stats.seconds.total = started.elapsed().as_secs_f64();
+    Ok(Report {
+        subject: Subject {
+            reference,
+            digest: image.digest,
+            index: image.index,
+            platform: image.platform,
+            created: image.created,
+        },
+        layers,
+        inventory,
+        findings,
+        problems,
+        stats,
+        provenance: Provenance {
+            catalogers: plan
+                .catalogers
+                .iter()
+                .map(|cataloger| (cataloger.id().to_owned(), cataloger.version()))
+                .collect(),
+            advisories: advisories.map(Advisories::provenance),
+        },
+    })
+}
+
+fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut Problems) -> Inventory {
+    let mut draft = Draft::new(plan.limits.packages);
+    let links = |path: &str| overlay.real_path(path);
+    for (cataloger, files) in plan.catalogers.iter().zip(&resolved.files) {
+        if files.is_empty() {
+            continue;
+        }
+        let view = View::new(files, &links);
+        // A cataloger of somebody else may panic; the others still count.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cataloger.resolve(&view, &mut draft)))
+            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked")));
+        if let Err(error) = outcome {
+            problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
+        }
+    }
+    if draft.refused() > 0 {
+        let message =
+            format!("{} packages beyond the limit of {} are not listed", draft.refused(), plan.limits.packages);
+        problems.push(Problem::new(ProblemKind::LimitExceeded, message));
+    }
+    draft.finish()
+}
+
+fn by_layer(again: Vec<(u32, Again)>) -> Vec<(u32, Vec<Again>)> {
+    let mut layers: Vec<(u32, Vec<Again>)> = Vec::new();
+    for (layer, again) in again {
+        match layers.last_mut() {
+            Some((last, asked)) if *last == layer => asked.push(again),
+            _ => layers.push((layer, vec![again])),
+        }
+    }
+    layers
+}
+
+/// Why a layer is not read, where it is not.
+fn unread(kind: LayerKind, foreign_layers: bool) -> Option<&'static str> {
+    match kind {
+        LayerKind::Tar => None,
+        LayerKind::Foreign if foreign_layers => None,
+        LayerKind::Foreign => Some("a foreign layer is not read unless foreign layers are asked for"),
+        LayerKind::Encrypted => Some("an encrypted layer cannot be read"),
+        LayerKind::Other => Some("what is not a tar of files is not read as a layer"),
+    }
+}

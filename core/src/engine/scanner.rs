@@ -1,0 +1,269 @@
+//! The one handle: what a scanner is made of, and what it can be asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::advisory_source::AdvisorySource;
+use super::image;
+use super::lanes::Plan;
+use super::layers::Layers;
+use crate::advisory::Advisories;
+use crate::catalog;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::layer::{Cataloger, InterestTable};
+use crate::matching::MatchOptions;
+use crate::model::limits::Limits;
+use crate::model::report::Report;
+use crate::source::{self, DockerArchive, ImageSource, OciArchive, OciLayout, Platforms, Target};
+use crate::store::LayerCache;
+
+#[cfg(feature = "net")]
+use crate::registry::{Check, Registry, check};
+#[cfg(feature = "net")]
+use crate::source::remote::RemoteSource;
+
+/// MiB of the ceiling that are not lanes: the program, TLS, facts, report text, the advisory index.
+const BASE_MIB: u64 = 36;
+/// MiB that one lane may take: pipe, window, blocks, the file buffer.
+const LANE_MIB: u64 = 14;
+
+/// Scans images. Cheap to clone; clones share lanes, memory, cache and connections. `Send` and `Sync`.
+///
+/// The async methods need a tokio runtime; [`blocking::Scanner`](crate::blocking::Scanner) brings its own.
+#[derive(Clone)]
+pub struct Scanner(Arc<Inner>);
+
+struct Inner {
+    plan: Arc<Plan>,
+    layers: Layers,
+    advisories: AdvisorySource,
+}
+
+/// What a [`Scanner`] is made of; everything has a default.
+#[derive(Default)]
+#[must_use]
+pub struct ScannerBuilder {
+    advisories: AdvisorySource,
+    cache: Option<Arc<dyn LayerCache>>,
+    memory_mib: Option<u64>,
+    concurrency: Option<usize>,
+    limits: Limits,
+    catalogers: Vec<Arc<dyn Cataloger>>,
+}
+
+/// How one scan differs from the next.
+#[derive(Clone, Debug, Default)]
+pub struct ScanOptions {
+    /// How the registry is reached, and with which credential; by default https and the Docker configuration.
+    #[cfg(feature = "net")]
+    pub registry: Option<Registry>,
+    /// Which platforms of an index.
+    pub platforms: Platforms,
+    /// Whether foreign layers are fetched from where the manifest says.
+    pub foreign_layers: bool,
+    /// Whether findings of packages that a package of the distribution owns are listed too.
+    pub include_owned: bool,
+}
+
+impl ScannerBuilder {
+    /// Matches with a database that is open already.
+    pub fn advisories(mut self, advisories: Advisories) -> Self {
+        self.advisories.set_open(advisories);
+        self
+    }
+
+    /// Matches with the database in `file`, opened when it is needed and again after it was replaced; it need not exist yet.
+    pub fn advisories_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.advisories.set_file(file.into());
+        self
+    }
+
+    /// Fetches the ecosystems of an image that the database of [`ScannerBuilder::advisories_file`] lacks, from `base_url` or
+    /// the public OSV exports. Without this call a scan never goes to the network for advisories.
+    pub fn fetch_advisories(mut self, base_url: Option<String>) -> Self {
+        self.advisories.set_fetch(base_url);
+        self
+    }
+
+    /// Keeps what is read of layers, so that a layer that was read once is not read again.
+    pub fn layer_cache(mut self, cache: Arc<dyn LayerCache>) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// The ceiling of memory in MiB, 64 by default: it decides how many layers are read side by side.
+    pub fn memory_mib(mut self, mib: u64) -> Self {
+        self.memory_mib = Some(mib);
+        self
+    }
+
+    /// Reads at most this many layers side by side, however much memory there is.
+    pub fn concurrency(mut self, layers: usize) -> Self {
+        self.concurrency = Some(layers);
+        self
+    }
+
+    /// Other limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// One more cataloger, behind those of the library.
+    pub fn cataloger(mut self, cataloger: Arc<dyn Cataloger>) -> Self {
+        self.catalogers.push(cataloger);
+        self
+    }
+
+    /// The scanner. No thread starts and nothing is opened before the first scan.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a ceiling below one lane, two catalogers of one id, or patterns that are none.
+    pub fn build(self) -> Result<Scanner> {
+        let catalogers: Vec<Arc<dyn Cataloger>> = catalog::ALL
+            .iter()
+            .map(|cataloger| Arc::new(*cataloger) as Arc<dyn Cataloger>)
+            .chain(self.catalogers)
+            .collect();
+        for (index, cataloger) in catalogers.iter().enumerate() {
+            if catalogers.iter().skip(index + 1).any(|other| other.id() == cataloger.id()) {
+                return Err(
+                    Error::new(Kind::InvalidInput, "two catalogers have one id").with("cataloger", cataloger.id())
+                );
+            }
+        }
+        let lanes = lanes(self.memory_mib.unwrap_or(64), self.concurrency)?;
+        let table = InterestTable::new(&catalogers)?;
+        let plan = Arc::new(Plan { catalogers, table, limits: self.limits });
+        let layers = Layers::new(plan.clone(), lanes, self.cache);
+        Ok(Scanner(Arc::new(Inner { plan, layers, advisories: self.advisories })))
+    }
+}
+
+/// How many lanes a ceiling allows: at most two a core, since a lane is two threads that take turns.
+fn lanes(memory_mib: u64, concurrency: Option<usize>) -> Result<usize> {
+    let lanes = memory_mib.saturating_sub(BASE_MIB) / LANE_MIB;
+    if lanes == 0 {
+        return Err(Error::new(Kind::InvalidInput, "the memory ceiling is too low to read a layer")
+            .with("memory_mib", memory_mib)
+            .with_hint(format!("give at least {} MiB", BASE_MIB + LANE_MIB)));
+    }
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let most = concurrency.unwrap_or(cores).max(1);
+    Ok(usize::try_from(lanes).unwrap_or(most).min(most))
+}
+
+impl Scanner {
+    /// A scanner with other parts than the default ones.
+    pub fn builder() -> ScannerBuilder {
+        ScannerBuilder::default()
+    }
+
+    /// Scans one image for the platform of this host, with all defaults.
+    ///
+    /// `target` is what [`Target`] reads: an image reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`.
+    ///
+    /// # Errors
+    /// Those of [`Scanner::scan_with`].
+    pub async fn scan(&self, target: &str) -> Result<Report> {
+        let reports = self.scan_with(&target.parse()?, &ScanOptions::default(), &Context::new()).await?;
+        reports.into_iter().next().ok_or_else(|| Error::new(Kind::Internal, "a scan gave no report"))
+    }
+
+    /// Scans one image, and gives one report a platform.
+    ///
+    /// # Errors
+    /// What keeps the image from being read at all, by kind; what is wrong inside of it is a problem of the report.
+    pub async fn scan_with(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
+        context.run(self.scan_all(target, options, context)).await
+    }
+
+    #[tracing::instrument(skip_all, fields(target = %target), err(level = "debug", Display))]
+    async fn scan_all(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
+        let inner = &self.0;
+        let source = self.open(target, options, context).await?;
+        let images = source::resolve(source.as_ref(), &options.platforms, &inner.plan.limits, context).await?;
+        let mut reports = Vec::with_capacity(images.len());
+        for resolved in images {
+            let contents = image::read(
+                &inner.plan,
+                &inner.layers,
+                source.as_ref(),
+                resolved.image,
+                resolved.notes,
+                options.foreign_layers,
+                context,
+            )
+            .await?;
+            let advisories = inner.advisories.get(&contents.inventory, context).await?;
+            let matching =
+                MatchOptions { include_owned: options.include_owned, now: jiff::Timestamp::now().to_string() };
+            reports.push(image::report(&inner.plan, contents, advisories.as_ref(), &matching, context)?);
+        }
+        Ok(reports)
+    }
+
+    async fn open(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Box<dyn ImageSource>> {
+        let limits = &self.0.plan.limits;
+        Ok(match target {
+            #[cfg(feature = "net")]
+            Target::Registry(image) => {
+                Box::new(RemoteSource::open(image, options.registry.as_ref(), limits, context).await?)
+            }
+            #[cfg(not(feature = "net"))]
+            Target::Registry(_) => {
+                let _ = options;
+                return Err(Error::new(Kind::Unsupported, "this program was built without registries")
+                    .with_hint("build it with the feature `net`"));
+            }
+            Target::OciLayout(path) => Box::new(OciLayout::open(path, limits)?),
+            Target::OciArchive(path) => Box::new(OciArchive::open(path, limits, context).await?),
+            Target::DockerArchive(path) => Box::new(DockerArchive::open(path, limits, context).await?),
+            Target::Path(path) if path.is_dir() => Box::new(OciLayout::open(path, limits)?),
+            // Which of the two archives a file is, only its content can say.
+            Target::Path(path) => match OciArchive::open(path, limits, context).await {
+                Ok(archive) => Box::new(archive),
+                Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::NotFound | Kind::Unsupported) => {
+                    Box::new(DockerArchive::open(path, limits, context).await?)
+                }
+                Err(error) => return Err(error),
+            },
+        })
+    }
+
+    /// Tells what works between here and a registry, step by step; with a repository also whether it may be pulled.
+    ///
+    /// # Errors
+    /// Only what is wrong with `registry` itself, or a cancel: a step that fails is data.
+    #[cfg(feature = "net")]
+    pub async fn check(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Check> {
+        context.run(check(registry, repository, context)).await
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner").field("lanes", &self.0.layers.lanes()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_decides_the_lanes() {
+        assert_eq!(lanes(64, Some(8)).unwrap(), 2);
+        assert_eq!(lanes(64, Some(1)).unwrap(), 1);
+        assert_eq!(lanes(50, Some(8)).unwrap(), 1);
+        assert_eq!(lanes(1024, Some(8)).unwrap(), 8);
+        assert_eq!(lanes(40, None).unwrap_err().kind(), Kind::InvalidInput);
+    }
+
+    #[test]
+    fn a_scanner_is_a_handle() {
+        fn is_handle<T: Clone + Send + Sync + 'static>() {}
+        is_handle::<Scanner>();
+    }
+}

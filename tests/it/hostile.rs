@@ -1,0 +1,142 @@
+//! Images that somebody crafted: each gives its report, with a problem that names what was too much or not as it should be.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use tidewaiter::model::problem::{Problem, ProblemKind};
+use tidewaiter::model::report::Report;
+use tidewaiter::{Kind, Scanner, blocking};
+
+use crate::images::{Entry, oci_layout, tar};
+
+fn file(path: &str, content: impl Into<String>) -> Entry {
+    Entry::File { path: path.to_owned(), content: content.into() }
+}
+
+/// A package that must be found whatever else the image holds.
+fn witness() -> Entry {
+    file("srv/node_modules/witness/package.json", r#"{"name": "witness", "version": "1.0.0"}"#)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; zlib_rs::compress_bound(bytes.len()) + 64];
+    let mut deflate = zlib_rs::Deflate::new(6, true, 16 + 15);
+    deflate.compress(bytes, &mut out, zlib_rs::DeflateFlush::Finish).unwrap();
+    out.truncate(deflate.total_out() as usize);
+    out
+}
+
+fn scan(layers: &[Vec<u8>]) -> Report {
+    let directory = tempfile::tempdir().unwrap();
+    oci_layout(directory.path(), layers);
+    scan_layout(directory.path())
+}
+
+fn scan_layout(directory: &Path) -> Report {
+    let scanner = blocking::Scanner::new(Scanner::builder()).unwrap();
+    scanner.scan(&format!("oci:{}", directory.display())).unwrap()
+}
+
+fn names(report: &Report) -> Vec<&str> {
+    report.inventory.packages().map(|package| package.name()).collect()
+}
+
+fn problem(report: &Report, kind: ProblemKind) -> &Problem {
+    report.problems.iter().find(|problem| problem.kind == kind).unwrap_or_else(|| panic!("{:?}", report.problems))
+}
+
+#[test]
+fn a_gzip_bomb_stops_at_its_limit() {
+    let mut layer = gzip(&tar(&[witness()])[..1024]);
+    let header = {
+        let mut header = tar(&[file("zeros", "")])[..512].to_vec();
+        header[124..136].copy_from_slice(b"77777777777\0");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        header
+    };
+    layer.extend(gzip(&header));
+    let zeros = gzip(&vec![0; 16 << 20]);
+    (0..160).for_each(|_| layer.extend(&zeros));
+    let report = scan(&[layer]);
+    assert_eq!(names(&report), ["witness"]);
+    let problem = problem(&report, ProblemKind::LimitExceeded);
+    assert!(problem.message.contains("expands to more than 200 times"), "{problem:?}");
+    assert_eq!(problem.layer, Some(0));
+}
+
+#[test]
+fn ten_million_entries_stop_at_four() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut layer = gzip(&tar(&[witness()])[..1024]);
+    let many: Vec<_> = (0..50_000).map(|number| file(&format!("d{}/f{number}", number / 1000), "")).collect();
+    let block = tar(&many);
+    let block = gzip(&block[..block.len() - 1024]);
+    (0..200).for_each(|_| layer.extend(&block));
+    oci_layout(directory.path(), &[layer]);
+    let report = scan_layout(directory.path());
+    assert_eq!(names(&report), ["witness"]);
+    let problem = problem(&report, ProblemKind::LimitExceeded);
+    assert!(problem.message.contains("4000000 entries"), "{problem:?}");
+}
+
+#[test]
+fn a_dpkg_status_of_200_mb_is_read_to_the_limit_of_packages() {
+    let filler = format!("Description: {}\n", "x".repeat(600));
+    let mut status = String::new();
+    for number in 0..300_000 {
+        status.push_str(&format!(
+            "Package: p{number}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.{number}\n{filler}\n"
+        ));
+    }
+    assert!(status.len() > 200_000_000);
+    let report = scan(&[gzip(&tar(&[file("var/lib/dpkg/status", status)]))]);
+    assert_eq!(report.inventory.len(), 200_000);
+    problem(&report, ProblemKind::LimitExceeded);
+}
+
+#[test]
+fn an_os_release_of_nonsense_costs_nothing_else() {
+    for nonsense in ["\0\u{1}\u{2}=\n===\n\"", "ID='\nVERSION_ID=\"$(rm -rf /)\"", &"=".repeat(1 << 20)] {
+        let report = scan(&[tar(&[file("etc/os-release", nonsense), witness()])]);
+        assert_eq!(names(&report), ["witness"]);
+    }
+}
+
+#[test]
+fn a_blob_that_is_not_its_digest_fails_the_scan() {
+    let directory = tempfile::tempdir().unwrap();
+    let layer = tar(&[witness()]);
+    oci_layout(directory.path(), std::slice::from_ref(&layer));
+    for blob in fs::read_dir(directory.path().join("blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        if fs::metadata(&path).unwrap().len() == layer.len() as u64 {
+            let mut damaged = layer.clone();
+            damaged[520] ^= 1;
+            fs::File::create(&path).unwrap().write_all(&damaged).unwrap();
+        }
+    }
+    let scanner = blocking::Scanner::new(Scanner::builder()).unwrap();
+    let error = scanner.scan(&format!("oci:{}", directory.path().display())).unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert!(error.to_string().contains("not what its digest says"), "{error}");
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn layers_of_any_form_give_the_same_report() {
+    let layers = [
+        tar(&[witness(), file("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n")]),
+        tar(&[Entry::Whiteout { path: "srv".to_owned() }]),
+    ];
+    let forms: [fn(&[u8]) -> Vec<u8>; 3] = [<[u8]>::to_vec, gzip, |bytes| zstd::bulk::compress(bytes, 3).unwrap()];
+    for form in forms {
+        let both: Vec<_> = layers.iter().map(|layer| form(layer)).collect();
+        let report = scan(&both);
+        assert!(names(&report).is_empty());
+        assert_eq!(report.inventory.distro().unwrap().id, "debian");
+        assert_eq!(names(&scan(&both[..1])), ["witness"]);
+    }
+}
