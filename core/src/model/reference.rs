@@ -161,9 +161,9 @@ pub fn is_repository(text: &str) -> bool {
         for character in text.chars() {
             match character {
                 'a'..='z' | '0'..='9' => {
-                    if !separator.is_empty()
-                        && !(matches!(separator.as_str(), "." | "_" | "__") || separator.chars().all(|c| c == '-'))
-                    {
+                    let joins =
+                        matches!(separator.as_str(), "" | "." | "_" | "__") || separator.chars().all(|c| c == '-');
+                    if !joins {
                         return false;
                     }
                     separator.clear();
