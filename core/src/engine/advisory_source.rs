@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use crate::advisory::Advisories;
 use crate::context::Context;
-use crate::error::{Kind, Result};
+#[cfg(feature = "net")]
+use crate::error::Kind;
+use crate::error::Result;
 use crate::model::inventory::Inventory;
 
 /// Where advisories come from.
