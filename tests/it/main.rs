@@ -9,6 +9,7 @@ mod hostile;
 mod images;
 mod layering;
 mod overlay;
+mod parity;
 mod registry;
 mod sources;
 mod versions;

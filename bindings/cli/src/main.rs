@@ -1,1 +1,102 @@
-fn main() {}
+//! `tidewaiter`, the command line: the facade with words, progress bars and exit codes.
+// The one crate that may print.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod commands;
+mod connection;
+mod console;
+mod interrupt;
+mod output;
+mod progress;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::console::Exit;
+
+/// Scans container images straight from a registry: what is in them, and which advisories concern it.
+///
+/// No container runtime, no temporary files, and at most 64 MiB of memory unless you allow more.
+#[derive(Parser)]
+#[command(name = "tidewaiter", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 a limit such as --fail-on was met; 2 an error; 3 with --fail-on: not met, but the image \
+could not be looked at completely; 130 canceled.
+
+TIDEWAITER_LOG=debug shows what happens inside, on standard error.";
+
+#[derive(Subcommand)]
+enum Command {
+    Scan(Box<commands::scan::Scan>),
+    Check(commands::check::Check),
+    #[command(subcommand)]
+    Advisories(commands::advisories::Advisories),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log();
+    let cancel = interrupt::cancel_on_signals();
+    let done = match arguments.command {
+        Command::Scan(scan) => scan.run(&cancel),
+        Command::Check(check) => check.run(&cancel),
+        Command::Advisories(advisories) => advisories.run(&cancel),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(_) if cancel.is_canceled() => {
+            eprintln!("canceled");
+            Exit::Canceled.into()
+        }
+        Err(error) => {
+            console::show(&error);
+            Exit::Error.into()
+        }
+    }
+}
+
+/// Shows what the library traces, when asked to.
+fn log() {
+    let Ok(filter) = std::env::var("TIDEWAITER_LOG") else { return };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use tidewaiter_facade::operations;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn has_every_operation() {
+        for operation in operations::ALL {
+            assert!(!operation.shell.is_empty(), "{} has no word on the command line", operation.name);
+            for (words, shown) in operation.shell {
+                let mut command = Arguments::command();
+                for word in *words {
+                    let inner = command.find_subcommand(word);
+                    command = inner.unwrap_or_else(|| panic!("{}: there is no command {word}", operation.name)).clone();
+                }
+                let help = command.render_long_help().to_string();
+                assert!(help.contains(shown), "{}: the help of {words:?} lacks {shown}", operation.name);
+            }
+        }
+    }
+}

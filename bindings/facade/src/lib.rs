@@ -1,1 +1,24 @@
-//! The one surface below every binding.
+//! The one surface below every binding: runtime, cancellation, events, configuration, records.
+//!
+//! A binding adds a line an operation ([`operations::ALL`]) and the idiom of its language; everything that could be decided
+//! twice is decided here. Plain Rust: no derive of a binding generator, no executor in a signature. Calls run on the
+//! scanner's own thread; the caller's thread waits in [`Pending::wait`], which hands it the events, or polls the
+//! [`Pending`] as a future from any executor.
+
+mod call;
+mod config;
+mod event;
+pub mod operations;
+pub mod paths;
+mod queue;
+mod records;
+mod report;
+mod runtime;
+mod scanner;
+
+pub use call::{Observer, Pending, Silent};
+pub use config::{CheckOptions, Config, ImportOptions, ScanOptions, UpdateOptions, from_json, parse_platforms};
+pub use event::to_json as event_to_json;
+pub use records::{AdvisoryStatus, Imported, Skipped};
+pub use report::{Report, format_of, write_file};
+pub use scanner::Scanner;

@@ -1,0 +1,56 @@
+//! `tidewaiter check`.
+
+use clap::Args;
+use tidewaiter::{Cancel, Result};
+use tidewaiter_facade::{CheckOptions, Config, Scanner};
+
+use crate::connection::Connection;
+use crate::console::{Exit, printable};
+use crate::output::{self, Format};
+use crate::progress::Progress;
+
+/// Check the connection to a registry, step by step
+///
+/// Does its name resolve, does its certificate hold, does it speak the protocol, does it take the credential, may
+/// images be listed and pulled? A step that fails says why, and what to do.
+#[derive(Args)]
+pub(crate) struct Check {
+    /// The registry: host, host:port or a URL
+    registry: String,
+    /// Check also whether this repository may be pulled
+    #[arg(long, value_name = "REPOSITORY")]
+    repository: Option<String>,
+    /// What is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Check {
+    pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
+        let scanner = Scanner::open(Config { cache: None, offline: true, ..Config::default() })?;
+        let registry = self.connection.registry(Some(&self.registry))?;
+        let options = CheckOptions { repository: self.repository, timeout: self.connection.timeout() };
+        let check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(true))?;
+        match self.format {
+            Format::Json => output::print_json(&check)?,
+            Format::Table => {
+                let mut text = String::new();
+                for step in &check.steps {
+                    let mark = match step.ok {
+                        Some(true) => "ok",
+                        Some(false) => "no",
+                        None => "-",
+                    };
+                    text.push_str(&format!("{mark:<4}{:<14}{}\n", step.step.to_string(), printable(&step.detail)));
+                    if let Some(hint) = &step.hint {
+                        text.push_str(&format!("    {:<14}{}\n", "", printable(hint)));
+                    }
+                }
+                output::print(text.as_bytes())?;
+            }
+        }
+        Ok(if check.is_ok() { Exit::Done } else { Exit::Error })
+    }
+}

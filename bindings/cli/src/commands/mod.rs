@@ -1,0 +1,5 @@
+//! The commands, one a file.
+
+pub(crate) mod advisories;
+pub(crate) mod check;
+pub(crate) mod scan;

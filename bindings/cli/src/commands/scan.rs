@@ -1,0 +1,123 @@
+//! `tidewaiter scan`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tidewaiter::model::problem::ProblemKind;
+use tidewaiter::model::severity::Rating;
+use tidewaiter::{Cancel, Error, Kind, Result};
+use tidewaiter_facade::{Config, Report, ScanOptions, Scanner, parse_platforms, paths};
+
+use crate::connection::Connection;
+use crate::console::Exit;
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// Scan one image: its packages, and the advisories that concern them
+///
+/// Reads the layers straight from the registry, or from a folder or an archive on disk. Ctrl-C ends it in order.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Scan {
+    /// An image reference, or oci:DIR, oci-archive:FILE, docker-archive:FILE; a bare path begins with /, ./ or ../
+    #[arg(value_name = "REF|PATH")]
+    target: String,
+    /// The advisory database, or a folder with one called advisories.db [default: in the user's data folder]
+    #[arg(long, value_name = "DB|DIR")]
+    advisories: Option<PathBuf>,
+    /// Match with the database as it is: never fetch the advisories that it lacks
+    #[arg(long)]
+    offline: bool,
+    /// The platform, such as linux/arm64; several times, or `all` [default: this machine's]
+    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
+    platforms: Vec<String>,
+    /// What is written to standard output: table or json [default: table, or nothing with --output]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Write the report to a file instead; the format is named, or taken from the end of the name. Several times
+    #[arg(long, short, value_name = "[FORMAT=]FILE")]
+    output: Vec<String>,
+    /// Read at most so many layers side by side
+    #[arg(long, value_name = "N")]
+    concurrency: Option<usize>,
+    /// The ceiling of memory
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    memory: u64,
+    /// Read every layer anew, and keep nothing
+    #[arg(long)]
+    no_cache: bool,
+    /// Exit with 1 when a finding is at least this severe
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<Rating>,
+    /// List findings of packages that a package of the distribution owns too
+    #[arg(long)]
+    include_owned: bool,
+    /// Fetch foreign layers from where the manifest says
+    #[arg(long)]
+    foreign_layers: bool,
+    /// Change a limit: entries, path, file, layer, expansion, nesting, packages, manifest, config or index. Several times
+    #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
+    limits: Vec<(String, u64)>,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+const EXAMPLES: &str = "Examples:
+  tidewaiter scan debian:12
+  tidewaiter scan registry.example:5000/team/app:1.0 --username alice --password-env PASSWORD --fail-on high
+  tidewaiter scan oci-archive:app.tar -o report.json --format table";
+
+impl Scan {
+    pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
+        let outputs = Output::parse(&self.output, self.format.as_deref())?;
+        let mut config = Config {
+            advisories: self.advisories.map(|path| if path.is_dir() { path.join("advisories.db") } else { path }),
+            offline: self.offline,
+            cache: if self.no_cache { None } else { paths::layers() },
+            memory_mib: Some(self.memory),
+            concurrency: self.concurrency,
+            ..Config::default()
+        };
+        config.limits.extend(self.limits);
+        let scanner = Scanner::open(config)?;
+        let options = ScanOptions {
+            registry: Some(self.connection.registry(None)?),
+            platforms: parse_platforms(&self.platforms)?,
+            foreign_layers: self.foreign_layers,
+            include_owned: self.include_owned,
+            timeout: self.connection.timeout(),
+            ..ScanOptions::default()
+        };
+        let reports = scanner.scan(&self.target, options, cancel)?.wait(&mut Progress::new(self.quiet))?;
+        for output in outputs {
+            output.write(&reports)?;
+        }
+        verdict(&reports, self.fail_on)
+    }
+}
+
+/// How the command ends, after the reports are written.
+fn verdict(reports: &[Report], fail_on: Option<Rating>) -> Result<Exit> {
+    let Some(limit) = fail_on else { return Ok(Exit::Done) };
+    let mut findings = reports.iter().flat_map(|report| &report.findings);
+    if findings.any(|finding| finding.severity.rating.meets(limit)) {
+        return Ok(Exit::Met);
+    }
+    let unmatched = |report: &Report| {
+        report.provenance.advisories.is_none()
+            && report.problems.iter().any(|problem| problem.kind == ProblemKind::NoAdvisories)
+    };
+    if reports.iter().any(unmatched) {
+        return Err(Error::new(Kind::NotFound, "there are no advisories to decide --fail-on with")
+            .with_hint("get them with `tidewaiter advisories update`, or leave --offline away"));
+    }
+    Ok(if reports.iter().all(|report| report.is_complete()) { Exit::Done } else { Exit::Incomplete })
+}
+
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("a limit is written as NAME=N")?;
+    Ok((name.to_owned(), value.parse().map_err(|_| format!("{value:?} is no number"))?))
+}

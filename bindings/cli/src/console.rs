@@ -1,0 +1,45 @@
+//! What a person at the terminal sees of an error, and what a script sees of the end.
+
+use std::process::ExitCode;
+
+use tidewaiter::Error;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All that was asked for is done.
+    Done,
+    /// A limit that the user set was met.
+    Met,
+    /// Nothing, or not all, could be done.
+    Error,
+    /// No limit was met, but not all could be looked at.
+    Incomplete,
+    /// The user ended it.
+    Canceled,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Met => 1,
+            Exit::Error => 2,
+            Exit::Incomplete => 3,
+            Exit::Canceled => 130,
+        })
+    }
+}
+
+/// The error and what to do next, on standard error.
+pub(crate) fn show(error: &Error) {
+    eprintln!("error: {}", printable(&error.to_string()));
+    if let Some(hint) = error.hint() {
+        eprintln!("hint: {}", printable(hint));
+    }
+}
+
+/// The text without control characters: a registry must not move the cursor of whoever reads its errors.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}

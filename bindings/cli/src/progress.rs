@@ -1,0 +1,86 @@
+//! Progress bars on a terminal's standard error; nothing anywhere else.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tidewaiter::model::event::Event;
+use tidewaiter_facade::Observer;
+
+/// One bar for what is going on now.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    /// Bytes of each layer so far, and in all.
+    layers: HashMap<String, (u64, u64)>,
+    done: usize,
+}
+
+impl Progress {
+    /// A bar, where somebody looks at it.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = if quiet || !io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        };
+        Self { bar, layers: HashMap::new(), done: 0 }
+    }
+
+    fn style(&self, template: &str) {
+        // A template that is wrong leaves the bar as it was.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+    }
+
+    fn show_layers(&self) {
+        let (bytes, total) =
+            self.layers.values().fold((0, 0), |(bytes, total), (done, all)| (bytes + done, total + all.max(done)));
+        self.bar.set_length(total);
+        self.bar.set_position(bytes);
+        self.bar.set_message(format!("{}/{} layers", self.done, self.layers.len()));
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: &Event) -> ControlFlow<()> {
+        match event {
+            Event::ImageResolved { layers, .. } => {
+                self.done = 0;
+                self.layers =
+                    layers.iter().map(|(digest, size)| (digest.to_string(), (0, size.unwrap_or(0)))).collect();
+                self.style("{msg:14} [{bar:30}] {bytes} of {total_bytes}  {bytes_per_sec}");
+                self.show_layers();
+            }
+            Event::LayerProgress { digest, bytes, total } => {
+                let layer = self.layers.entry(digest.to_string()).or_default();
+                *layer = (*bytes, total.unwrap_or(layer.1));
+                self.show_layers();
+            }
+            Event::LayerDone { digest, .. } => {
+                let layer = self.layers.entry(digest.to_string()).or_default();
+                layer.0 = layer.1;
+                self.done += 1;
+                self.show_layers();
+            }
+            Event::AdvisoriesProgress { ecosystem, done, total } => {
+                self.style("advisories: {msg:14} {wide_bar} {human_pos} of {human_len}");
+                self.bar.set_message(ecosystem.clone());
+                self.bar.set_length(total.unwrap_or(*done));
+                self.bar.set_position(*done);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

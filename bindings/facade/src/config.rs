@@ -1,0 +1,243 @@
+//! The configuration, in the one shape that every language has: JSON objects whose unknown fields are refused by name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use tidewaiter::model::platform::Platform;
+use tidewaiter::registry::{Credential, Registry};
+use tidewaiter::{Error, Kind, Platforms, Result};
+
+/// What a scanner is made of. `{}` is all defaults.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The advisory database: a file, which need not exist yet. Default: one in the user's data folder.
+    pub advisories: Option<PathBuf>,
+    /// Whether a scan does without fetching the advisories that the database lacks.
+    pub offline: bool,
+    /// Where advisories are fetched from, instead of the public OSV exports.
+    pub base_url: Option<String>,
+    /// The folder that keeps the results of layers; null keeps none. Default: one in the user's cache folder.
+    #[serde(deserialize_with = "folder")]
+    pub cache: Option<PathBuf>,
+    /// The ceiling of memory in MiB, 64 by default.
+    pub memory_mib: Option<u64>,
+    /// How many layers are read side by side at the most.
+    pub concurrency: Option<usize>,
+    /// Other limits, by name.
+    pub limits: BTreeMap<String, u64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            advisories: None,
+            offline: false,
+            base_url: None,
+            cache: crate::paths::layers(),
+            memory_mib: None,
+            concurrency: None,
+            limits: BTreeMap::new(),
+        }
+    }
+}
+
+/// A folder, or null for none.
+fn folder<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Option<PathBuf>, D::Error> {
+    Option::deserialize(source)
+}
+
+/// How one scan differs from the next.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScanOptions {
+    /// Who asks; in the place of the registry's own credential. Default: the Docker configuration.
+    pub credential: Option<Credential>,
+    /// How the registry is reached.
+    pub registry: Option<Registry>,
+    /// Whether the registry is asked over http.
+    pub plain_http: bool,
+    /// `"all"`, or a list of `os/architecture[/variant]`. Default: this host's.
+    #[serde(deserialize_with = "platforms")]
+    pub platforms: Platforms,
+    /// Whether foreign layers are fetched from where the manifest says.
+    pub foreign_layers: bool,
+    /// Whether findings of packages that a package of the distribution owns are listed too.
+    pub include_owned: bool,
+    /// Seconds after which the call is canceled.
+    pub timeout: Option<f64>,
+}
+
+impl From<ScanOptions> for tidewaiter::ScanOptions {
+    fn from(options: ScanOptions) -> Self {
+        let mut registry = options.registry.unwrap_or_default();
+        if let Some(credential) = options.credential {
+            registry.credential = credential;
+        }
+        registry.plain_http |= options.plain_http;
+        Self {
+            registry: Some(registry),
+            platforms: options.platforms,
+            foreign_layers: options.foreign_layers,
+            include_owned: options.include_owned,
+        }
+    }
+}
+
+/// How the connection to a registry is checked.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckOptions {
+    /// A repository that should be pullable.
+    pub repository: Option<String>,
+    /// Seconds after which the call is canceled.
+    pub timeout: Option<f64>,
+}
+
+/// How advisories are imported.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImportOptions {
+    /// Archives, records and folders of them.
+    pub paths: Vec<PathBuf>,
+}
+
+/// How advisories are updated.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpdateOptions {
+    /// The ecosystems without release, such as `Debian`. None: those that the database has.
+    pub ecosystems: Vec<String>,
+    /// Where to fetch from, instead of what the scanner was opened with.
+    pub base_url: Option<String>,
+    /// Seconds after which the call is canceled.
+    pub timeout: Option<f64>,
+}
+
+/// Reads an object of configuration; an empty text is `{}`. `what` names it in errors.
+///
+/// # Errors
+/// [`Kind::InvalidInput`], with the field or the place that is wrong, and never with a value: it may be a secret.
+pub fn from_json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T> {
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    serde_json::from_str(text).map_err(|error| {
+        Error::new(Kind::InvalidInput, format!("{what} cannot be read: {}", without_values(&error.to_string())))
+            .with_hint("it is a JSON object; its fields are in the documentation of the operation")
+    })
+}
+
+/// The message of serde without the value that it found.
+fn without_values(message: &str) -> String {
+    // `invalid type: string "hunter2", expected …` and `unknown variant `hunter2`, expected …` quote what they found.
+    for (quoting, open) in [("invalid type: string ", '"'), ("invalid value: string ", '"'), ("unknown variant ", '`')]
+    {
+        let found = message.split_once(quoting).and_then(|(before, rest)| {
+            let expected = rest.strip_prefix(open)?.rfind(", expected").map(|at| at + open.len_utf8())?;
+            Some(format!("{before}{}{}", quoting.trim_end(), rest.get(expected..)?))
+        });
+        if let Some(found) = found {
+            return found;
+        }
+    }
+    message.to_owned()
+}
+
+/// The time after which a call is canceled.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for what is no time.
+pub(crate) fn timeout(seconds: Option<f64>) -> Result<Option<Duration>> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(Some(time)),
+        _ => Err(Error::new(Kind::InvalidInput, "a timeout is a number of seconds above 0").with("timeout", seconds)),
+    }
+}
+
+fn platforms<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Platforms, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Word(String),
+        List(Vec<String>),
+    }
+    let words = match Option::<Written>::deserialize(source)? {
+        None => return Ok(Platforms::Host),
+        Some(Written::Word(word)) => vec![word],
+        Some(Written::List(list)) => list,
+    };
+    parse_platforms(&words).map_err(serde::de::Error::custom)
+}
+
+/// `all`, or a list of `os/architecture[/variant]`; an empty list is this host's.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for a word that is no platform.
+pub fn parse_platforms(words: &[String]) -> Result<Platforms> {
+    if words.is_empty() {
+        return Ok(Platforms::Host);
+    }
+    if words.iter().any(|word| word == "all") {
+        return Ok(Platforms::All);
+    }
+    Ok(Platforms::List(words.iter().map(|word| word.parse::<Platform>()).collect::<Result<_>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_configuration_is_all_defaults() {
+        let config: Config = from_json("", "the configuration").unwrap();
+        assert_eq!(config.cache, crate::paths::layers());
+        assert!(!config.offline);
+        let config: Config = from_json(r#"{"cache": null, "limits": {"entries": 5}}"#, "the configuration").unwrap();
+        assert_eq!((config.cache, config.limits["entries"]), (None, 5));
+    }
+
+    #[test]
+    fn refuses_unknown_fields_by_name() {
+        let error = from_json::<Config>(r#"{"advisorys": "x"}"#, "the configuration").unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidInput);
+        assert!(error.message().contains("unknown field `advisorys`"), "{error}");
+        let error = from_json::<ScanOptions>(r#"{"platform": "x"}"#, "the options").unwrap_err();
+        assert!(error.message().contains("unknown field `platform`"), "{error}");
+    }
+
+    #[test]
+    fn never_shows_a_value() {
+        for text in [
+            r#"{"credential": "hunter2"}"#,
+            r#"{"credential": {"basic": "hunter2"}}"#,
+            r#"{"credential": {"basic": {"username": "a", "password": {"hunter2": 1}}}}"#,
+            r#"{"credential": {"token": {"token": ["hunter2"]}}}"#,
+            r#"{"timeout": "hunter2"}"#,
+        ] {
+            let error = from_json::<ScanOptions>(text, "the options").unwrap_err();
+            assert!(!format!("{error:?}").contains("\"hunter2\""), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn reads_platforms() {
+        let read = |text: &str| from_json::<ScanOptions>(text, "the options").map(|options| options.platforms);
+        assert!(matches!(read("{}"), Ok(Platforms::Host)));
+        assert!(matches!(read(r#"{"platforms": "all"}"#), Ok(Platforms::All)));
+        assert!(
+            matches!(read(r#"{"platforms": ["linux/arm64", "linux/amd64"]}"#), Ok(Platforms::List(list)) if list.len() == 2)
+        );
+        assert!(read(r#"{"platforms": ["linux"]}"#).is_err());
+    }
+
+    #[test]
+    fn a_timeout_is_a_time() {
+        assert_eq!(timeout(Some(1.5)).unwrap(), Some(Duration::from_millis(1500)));
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(timeout(Some(wrong)).is_err());
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Events as JSON, the record that every language gets.
+
+use serde_json::{Value, json};
+use tidewaiter::model::event::Event;
+
+/// One event as an object; `event` says which: `image-resolved`, `layer-progress`, `layer-done`, `image-done`, `problem`,
+/// `advisories-progress`.
+pub fn to_json(event: &Event) -> Value {
+    match event {
+        Event::ImageResolved { image, digest, layers } => json!({
+            "event": "image-resolved",
+            "image": image,
+            "digest": digest.as_str(),
+            "layers": layers
+                .iter()
+                .map(|(digest, size)| json!({"digest": digest.as_str(), "size": size}))
+                .collect::<Vec<_>>(),
+        }),
+        Event::LayerProgress { digest, bytes, total } => {
+            json!({"event": "layer-progress", "digest": digest.as_str(), "bytes": bytes, "total": total})
+        }
+        Event::LayerDone { digest, cached } => {
+            json!({"event": "layer-done", "digest": digest.as_str(), "cached": cached})
+        }
+        Event::ImageDone { image, packages, findings } => {
+            json!({"event": "image-done", "image": image, "packages": packages, "findings": findings})
+        }
+        Event::Problem(problem) => json!({
+            "event": "problem",
+            "kind": problem.kind.as_str(),
+            "message": problem.message,
+            "path": problem.path,
+            "layer": problem.layer,
+        }),
+        Event::AdvisoriesProgress { ecosystem, done, total } => {
+            json!({"event": "advisories-progress", "ecosystem": ecosystem, "done": done, "total": total})
+        }
+        // A kind of event that is newer than this binding: known to be there, and nothing else.
+        _ => json!({"event": "other"}),
+    }
+}

@@ -1,0 +1,91 @@
+//! The report of one image, as a handle: cheap to clone, read by accessors, never copied as a tree.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use tidewaiter::format::{self, Format};
+use tidewaiter::model;
+use tidewaiter::{Error, Kind, Result};
+
+/// The report of one image of one platform. What it says is read through the report of the library behind it.
+#[derive(Clone, Debug)]
+pub struct Report(Arc<model::report::Report>);
+
+impl Report {
+    /// The report as one document of JSON (schema `urn:tidewaiter:report:1`).
+    ///
+    /// # Errors
+    /// [`Kind::Internal`].
+    pub fn to_json(&self) -> Result<String> {
+        let mut bytes = Vec::new();
+        self.write(&format::json::FORMAT, &mut bytes)?;
+        let mut text = String::from_utf8(bytes)
+            .map_err(|error| Error::new(Kind::Internal, "a report is not UTF-8").because(error))?;
+        text.truncate(text.trim_end().len());
+        Ok(text)
+    }
+
+    /// Writes the report.
+    ///
+    /// # Errors
+    /// The error of `output`.
+    pub fn write(&self, format: &Format, output: &mut dyn Write) -> Result<()> {
+        format.write(std::slice::from_ref(&*self.0), output)
+    }
+
+    /// Writes the report to a file in the format that is named, or that the end of the path says.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] without a format, [`Kind::Storage`] when the file cannot be written.
+    pub fn write_file(&self, format: Option<&str>, path: &Path) -> Result<()> {
+        write_file(std::slice::from_ref(self), format_of(format, path)?, path)
+    }
+}
+
+impl From<model::report::Report> for Report {
+    fn from(report: model::report::Report) -> Self {
+        Self(Arc::new(report))
+    }
+}
+
+impl std::ops::Deref for Report {
+    type Target = model::report::Report;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// The format that is named, else the one that the end of the path says.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] where there is none.
+pub fn format_of(name: Option<&str>, path: &Path) -> Result<&'static Format> {
+    if let Some(name) = name {
+        return name.parse();
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Format::of_file(&name).ok_or_else(|| {
+        let known: Vec<_> = format::ALL.iter().map(|format| format.id).collect();
+        Error::new(Kind::InvalidInput, "the end of the name says no format")
+            .with("path", path.display())
+            .with_hint(format!("name the format: {}", known.join(", ")))
+    })
+}
+
+/// Writes reports to one file, one behind another.
+///
+/// # Errors
+/// [`Kind::Storage`].
+pub fn write_file(reports: &[Report], format: &Format, path: &Path) -> Result<()> {
+    let failed = |error: Error| {
+        Error::new(Kind::Storage, "the report cannot be written").with("path", path.display()).because(error)
+    };
+    let mut file = File::create(path).map_err(|error| failed(error.into()))?;
+    for report in reports {
+        report.write(format, &mut file).map_err(failed)?;
+    }
+    file.flush().map_err(|error| failed(error.into()))
+}

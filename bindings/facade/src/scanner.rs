@@ -1,0 +1,282 @@
+//! The scanner as bindings see it: one thread, calls that wait or are polled, an end that can come at any time.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tidewaiter::advisory::Advisories;
+use tidewaiter::model::limits::Limits;
+use tidewaiter::model::report::AdvisoryProvenance;
+use tidewaiter::registry::{self, Check, Registry};
+use tidewaiter::store::DirectoryCache;
+use tidewaiter::{Cancel, Context, Error, Kind, Result, Target, engine};
+
+use crate::call::{self, Pending};
+use crate::config::{self, CheckOptions, Config, ImportOptions, ScanOptions, UpdateOptions};
+use crate::paths;
+use crate::records::{AdvisoryStatus, Imported};
+use crate::report::Report;
+use crate::runtime::Runtime;
+
+/// A handle: cheap to clone, from any thread. What is closed, was forked away, or calls from its own callback answers
+/// [`Kind::InvalidState`].
+#[derive(Clone)]
+pub struct Scanner {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    id: usize,
+    process: u32,
+    advisories: Option<PathBuf>,
+    base_url: Option<String>,
+    closed: Cancel,
+    live: Mutex<Option<Live>>,
+}
+
+struct Live {
+    scanner: tidewaiter::Scanner,
+    runtime: Runtime,
+}
+
+impl Scanner {
+    /// Opens a scanner. Nothing is read before the first call.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a configuration that cannot be, [`Kind::Unavailable`] without a thread.
+    pub fn open(config: Config) -> Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let mut limits = Limits::default();
+        for (name, value) in &config.limits {
+            limits.set(name, *value)?;
+        }
+        let advisories = config.advisories.or_else(paths::advisories);
+        let mut builder = tidewaiter::Scanner::builder().limits(limits);
+        if let Some(file) = &advisories {
+            builder = builder.advisories_file(file.clone());
+        }
+        if !config.offline {
+            builder = builder.fetch_advisories(config.base_url.clone());
+        }
+        if let Some(folder) = &config.cache {
+            builder = builder.layer_cache(Arc::new(DirectoryCache::open(folder)?));
+        }
+        if let Some(mib) = config.memory_mib {
+            builder = builder.memory_mib(mib);
+        }
+        if let Some(layers) = config.concurrency {
+            builder = builder.concurrency(layers);
+        }
+        let live = Live { scanner: builder.build()?, runtime: Runtime::start()? };
+        let shared = Shared {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            process: std::process::id(),
+            advisories,
+            base_url: config.base_url,
+            closed: Cancel::new(),
+            live: Mutex::new(Some(live)),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Scans one image: one report a platform. `cancel` ends it from any thread.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a target or options that cannot be, [`Kind::InvalidState`]; the others from the wait.
+    pub fn scan(&self, target: &str, options: ScanOptions, cancel: &Cancel) -> Result<Pending<Vec<Report>>> {
+        let target: Target = target.parse()?;
+        let timeout = config::timeout(options.timeout)?;
+        let options = options.into();
+        self.call(cancel, timeout, |scanner, context| async move {
+            let reports = scanner.scan_with(&target, &options, &context).await?;
+            Ok(reports.into_iter().map(Report::from).collect())
+        })
+    }
+
+    /// Tells what works between here and a registry, step by step; with a repository also whether it may be pulled.
+    ///
+    /// # Errors
+    /// As [`Scanner::scan`].
+    pub fn check(&self, registry: Registry, options: CheckOptions, cancel: &Cancel) -> Result<Pending<Check>> {
+        let timeout = config::timeout(options.timeout)?;
+        self.call(cancel, timeout, |_, context| async move {
+            context.run(registry::check(&registry, options.repository.as_deref(), &context)).await
+        })
+    }
+
+    /// Puts the advisories of archives, records and folders into the database. What they bring is replaced, the rest stays.
+    ///
+    /// # Errors
+    /// As [`Scanner::scan`].
+    pub fn import_advisories(&self, options: ImportOptions, cancel: &Cancel) -> Result<Pending<Imported>> {
+        let file = self.advisory_file()?;
+        if options.paths.is_empty() {
+            return Err(Error::new(Kind::InvalidInput, "there is nothing to import")
+                .with_hint("give an all.zip of the OSV exports, a record as .json, or a folder of them"));
+        }
+        self.call(cancel, None, |_, context| {
+            blocking(move || {
+                folder_of(&file)?;
+                engine::advisories::import(&options.paths, &file, &context).map(Imported::from)
+            })
+        })
+    }
+
+    /// Fetches the advisories of ecosystems into the database; without any, of those that it has.
+    ///
+    /// # Errors
+    /// As [`Scanner::scan`].
+    pub fn update_advisories(&self, options: UpdateOptions, cancel: &Cancel) -> Result<Pending<Imported>> {
+        let file = self.advisory_file()?;
+        let timeout = config::timeout(options.timeout)?;
+        let base_url = options.base_url.or_else(|| self.shared.base_url.clone());
+        self.call(cancel, timeout, move |_, context| async move {
+            let mut ecosystems = options.ecosystems;
+            if ecosystems.is_empty() {
+                ecosystems = holds(&file)?.map(|holds| holds.ecosystems.into_keys().collect()).unwrap_or_default();
+            }
+            if ecosystems.is_empty() {
+                return Err(Error::new(
+                    Kind::InvalidInput,
+                    "there is no database yet whose ecosystems could be updated",
+                )
+                .with_hint("name the ecosystems, such as Debian, Alpine, PyPI, npm"));
+            }
+            folder_of(&file)?;
+            engine::advisories::update(&ecosystems, base_url.as_deref(), &file, &context).await.map(Imported::from)
+        })
+    }
+
+    /// Describes the advisory database.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`]; from the wait [`Kind::Corrupt`], [`Kind::Unsupported`] for a file that is no database.
+    pub fn advisories_status(&self) -> Result<Pending<AdvisoryStatus>> {
+        let file = self.shared.advisories.clone();
+        self.call(&Cancel::new(), None, |_, _| {
+            blocking(move || {
+                let holds = file.as_deref().map(holds).transpose()?.flatten();
+                let (built, ecosystems) = holds.map(|holds| (holds.built, holds.ecosystems)).unzip();
+                Ok(AdvisoryStatus { file, built, ecosystems: ecosystems.unwrap_or_default() })
+            })
+        })
+    }
+
+    /// Ends what still runs and closes the scanner for all its handles. Can be called again without effect.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`] from its own callback, or in a forked child.
+    pub fn close(&self) -> Result<()> {
+        self.usable()?;
+        self.shared.closed.cancel();
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(live);
+        Ok(())
+    }
+
+    fn usable(&self) -> Result<()> {
+        if self.shared.process != std::process::id() {
+            return Err(Error::new(Kind::InvalidState, "the scanner was opened before this process was forked")
+                .with_hint("open a scanner in the child"));
+        }
+        if call::is_inside(self.shared.id) {
+            return Err(Error::new(Kind::InvalidState, "a callback used the scanner that called it")
+                .with_hint("let the call return first, or use another scanner"));
+        }
+        Ok(())
+    }
+
+    fn advisory_file(&self) -> Result<PathBuf> {
+        self.shared.advisories.clone().ok_or_else(|| {
+            Error::new(Kind::InvalidInput, "there is no home folder, so the advisory database needs a path")
+                .with_hint("name the file")
+        })
+    }
+
+    /// Starts `work` on the scanner's thread.
+    fn call<T, W, F>(&self, cancel: &Cancel, timeout: Option<Duration>, work: W) -> Result<Pending<T>>
+    where
+        T: Send + 'static,
+        W: FnOnce(tidewaiter::Scanner, Context) -> F,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.usable()?;
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(live) = live.as_ref() else {
+            return Err(Error::new(Kind::InvalidState, "the scanner is closed"));
+        };
+        // A switch of this call alone: the caller's may be shared by calls that go on.
+        let own = Cancel::new();
+        let (pending, answer) = call::call(self.shared.id, own.clone());
+        let sink = answer.sink();
+        let mut context = Context::new().cancel(own.clone()).on_event(move |event| sink.push(event));
+        if let Some(timeout) = timeout {
+            context = context.deadline(timeout);
+        }
+        let work = work(live.scanner.clone(), context);
+        let (cancel, closed) = (cancel.clone(), self.shared.closed.clone());
+        live.runtime.spawn(async move {
+            let mut work = Box::pin(work);
+            let ended = tokio::select! {
+                result = &mut work => Some(result),
+                () = cancel.canceled() => None,
+                () = closed.canceled() => None,
+            };
+            // Canceled work ends in order: its threads, files and locks are given back before the answer.
+            let result = match ended {
+                Some(result) => result,
+                None => {
+                    own.cancel();
+                    work.await
+                }
+            };
+            answer.give(result);
+        });
+        Ok(pending)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.closed.cancel();
+        if self.process != std::process::id() {
+            // In a forked child the threads are gone, and waiting for them would never end.
+            std::mem::forget(self.live.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner").field("advisories", &self.shared.advisories).finish_non_exhaustive()
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::new(Kind::Internal, "a defect ended the call").because(error)),
+    }
+}
+
+/// What the database in `file` holds; none where there is no such file.
+fn holds(file: &Path) -> Result<Option<AdvisoryProvenance>> {
+    match Advisories::open(file) {
+        Ok(advisories) => Ok(Some(advisories.provenance())),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the folder that `file` lies in.
+fn folder_of(file: &Path) -> Result<()> {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|error| {
+        Error::new(Kind::Storage, "cannot make the folder of the advisory database")
+            .with("path", folder.display())
+            .because(error)
+    })
+}

@@ -1,0 +1,65 @@
+"""Scan container images straight from a registry: packages and advisories, without a container runtime.
+
+>>> import tidewaiter as tw
+>>> with tw.Scanner(advisories="advisories.db") as scanner:            # doctest: +SKIP
+...     report = scanner.scan("debian:12")
+...     print(len(report.packages), len(report.findings))
+"""
+
+from ._tidewaiter import Cancel, Finding, Package, Problem, Report, Severity, __version__
+from .credentials import Anonymous, Basic, Credential, DockerConfig, Token
+from .errors import (
+    Busy,
+    Canceled,
+    Corrupt,
+    Error,
+    Internal,
+    InvalidInput,
+    InvalidState,
+    LimitExceeded,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Storage,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from .registry import Registry
+from .scanner import AdvisoryStatus, Check, Imported, Scanner, Step
+
+__all__ = [
+    "AdvisoryStatus",
+    "Anonymous",
+    "Basic",
+    "Busy",
+    "Cancel",
+    "Canceled",
+    "Check",
+    "Corrupt",
+    "Credential",
+    "DockerConfig",
+    "Error",
+    "Finding",
+    "Imported",
+    "Internal",
+    "InvalidInput",
+    "InvalidState",
+    "LimitExceeded",
+    "NotFound",
+    "Package",
+    "PermissionDenied",
+    "Problem",
+    "RateLimited",
+    "Registry",
+    "Report",
+    "Scanner",
+    "Severity",
+    "Step",
+    "Storage",
+    "Token",
+    "Unauthenticated",
+    "Unavailable",
+    "Unsupported",
+    "__version__",
+]

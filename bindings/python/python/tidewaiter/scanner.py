@@ -1,0 +1,226 @@
+"""The scanner: a handle with one method an operation."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from ._tidewaiter import Cancel, NativeScanner, Report
+from .credentials import Credential
+from .registry import Registry
+
+#: Is told what happens during a call, on the thread that made it. What it raises ends the call and is raised by it.
+OnEvent = Callable[[dict[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a check."""
+
+    #: ``resolve``, ``tls``, ``api``, ``authenticate``, ``list`` or ``pull``.
+    step: str
+    #: None where it was not asked, or cannot be known.
+    ok: bool | None
+    #: What was seen.
+    detail: str
+    #: What to do next.
+    hint: str | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What works between here and a registry."""
+
+    registry: str
+    kind: str
+    steps: list[Step]
+
+    def __str__(self) -> str:
+        marks = {True: "ok", False: "no", None: "-"}
+        return "\n".join(f"{marks[step.ok]:<4}{step.step:<14}{step.detail}" for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import or an update brought."""
+
+    #: ``{name: {"records": int, "newest": str}}``
+    ecosystems: dict[str, dict[str, Any]]
+    #: How many records could not be used.
+    skipped: int
+    #: The first of them: ``{"file": str, "reason": str}``.
+    reasons: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class AdvisoryStatus:
+    """The advisory database."""
+
+    #: Where it is.
+    file: str | None
+    #: When it was built (RFC 3339); None where there is none yet.
+    built: str | None
+    #: ``{name: {"records": int, "newest": str}}``
+    ecosystems: dict[str, dict[str, Any]]
+
+
+class Scanner:
+    """Scans images. Use it as a context manager, from any thread, for as many calls as you like.
+
+    ``advisories`` is the database (default: in the user's data folder); it need not exist yet. Unless ``offline``, a scan
+    fetches the advisories that it lacks. ``cache`` is the folder that keeps the results of layers; True is one in the
+    user's cache folder, False keeps none. ``memory_mib`` is the ceiling of memory, 64 by default. ``limits`` changes
+    limits by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        advisories: str | os.PathLike[str] | None = None,
+        offline: bool = False,
+        base_url: str | None = None,
+        cache: str | os.PathLike[str] | bool = True,
+        memory_mib: int | None = None,
+        concurrency: int | None = None,
+        limits: dict[str, int] | None = None,
+    ) -> None:
+        config = _given(
+            advisories=None if advisories is None else os.fspath(advisories),
+            offline=offline,
+            base_url=base_url,
+            memory_mib=memory_mib,
+            concurrency=concurrency,
+            limits=limits,
+        )
+        if cache is False:
+            config["cache"] = None
+        elif cache is not True:
+            config["cache"] = os.fspath(cache)
+        self._native = NativeScanner(json.dumps(config))
+
+    def scan(
+        self,
+        reference: str,
+        *,
+        credential: Credential | None = None,
+        registry: Registry | None = None,
+        plain_http: bool = False,
+        platform: str | None = None,
+        foreign_layers: bool = False,
+        include_owned: bool = False,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> Report:
+        """Scans one image of one platform (default: this machine's).
+
+        ``reference`` is an image reference, ``oci:DIR``, ``oci-archive:FILE`` or ``docker-archive:FILE``. What is wrong inside of the
+        image is in ``report.problems``; what keeps it from being read is raised.
+        """
+        (report,) = self.scan_platforms(
+            reference,
+            None if platform is None else [platform],
+            credential=credential,
+            registry=registry,
+            plain_http=plain_http,
+            foreign_layers=foreign_layers,
+            include_owned=include_owned,
+            timeout=timeout,
+            on_event=on_event,
+            cancel=cancel,
+        )
+        return report
+
+    def scan_platforms(
+        self,
+        reference: str,
+        platforms: Sequence[str] | str | None = "all",
+        *,
+        credential: Credential | None = None,
+        registry: Registry | None = None,
+        plain_http: bool = False,
+        foreign_layers: bool = False,
+        include_owned: bool = False,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> list[Report]:
+        """Scans one image of several platforms: a list of them, or ``"all"`` that it has. One report a platform."""
+        options = _given(
+            platforms=platforms if platforms is None or isinstance(platforms, str) else list(platforms),
+            credential=None if credential is None else credential._shape,
+            registry=None if registry is None else registry._shape,
+            plain_http=plain_http,
+            foreign_layers=foreign_layers,
+            include_owned=include_owned,
+            timeout=timeout,
+        )
+        return self._native.scan(reference, json.dumps(options), on_event, cancel)
+
+    def check(
+        self,
+        registry: Registry | str,
+        repository: str | None = None,
+        *,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Check:
+        """Tells what works between here and a registry, step by step; with a repository also whether it may be pulled."""
+        registry = Registry.docker(registry) if isinstance(registry, str) else registry
+        options = _given(repository=repository, timeout=timeout)
+        checked = self._native.check(json.dumps(registry._shape), json.dumps(options), cancel)
+        steps = [Step(step["step"], step["ok"], step["detail"], step["hint"]) for step in checked["steps"]]
+        return Check(checked["registry"], checked["kind"], steps)
+
+    def import_advisories(
+        self,
+        *paths: str | os.PathLike[str],
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> Imported:
+        """Imports OSV advisories: an ``all.zip`` of an export, a record as ``.json``, or a folder of them.
+
+        The ecosystems that they bring are replaced, the others in the database are kept.
+        """
+        options = {"paths": [os.fspath(path) for path in paths]}
+        return Imported(**self._native.import_advisories(json.dumps(options), on_event, cancel))
+
+    def update_advisories(
+        self,
+        *ecosystems: str,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> Imported:
+        """Fetches the advisories of ecosystems, such as ``Debian`` or ``PyPI``; without any, of those that the database has."""
+        options = _given(ecosystems=list(ecosystems), base_url=base_url, timeout=timeout)
+        return Imported(**self._native.update_advisories(json.dumps(options), on_event, cancel))
+
+    def advisories_status(self) -> AdvisoryStatus:
+        """Describes the advisory database."""
+        return AdvisoryStatus(**self._native.advisories_status())
+
+    def close(self) -> None:
+        """Ends what still runs. Can be called again without effect."""
+        self._native.close()
+
+    def __enter__(self) -> Scanner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,23 @@
+//! The native half of the Python package: handles, the wait without the interpreter's lock, errors. The other half, in
+//! `python/tidewaiter`, is what people read.
+
+mod cancel;
+mod error;
+mod observer;
+mod report;
+mod scanner;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _tidewaiter(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<cancel::Cancel>()?;
+    module.add_class::<scanner::NativeScanner>()?;
+    module.add_class::<report::Report>()?;
+    module.add_class::<report::Package>()?;
+    module.add_class::<report::Finding>()?;
+    module.add_class::<report::Severity>()?;
+    module.add_class::<report::Problem>()?;
+    Ok(())
+}
