@@ -131,7 +131,8 @@ fn layers_of_any_form_give_the_same_report() {
         tar(&[witness(), file("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n")]),
         tar(&[Entry::Whiteout { path: "srv".to_owned() }]),
     ];
-    let forms: [fn(&[u8]) -> Vec<u8>; 3] = [<[u8]>::to_vec, gzip, |bytes| zstd::bulk::compress(bytes, 3).unwrap()];
+    type Form = fn(&[u8]) -> Vec<u8>;
+    let forms: [Form; 3] = [<[u8]>::to_vec, gzip, |bytes| zstd::bulk::compress(bytes, 3).unwrap()];
     for form in forms {
         let both: Vec<_> = layers.iter().map(|layer| form(layer)).collect();
         let report = scan(&both);

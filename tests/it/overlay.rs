@@ -235,7 +235,7 @@ impl Random {
                 let target = files[self.below(files.len())].clone();
                 Entry::Hardlink { path: self.file(), target }
             }
-            16 | 17 | 18 => {
+            16..=18 => {
                 let path = if self.below(2) == 0 { self.directory() } else { self.file() };
                 Entry::Whiteout { path }
             }

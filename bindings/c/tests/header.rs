@@ -1,5 +1,7 @@
 //! The committed header is what the source says. `UPDATE=1 cargo test -p tidewaiter-c` renews it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+
 use std::path::Path;
 
 /// In the order of the header.

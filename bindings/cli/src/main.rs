@@ -35,7 +35,7 @@ TIDEWAITER_LOG=debug shows what happens inside, on standard error.";
 #[derive(Subcommand)]
 enum Command {
     Scan(Box<commands::scan::Scan>),
-    Check(commands::check::Check),
+    Check(Box<commands::check::Check>),
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
 }

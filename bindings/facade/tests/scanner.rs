@@ -1,5 +1,7 @@
 //! Calls that would go on for ever, against a server that never answers, and their ends.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+
 use std::future::Future;
 use std::net::TcpListener;
 use std::ops::ControlFlow;
