@@ -48,7 +48,9 @@ impl<F: FnMut(&Event) -> ControlFlow<()>> Observer for F {
 pub struct Pending<T> {
     shared: Arc<Shared<T>>,
     cancel: Cancel,
-    scanner: usize,
+    id: usize,
+    /// The last handle of a scanner ends what runs; a call that is waited for is one of the handles.
+    _scanner: Arc<dyn Send + Sync>,
 }
 
 struct Shared<T> {
@@ -68,11 +70,11 @@ pub(crate) struct Answer<T>(Arc<Shared<T>>);
 /// Where the events of a call go.
 pub(crate) struct Sink<T>(Arc<Shared<T>>);
 
-/// A call that nobody works on yet: its two ends.
-pub(crate) fn call<T>(scanner: usize, cancel: Cancel) -> (Pending<T>, Answer<T>) {
+/// A call of the scanner `id` that nobody works on yet: its two ends.
+pub(crate) fn call<T>(id: usize, scanner: Arc<dyn Send + Sync>, cancel: Cancel) -> (Pending<T>, Answer<T>) {
     let state = State { events: Queue::default(), result: None, waker: None };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-    (Pending { shared: Arc::clone(&shared), cancel, scanner }, Answer(shared))
+    (Pending { shared: Arc::clone(&shared), cancel, id, _scanner: scanner }, Answer(shared))
 }
 
 impl<T> Shared<T> {
@@ -163,7 +165,7 @@ impl<T> Pending<T> {
             let (events, result) = (state.events.take(), state.result.take());
             drop(state);
             for event in &events {
-                let _inside = Inside::enter(self.scanner);
+                let _inside = Inside::enter(self.id);
                 if observer.event(event).is_break() {
                     self.cancel.cancel();
                 }

@@ -209,7 +209,7 @@ impl Scanner {
         };
         // A switch of this call alone: the caller's may be shared by calls that go on.
         let own = Cancel::new();
-        let (pending, answer) = call::call(self.shared.id, own.clone());
+        let (pending, answer) = call::call(self.shared.id, self.shared.clone(), own.clone());
         let sink = answer.sink();
         let mut context = Context::new().cancel(own.clone()).on_event(move |event| sink.push(event));
         if let Some(timeout) = timeout {

@@ -93,12 +93,26 @@ fn closing_ends_what_runs_and_stays() {
 }
 
 #[test]
-fn the_last_handle_ends_what_runs() {
+fn a_call_keeps_its_scanner() {
+    let (_server, image) = silent();
+    let cancel = Cancel::new();
+    let pending = scanner().scan(&image, options(""), &cancel).unwrap();
+    let other = thread::spawn(move || pending.wait(&mut Silent));
+    thread::sleep(Duration::from_millis(100));
+    assert!(!other.is_finished(), "the call ended with the handle that made it");
+    cancel.cancel();
+    assert_eq!(soon(|| other.join()).unwrap().unwrap_err().kind(), Kind::Canceled);
+}
+
+#[test]
+fn dropping_a_call_cancels_it() {
     let (_server, image) = silent();
     let scanner = scanner();
     let pending = scanner.scan(&image, options(""), &Cancel::new()).unwrap();
-    soon(|| drop(scanner));
-    assert_eq!(soon(|| pending.wait(&mut Silent)).unwrap_err().kind(), Kind::Canceled);
+    let cancel = pending.canceller();
+    soon(|| drop(pending));
+    assert!(cancel.is_canceled());
+    soon(|| scanner.close()).unwrap();
 }
 
 #[test]
