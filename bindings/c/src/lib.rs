@@ -9,4 +9,6 @@ mod cancel;
 mod error;
 mod report;
 mod scanner;
+#[cfg(test)]
+mod tests;
 mod text;

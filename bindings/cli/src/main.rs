@@ -13,6 +13,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::console::Exit;
 
@@ -67,6 +68,7 @@ fn log() {
     let Ok(filter) = std::env::var("TIDEWAITER_LOG") else { return };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
