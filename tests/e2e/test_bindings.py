@@ -37,8 +37,9 @@ def meta(registry, corpus):
     return registry.push(f"oci-archive:{corpus}/images/debian12-meta/app-oci.tar", "team/meta:1.0")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def slow():
+    """One for each test: a connection of the test before would still be answered, and count as started."""
     with SlowRegistry() as running:
         yield running
 
@@ -94,7 +95,6 @@ def test_a_cancel_from_another_thread_ends_a_scan_in_c(slow, c_program):
 
 
 def test_an_interrupt_ends_a_scan_on_the_command_line(slow):
-    slow.started.clear()
     command = [PROGRAM, "scan", slow.reference, "--plain-http", "--offline", "--no-cache", "--platform", "linux/amd64"]
     program = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert slow.started.wait(30)
