@@ -156,7 +156,12 @@ with tw.Scanner(offline=True, cache=False) as scanner:
     print("begun", flush=True)
     scanner.scan("{silent}/app", plain_http=True, credential=tw.Anonymous())
 """
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that puts the tests into the background lets its children ignore the signal.
+    heeded = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heeded)
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.3)
     begun = time.monotonic()
