@@ -1,4 +1,4 @@
-//! A database with bytes replaced, or cut short: each question has an answer or an error.
+//! A database with bytes replaced, cut short, or made on purpose: each question has an answer or an error.
 #![no_main]
 
 use std::fs;
@@ -26,7 +26,8 @@ static SOUND: LazyLock<Sound> = LazyLock::new(|| {
     Sound { folder, bytes }
 });
 
-// The first byte says whether the rest is where and what to replace (place, place, value), or a whole file.
+// The first byte says whether the rest is where and what to replace (place, place, value), or a whole file, and whether the
+// digests are made right afterwards, as one who writes such a file on purpose would.
 fuzz_target!(|input: &[u8]| {
     let Some((kind, rest)) = input.split_first() else { return };
     let mut bytes = SOUND.bytes.clone();
@@ -40,10 +41,14 @@ fuzz_target!(|input: &[u8]| {
             }
         }
     }
+    if kind & 4 == 0 {
+        tidewaiter::fuzzing::seal_database(&mut bytes);
+    }
     let path = SOUND.folder.path().join("spoilt");
     fs::write(&path, &bytes).expect("written");
     let Ok(advisories) = Advisories::open(&path) else { return };
     let _ = advisories.provenance();
+    tidewaiter::fuzzing::every_package(&advisories);
     for (ecosystem, name) in [("Debian:12", "a"), ("PyPI", "b"), ("PyPI", "c"), ("", "")] {
         for row in advisories.affected(ecosystem, name).unwrap_or_default() {
             let _ = advisories.record(row.record);

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-/// The longest name that is taken, in bytes.
+/// The longest name that is taken, with its ecosystem, in bytes.
 const LONGEST: usize = 4096;
+/// The longest key, in bytes.
+pub(crate) const LONGEST_KEY: usize = LONGEST + 1;
 
 /// The name of a package as the index of `ecosystem` (without release) spells it: PEP 503 for PyPI, all others as written.
 fn normalized<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 /// Every database begins with it.
 const MAGIC: [u8; 8] = *b"tidewadv";
 /// Raised whenever an older program could not read the file any more.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The length of the header in bytes.
 pub(super) const HEADER: usize = 160;
 /// The length of what precedes the payload of a block: its length, its checksum.
@@ -19,6 +19,8 @@ pub(super) const BLOCK_HEAD: usize = 12;
 const MORE: u32 = 1 << 31;
 /// The largest payload of a block: one record or row more than its size limit could never fill it.
 pub(super) const LARGEST_BLOCK: u32 = 64 << 20;
+/// The most that the index may take in memory, and the contents.
+pub(super) const LARGEST_INDEX: u64 = 256 << 20;
 
 /// Identifies the content of a database: the digest of everything that went into it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,21 @@ impl Header {
         bytes
     }
 
+    /// What stands where the fields are, unchecked.
+    pub(super) fn fields(bytes: &[u8; HEADER]) -> Self {
+        let mut fields = Fields(bytes);
+        let _magic_format_and_length: [u8; 16] = fields.take();
+        Self {
+            generation: Generation(fields.take()),
+            total: u64::from_le_bytes(fields.take()),
+            records: fields.section(),
+            rows: fields.section(),
+            index: fields.section(),
+            contents: fields.section(),
+            digest: fields.take(),
+        }
+    }
+
     /// Reads the header of a file of `length` bytes.
     pub(super) fn decode(bytes: &[u8; HEADER], length: u64) -> Result<Self> {
         let mut fields = Fields(bytes);
@@ -85,16 +102,7 @@ impl Header {
             .with("known", FORMAT)
             .with_hint("use the version of the program that wrote it, or import the advisories into a new file"));
         }
-        let _length_of_header: [u8; 4] = fields.take();
-        let header = Self {
-            generation: Generation(fields.take()),
-            total: u64::from_le_bytes(fields.take()),
-            records: fields.section(),
-            rows: fields.section(),
-            index: fields.section(),
-            contents: fields.section(),
-            digest: fields.take(),
-        };
+        let header = Self::fields(bytes);
         if header.encode() != bytes {
             return Err(corrupt("the header of the advisory database is damaged"));
         }

@@ -4,19 +4,17 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fst::{Map, Streamer};
 use sha2::{Digest as _, Sha256};
 
 use super::file::read_exact_at;
-use super::format::{BLOCK_HEAD, BlockHead, Contents, HEADER, Header, Section, corrupt};
+use super::format::{BLOCK_HEAD, BlockHead, Contents, HEADER, Header, LARGEST_INDEX, Section, corrupt};
+use super::index::Index;
 use crate::advisory::name;
 use crate::advisory::record::{Affected, Record, RecordId};
 use crate::error::{Error, Kind, Result};
 use crate::model::ecosystem;
 use crate::model::report::{AdvisoryProvenance, EcosystemProvenance};
 
-/// The most that the index may take in memory.
-const LARGEST_INDEX: u64 = 256 << 20;
 /// How much is read at first: most packages have fewer rows than fill it.
 const FIRST_READ: usize = 4096;
 
@@ -38,7 +36,7 @@ struct Open {
     path: PathBuf,
     file: File,
     header: Header,
-    index: Map<Vec<u8>>,
+    index: Index,
     contents: Contents,
 }
 
@@ -64,8 +62,7 @@ impl Advisories {
             if Sha256::new().chain_update(&index).chain_update(&contents).finalize().as_slice() != header.digest {
                 return Err(corrupt("the index of the advisory database is damaged"));
             }
-            let index = Map::new(index)
-                .map_err(|error| corrupt("the index of the advisory database is damaged").because(error))?;
+            let index = Index::new(index)?;
             let contents = postcard::from_bytes(&contents)
                 .map_err(|error| corrupt("the contents of the advisory database are damaged").because(error))?;
             Ok(Open { path: path.to_owned(), file, header, index, contents })
@@ -128,8 +125,11 @@ impl Advisories {
     /// # Errors
     /// [`Kind::Corrupt`] when the file is damaged or was overwritten, and the errors of `take`.
     pub fn each(&self, ecosystem: &str, name: &str, take: impl FnMut(Affected) -> Result<()>) -> Result<()> {
-        let chain = name::key(ecosystem, name).and_then(|key| self.0.index.get(key));
-        chain.map_or(Ok(()), |offset| self.rows(offset, take))
+        let Some(key) = name::key(ecosystem, name) else { return Ok(()) };
+        match self.found(self.0.index.get(&key))? {
+            Some(offset) => self.rows(offset, take).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The record that a row belongs to.
@@ -144,9 +144,14 @@ impl Advisories {
 
     /// Every package with its key and rows, for a new database that keeps some of them.
     pub(crate) fn packages(&self, mut take: impl FnMut(&[u8], Affected) -> Result<()>) -> Result<()> {
-        let mut stream = self.0.index.stream();
-        while let Some((key, offset)) = stream.next() {
-            self.rows(offset, |row| take(key, row))?;
+        let mut entries = self.0.index.entries();
+        let mut end = 0;
+        while self.found(entries.step())? {
+            // Chains that run into each other would be read again and again.
+            if entries.offset() < end {
+                return Err(self.damaged());
+            }
+            end = self.rows(entries.offset(), |row| take(entries.key(), row))?;
         }
         Ok(())
     }
@@ -156,7 +161,8 @@ impl Advisories {
         &self.0.contents
     }
 
-    fn rows(&self, mut offset: u64, mut take: impl FnMut(Affected) -> Result<()>) -> Result<()> {
+    /// Reads a chain, and says where it ends.
+    fn rows(&self, mut offset: u64, mut take: impl FnMut(Affected) -> Result<()>) -> Result<u64> {
         let mut block = Vec::new();
         loop {
             let more = self.block(self.0.header.rows, offset, &mut block)?;
@@ -166,11 +172,11 @@ impl Advisories {
                 rest = behind;
                 take(row)?;
             }
-            if !more {
-                return Ok(());
-            }
             // It grows with every block, so that a chain ends.
             offset += (BLOCK_HEAD + block.len()) as u64;
+            if !more {
+                return Ok(offset);
+            }
         }
     }
 
@@ -203,6 +209,11 @@ impl Advisories {
             std::io::ErrorKind::UnexpectedEof => self.damaged(),
             _ => Error::from(error).with("path", self.0.path.display()),
         })
+    }
+
+    /// What the index answers, with the file in the error.
+    fn found<T>(&self, answer: Result<T>) -> Result<T> {
+        answer.map_err(|error| error.with("path", self.0.path.display()))
     }
 
     fn damaged(&self) -> Error {

@@ -109,8 +109,65 @@ fn other_files_and_newer_formats_are_told_apart() {
     assert!(error.hint().unwrap().contains("advisories update"));
 }
 
+/// Asks everything that there is to ask; what comes may be anything.
+fn ask(path: &Path) -> usize {
+    let Ok(advisories) = Advisories::open(path) else { return 0 };
+    let mut rows = 0;
+    let _ = advisories.packages(|_, row| {
+        rows += 1;
+        let _ = advisories.record(row.record);
+        Ok(())
+    });
+    for name in ["a", "b", "c"] {
+        let _ = advisories.affected("npm", name);
+    }
+    rows
+}
+
+#[test]
+fn chains_that_run_into_each_other_are_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    write(&path, 1, 3000);
+    let mut bytes = fs::read(&path).unwrap();
+    assert_eq!(ask(&path), 6000);
+    // The index says where the chain of each package begins: let "a" end with the chain of "b" instead of before it.
+    let header = format::Header::fields(bytes.first_chunk().unwrap());
+    let (mut at, mut last) = (header.rows.offset as usize, 0);
+    while at < header.rows.end() as usize {
+        let length = u32::from_le_bytes(*bytes[at..].first_chunk().unwrap());
+        if length >> 31 == 0 && last == 0 {
+            last = at;
+        }
+        at += format::BLOCK_HEAD + (length & !(1 << 31)) as usize;
+    }
+    bytes[last + 3] |= 0x80;
+    sealed::seal(&mut bytes);
+    fs::write(&path, &bytes).unwrap();
+    let advisories = Advisories::open(&path).unwrap();
+    assert_eq!(advisories.affected("npm", "a").unwrap().len(), 6000);
+    assert_eq!(advisories.packages(|_, _| Ok(())).unwrap_err().kind(), Kind::Corrupt);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn a_file_made_on_purpose_with_good_digests_never_panics(
+        spoils in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        write(&path, 1, 20);
+        let mut bytes = fs::read(&path).unwrap();
+        for (place, value) in spoils {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        sealed::seal(&mut bytes);
+        fs::write(&path, &bytes).unwrap();
+        ask(&path);
+    }
+
     #[test]
     fn a_flipped_bit_is_an_error_or_changes_nothing(place in any::<prop::sample::Index>(), bit in 0u8..8) {
         let folder = tempfile::tempdir().unwrap();

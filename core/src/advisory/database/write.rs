@@ -5,10 +5,10 @@ use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use fst::MapBuilder;
 use sha2::{Digest as _, Sha256};
 
 use super::format::{Contents, Generation, HEADER, Header, Section, encode_block};
+use super::index::IndexBuilder;
 use crate::advisory::record::{Affected, RecordId};
 use crate::error::{Error, Kind, Result};
 
@@ -95,7 +95,7 @@ pub(crate) struct Writer {
     offset: u64,
     generation: Generation,
     records_end: u64,
-    index: MapBuilder<Vec<u8>>,
+    index: IndexBuilder,
     block: Vec<u8>,
 }
 
@@ -109,7 +109,7 @@ impl Writer {
             offset: 0,
             generation: Generation(generation),
             records_end: HEADER as u64,
-            index: MapBuilder::memory(),
+            index: IndexBuilder::default(),
             block: Vec::new(),
         };
         writer.put(&[0; HEADER])?;
@@ -127,7 +127,7 @@ impl Writer {
     /// Begins the rows of the next package; its key is greater than the one before.
     pub(crate) fn package(&mut self, key: &[u8]) -> Result<()> {
         self.flush(false)?;
-        self.index.insert(key, self.offset).map_err(|error| internal().because(error))
+        self.index.insert(key, self.offset)
     }
 
     /// Writes one row of that package.
@@ -144,8 +144,7 @@ impl Writer {
     pub(crate) fn finish(mut self, contents: &Contents) -> Result<()> {
         self.flush(false)?;
         let rows = Section { offset: self.records_end, length: self.offset - self.records_end };
-        let index = std::mem::replace(&mut self.index, MapBuilder::memory());
-        let index = index.into_inner().map_err(|error| internal().because(error))?;
+        let index = std::mem::take(&mut self.index).finish()?;
         let contents = encode(contents)?;
         let index_section = Section { offset: self.offset, length: index.len() as u64 };
         self.put(&index)?;

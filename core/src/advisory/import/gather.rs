@@ -46,8 +46,12 @@ pub(super) struct Gathered {
     rows: Runs,
     ids: HashMap<Box<str>, u32>,
     ecosystems: Vec<String>,
+    /// The place of each of them.
+    places: HashMap<String, u16>,
     versions: Vec<Version>,
     claims: Vec<Claim>,
+    /// The ecosystems of the version that rows come for.
+    claimed: (u32, HashSet<u16>),
     digest: Sha256,
     /// Where the claims and the versions of the current input begin.
     input: (usize, usize),
@@ -60,8 +64,10 @@ impl Gathered {
             rows: Runs::new(replacement.scratch(".rows")?),
             ids: HashMap::new(),
             ecosystems: Vec::new(),
+            places: HashMap::new(),
             versions: Vec::new(),
             claims: Vec::new(),
+            claimed: (0, HashSet::new()),
             digest: Sha256::new(),
             input: (0, 0),
         })
@@ -112,7 +118,7 @@ impl Gathered {
         for claim in &*claims {
             *counts.entry(claim.ecosystem).or_default() += 1;
         }
-        let place = |ecosystem: &str| self.ecosystems.iter().position(|known| known == ecosystem);
+        let place = |ecosystem: &str| self.places.get(ecosystem).map(|place| usize::from(*place));
         let common = || counts.iter().filter(|(_, count)| **count == records).map(|(place, _)| usize::from(*place));
         let only = match only {
             Some(only) => Some(place(only)),
@@ -158,17 +164,20 @@ impl Gathered {
 
     fn row(&mut self, key: &[u8], version: u32, affected: Affected) -> Result<()> {
         let ecosystem = name::ecosystem_of(key);
-        let ecosystem = match self.ecosystems.iter().position(|known| known == ecosystem) {
-            Some(place) => place,
+        let ecosystem = match self.places.get(ecosystem) {
+            Some(place) => *place,
             None => {
+                let place = u16::try_from(self.ecosystems.len())
+                    .map_err(|_| Error::new(Kind::LimitExceeded, "the records name more than 65,536 ecosystems"))?;
                 self.ecosystems.push(ecosystem.to_owned());
-                self.ecosystems.len() - 1
+                self.places.insert(ecosystem.to_owned(), place);
+                place
             }
         };
-        let ecosystem = u16::try_from(ecosystem)
-            .map_err(|_| Error::new(Kind::LimitExceeded, "the records name more than 65,536 ecosystems"))?;
-        let of_version = self.claims.iter().rev().take_while(|claim| claim.version == version);
-        if !of_version.map(|claim| claim.ecosystem).any(|claimed| claimed == ecosystem) {
+        if self.claimed.0 != version {
+            self.claimed = (version, HashSet::new());
+        }
+        if self.claimed.1.insert(ecosystem) {
             self.claims.push(Claim { version, ecosystem, brought: false });
         }
         let row = encode(&Row { version, ecosystem, affected })?;

@@ -172,3 +172,15 @@ fn a_record_that_expands_without_end_is_one_record_less() {
     assert_eq!(summary.skipped, 1);
     assert_eq!(summary.reasons[0].reason, "larger than 16 MiB");
 }
+
+#[test]
+fn a_record_that_names_more_ecosystems_than_there_are_is_refused_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..70_000).map(|number| format!("E{number}")).collect();
+    let packages: Vec<_> = names.iter().map(|name| (name.as_str(), "a", "1")).collect();
+    let zip = archive(&folder.path().join("all.zip"), &[record("X-1", "", &packages)]);
+    let start = std::time::Instant::now();
+    assert_eq!(run(&[zip], &folder.path().join("db")).unwrap_err().kind(), Kind::LimitExceeded);
+    // Each row against each ecosystem before it would be thousands of millions of comparisons.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}
