@@ -580,3 +580,57 @@ async fn debians_registry_is_read() {
     let done = check(&definition("wrong"), Some("team/app"), &Context::new()).await.unwrap();
     assert_eq!(steps(&done), "resolve true, tls null, api true, authenticate false, list null, pull null");
 }
+
+#[tokio::test]
+async fn a_refused_credential_is_looked_up_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old");
+    // The first call prints an old password, every later one the new one, as a helper does whose password was changed meanwhile.
+    let script = format!("if [ -e {0} ]; then echo {PASSWORD}; else touch {0}; echo old; fi", old.display());
+    for auth in [basic(), bearer()] {
+        let _ = std::fs::remove_file(&old);
+        let registry = started(auth);
+        let credential = Credential::basic(USER, Secret::command(["sh", "-c", &script]));
+        root(&Registry::docker(registry.url()).credential(credential), "team/app:1.0").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_stays_refused_is_not_looked_up_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let script = format!("echo asked >> {}; echo wrong", log.display());
+    let registry = started(basic());
+    let definition =
+        Registry::docker(registry.url()).credential(Credential::basic(USER, Secret::command(["sh", "-c", &script])));
+    let source = open(&definition, "team/app:1.0").await.unwrap();
+    for _ in 0..5 {
+        told(&source.root(&Context::new()).await.unwrap_err(), Kind::Unauthenticated);
+    }
+    assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_session_that_expires_with_another_status_is_renewed() {
+    for (auth, status, body) in [
+        (basic(), 403, "Your authorization token has expired. Reauthenticate and try again."),
+        (bearer(), 400, r#"{"errors":[{"code":"DENIED","message":"Your Authorization Token has expired."}]}"#),
+    ] {
+        let registry = started(auth);
+        registry.fault("/manifests/", 1, Fault::Answer { status, headers: Vec::new(), body: body.into() });
+        root(&definition(&registry, PASSWORD), "team/app:1.0").await.unwrap();
+    }
+    let registry = started(basic());
+    registry.fault("/manifests/", 1, Fault::Answer { status: 403, headers: Vec::new(), body: "no such luck".into() });
+    let error = root(&definition(&registry, PASSWORD), "team/app:1.0").await.unwrap_err();
+    told(&error, Kind::PermissionDenied);
+    assert!(error.to_string().contains("no such luck"), "the body is still read: {error}");
+}
+
+#[tokio::test]
+async fn an_account_of_docker_hub_goes_to_docker_hub_only() {
+    let registry = started(basic());
+    let definition = Registry::docker(registry.url()).credential(Credential::dockerhub(USER, Secret::value(PASSWORD)));
+    told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::InvalidInput);
+    assert!(registry.log().is_empty());
+}

@@ -13,6 +13,7 @@ pub mod path;
 pub mod platform;
 pub mod problem;
 pub mod purl;
+pub mod record;
 pub mod reference;
 pub mod report;
 pub mod severity;

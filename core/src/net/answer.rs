@@ -55,6 +55,12 @@ impl Reason {
     }
 }
 
+/// Whether the body of a refusal says that a token or a session has expired: "Your authorization token has expired" (ECR).
+pub fn says_expired(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    text.contains("expired") && (text.contains("token") || text.contains("authorization"))
+}
+
 /// The error of a status that is not a success.
 pub fn refused(status: u16, url: &Url, reason: &Reason, retry_after: Option<Duration>) -> Error {
     let (kind, message, hint) = match status {

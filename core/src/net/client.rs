@@ -247,6 +247,7 @@ impl Client {
             headers: std::mem::take(response.headers_mut()),
             url: request.url.clone(),
             body: response,
+            read: None,
             timeout,
             _permit: permit,
         })
@@ -322,6 +323,8 @@ pub struct Response {
     headers: HeaderMap,
     url: Url,
     body: reqwest::Response,
+    /// What was read of the body already, to look at it.
+    read: Option<Bytes>,
     timeout: Duration,
     _permit: OwnedSemaphorePermit,
 }
@@ -357,6 +360,9 @@ impl Response {
     /// # Errors
     /// [`Kind::Unavailable`] when the connection breaks or stands still, [`Kind::Canceled`].
     pub async fn chunk(&mut self, context: &Context) -> Result<Option<Bytes>> {
+        if let Some(read) = self.read.take() {
+            return Ok(Some(read));
+        }
         let (url, timeout) = (&self.url, self.timeout);
         let next = async {
             match tokio::time::timeout(timeout, self.body.chunk()).await {
@@ -389,6 +395,26 @@ impl Response {
             body.extend_from_slice(&chunk);
         }
         Ok(body.freeze())
+    }
+
+    /// Whether a refusal says that something has expired, with another status than the 401 that the protocol has for it.
+    /// The body can still be read.
+    ///
+    /// # Errors
+    /// As [`Response::chunk`].
+    pub async fn says_expired(&mut self, context: &Context) -> Result<bool> {
+        if !matches!(self.status, 400 | 403) {
+            return Ok(false);
+        }
+        let mut body = BytesMut::new();
+        while body.len() < answer::MAX_BODY
+            && let Some(chunk) = self.chunk(context).await?
+        {
+            body.extend_from_slice(&chunk);
+        }
+        let says = answer::says_expired(&body);
+        self.read = Some(body.freeze());
+        Ok(says)
     }
 
     /// The answer if it is a success, else its error.

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod challenge;
 pub mod client;
 pub mod failure;
+pub mod identity;
 pub mod link;
 pub mod redact;
 pub mod retry;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::header::AUTHORIZATION;
 use url::Url;
@@ -10,10 +11,14 @@ use zeroize::Zeroizing;
 use super::address;
 use super::challenge::{self, Challenge};
 use super::client::{Client, Request, Response};
+use super::identity::{Identity, IdentitySource, Issued};
 use super::redact;
-use super::token::{Identity, Realm, Tokens};
+use super::token::{Realm, Tokens};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+
+/// How long an identity that was refused, and was still the same or refused again after it was looked up anew, is left alone.
+const REST: Duration = Duration::from_secs(60);
 
 /// The scope to list the repositories of a registry.
 pub const CATALOG: &str = "registry:catalog:*";
@@ -31,12 +36,21 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     client: Client,
     base: Url,
-    identity: Identity,
+    source: Arc<dyn IdentitySource>,
+    current: tokio::sync::Mutex<Current>,
     /// How the registry wants to be answered, from its first challenge. It stays: a registry that changes its realm later gets nothing.
     way: Mutex<Option<Way>>,
     tokens: Tokens,
     /// One token is fetched at a time, so that many requests at once ask for one token together.
     fetching: tokio::sync::Mutex<()>,
+}
+
+/// Who we are now.
+#[derive(Debug, Default)]
+struct Current {
+    issued: Option<Issued>,
+    /// When looking it up anew did not help.
+    in_vain: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +61,12 @@ enum Way {
 
 impl Session {
     /// A session with the registry at `base`: scheme, host, port, and the path in front of `/v2/`.
-    pub fn new(client: Client, base: Url, identity: Identity) -> Self {
+    pub fn new(client: Client, base: Url, source: Arc<dyn IdentitySource>) -> Self {
         Self(Arc::new(Inner {
             client,
             base,
-            identity,
+            source,
+            current: tokio::sync::Mutex::default(),
             way: Mutex::default(),
             tokens: Tokens::default(),
             fetching: tokio::sync::Mutex::default(),
@@ -68,9 +83,24 @@ impl Session {
         &self.0.base
     }
 
-    /// Who asks.
-    pub fn identity(&self) -> &Identity {
-        &self.0.identity
+    /// Who asks, looked up where that was not done yet or has ended.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub async fn identity(&self, context: &Context) -> Result<Identity> {
+        let mut current = context.run(async { Ok(self.0.current.lock().await) }).await?;
+        if let Some(issued) = &current.issued
+            && issued.until.is_none_or(|until| Instant::now() < until)
+        {
+            return Ok(issued.identity.clone());
+        }
+        let issued = context.run(self.0.source.identity(context)).await?;
+        if current.issued.as_ref().is_some_and(|before| before.identity != issued.identity) {
+            self.0.tokens.clear();
+        }
+        let identity = issued.identity.clone();
+        current.issued = Some(issued);
+        Ok(identity)
     }
 
     /// An address of the registry: `path` behind `/v2/`, which has to be valid in a URL already.
@@ -84,11 +114,73 @@ impl Session {
 
     /// Sends a request to the registry and answers its challenges. The status is the caller's to look at, except 401.
     ///
+    /// What is refused is looked up once more: a password may have been changed, a token of a cloud has ended. Some registries
+    /// say so with 403 (ECR) or 400 (ECR Public).
+    ///
     /// # Errors
     /// [`Kind::Unauthenticated`] and [`Kind::PermissionDenied`] when the registry wants other credentials, and those of [`Client::send`].
     pub async fn send(&self, request: &Request, scope: Option<&str>, context: &Context) -> Result<Response> {
+        let identity = self.identity(context).await?;
+        let refused = match self.send_as(&identity, request, scope, context).await {
+            Ok(mut response) => {
+                if !response.says_expired(context).await? {
+                    return Ok(response);
+                }
+                Ok(response)
+            }
+            Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied) => Err(error),
+            Err(error) => return Err(error),
+        };
+        let renewed = self.renewed(&identity, context).await?;
+        let identity = match renewed {
+            Some(identity) => identity,
+            None if refused.is_ok() => identity,
+            None => return refused,
+        };
+        drop(refused);
+        self.0.tokens.clear();
+        let again = self.send_as(&identity, request, scope, context).await;
+        if again.is_err() {
+            self.0.current.lock().await.in_vain = Some(Instant::now());
+        }
+        again
+    }
+
+    /// Looks the identity up again, since `refused` was; none where that does not help.
+    async fn renewed(&self, refused: &Identity, context: &Context) -> Result<Option<Identity>> {
+        let mut current = context.run(async { Ok(self.0.current.lock().await) }).await?;
+        if let Some(issued) = &current.issued
+            && issued.identity != *refused
+        {
+            return Ok(Some(issued.identity.clone()));
+        }
+        if current.in_vain.is_some_and(|since| since.elapsed() < REST) {
+            return Ok(None);
+        }
+        match context.run(self.0.source.identity(context)).await {
+            Ok(issued) if issued.identity != *refused => {
+                let identity = issued.identity.clone();
+                current.issued = Some(issued);
+                Ok(Some(identity))
+            }
+            Err(error) if error.kind() == Kind::Canceled => Err(error),
+            // That it is refused says more than that it cannot be looked up now.
+            Ok(_) | Err(_) => {
+                current.in_vain = Some(Instant::now());
+                Ok(None)
+            }
+        }
+    }
+
+    async fn send_as(
+        &self,
+        identity: &Identity,
+        request: &Request,
+        scope: Option<&str>,
+        context: &Context,
+    ) -> Result<Response> {
         let mut scopes: BTreeSet<String> = scope.map(str::to_owned).into_iter().collect();
-        let mut sent = self.known(&scopes);
+        let mut sent = self.known(identity, &scopes);
         let mut fetched = false;
         loop {
             let mut request = request.clone();
@@ -110,11 +202,11 @@ impl Session {
             let refused = response.refused(context).await;
             let way = self.way(&challenges, &url)?;
             match (way, &sent) {
-                (_, Sent::Bearer(_)) if matches!(self.0.identity, Identity::Bearer(_)) => {
+                (_, Sent::Bearer(_)) if matches!(identity, Identity::Bearer(_)) => {
                     return Err(refused.with_hint("the registry refuses the token: it may have expired"));
                 }
                 (Some(Way::Basic), Sent::Basic(_)) => return Err(refused),
-                (Some(Way::Basic), _) => match self.0.identity.basic() {
+                (Some(Way::Basic), _) => match identity.basic() {
                     Some(basic) => sent = Sent::Basic(basic),
                     None => return Err(refused.with_hint("this needs a user name and a password")),
                 },
@@ -132,12 +224,12 @@ impl Session {
                             .map(str::to_owned),
                     );
                     if fetched && scopes.len() == before {
-                        return Err(self.denied(&refused));
+                        return Err(denied(identity, &refused));
                     }
                     if fetched && scopes.len() > 32 {
-                        return Err(self.denied(&refused));
+                        return Err(denied(identity, &refused));
                     }
-                    sent = Sent::Bearer(self.token(&realm, &scopes, context).await?);
+                    sent = Sent::Bearer(self.token(&realm, &scopes, identity, context).await?);
                     fetched = true;
                 }
                 (None, _) => {
@@ -148,13 +240,13 @@ impl Session {
     }
 
     /// What is sent without being asked: nothing, before the registry has said what it wants.
-    fn known(&self, scopes: &BTreeSet<String>) -> Sent {
-        if let Identity::Bearer(token) = &self.0.identity {
+    fn known(&self, identity: &Identity, scopes: &BTreeSet<String>) -> Sent {
+        if let Identity::Bearer(token) = identity {
             return Sent::Bearer(Zeroizing::new(format!("Bearer {}", token.as_str())));
         }
         let way = self.0.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match way {
-            Some(Way::Basic) => self.0.identity.basic().map_or(Sent::Nothing, Sent::Basic),
+            Some(Way::Basic) => identity.basic().map_or(Sent::Nothing, Sent::Basic),
             Some(Way::Bearer(realm)) => match self.0.tokens.find(&realm, scopes) {
                 Some(token) => Sent::Bearer(bearer(&token)),
                 None => Sent::Nothing,
@@ -163,13 +255,19 @@ impl Session {
         }
     }
 
-    async fn token(&self, realm: &Realm, scopes: &BTreeSet<String>, context: &Context) -> Result<Zeroizing<String>> {
+    async fn token(
+        &self,
+        realm: &Realm,
+        scopes: &BTreeSet<String>,
+        identity: &Identity,
+        context: &Context,
+    ) -> Result<Zeroizing<String>> {
         let inner = &*self.0;
         let _alone = context.run(async { Ok(inner.fetching.lock().await) }).await?;
         if let Some(token) = inner.tokens.find(realm, scopes) {
             return Ok(bearer(&token));
         }
-        let fetch = |scopes| inner.tokens.fetch(&inner.client, &inner.base, realm, scopes, &inner.identity, context);
+        let fetch = |scopes| inner.tokens.fetch(&inner.client, &inner.base, realm, scopes, identity, context);
         let token = match fetch(scopes).await {
             // Quay refuses the catalog's scope, and opens the catalog to a token without one.
             Err(error) if error.kind() == Kind::Unsupported && scopes.contains(CATALOG) => {
@@ -208,23 +306,23 @@ impl Session {
             (Some(known), _) => Ok(Some(known.clone())),
         }
     }
+}
 
-    /// A fresh token was refused too.
-    fn denied(&self, refused: &Error) -> Error {
-        let (kind, message, hint) = match self.0.identity {
-            Identity::Anonymous => (
-                Kind::Unauthenticated,
-                "this is not open to everybody",
-                "give credentials that may pull from this repository",
-            ),
-            _ => (
-                Kind::PermissionDenied,
-                "the credentials do not allow this",
-                "check the repository, the right to pull from it, and the password: some registries take a wrong one for nobody's",
-            ),
-        };
-        Error::new(kind, message).with_hint(hint).because(refused.clone())
-    }
+/// A fresh token was refused too.
+fn denied(identity: &Identity, refused: &Error) -> Error {
+    let (kind, message, hint) = match identity {
+        Identity::Anonymous => (
+            Kind::Unauthenticated,
+            "this is not open to everybody",
+            "give credentials that may pull from this repository",
+        ),
+        _ => (
+            Kind::PermissionDenied,
+            "the credentials do not allow this",
+            "check the repository, the right to pull from it, and the password: some registries take a wrong one for nobody's",
+        ),
+    };
+    Error::new(kind, message).with_hint(hint).because(refused.clone())
 }
 
 fn bearer(token: &str) -> Zeroizing<String> {

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::address;
 use super::client::{Client, Request};
+use super::identity::Identity;
 use super::redact;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -32,45 +33,6 @@ const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 const EARLY: Duration = Duration::from_secs(10);
 /// How many tokens are kept.
 const MAX_TOKENS: usize = 1024;
-
-/// Who we are, ready to be sent. `Debug` shows no secret.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub enum Identity {
-    /// Nobody.
-    #[default]
-    Anonymous,
-    /// A user name and a password.
-    Basic {
-        /// The name, without a colon.
-        username: String,
-        /// The password.
-        password: Zeroizing<String>,
-    },
-    /// A token that is sent as it is.
-    Bearer(Zeroizing<String>),
-    /// An identity token, which a token server exchanges; it goes to the realm only.
-    Refresh(Zeroizing<String>),
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Anonymous => "Anonymous",
-            Self::Basic { .. } => "Basic(***)",
-            Self::Bearer(_) => "Bearer(***)",
-            Self::Refresh(_) => "Refresh(***)",
-        })
-    }
-}
-
-impl Identity {
-    /// The value of an `Authorization` header with user name and password (RFC 7617).
-    pub fn basic(&self) -> Option<Zeroizing<String>> {
-        let Self::Basic { username, password } = self else { return None };
-        let plain = Zeroizing::new(format!("{username}:{}", password.as_str()));
-        Some(Zeroizing::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()))))
-    }
-}
 
 /// Where tokens come from: the realm, and the service that it knows the registry by.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -158,6 +120,11 @@ impl Tokens {
         if tokens.get(&key).is_some_and(|token| token.value.as_str() == refused) {
             tokens.remove(&key);
         }
+    }
+
+    /// Forgets all, since they were given to somebody else.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Asks the realm for a token, and keeps it.

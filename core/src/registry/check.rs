@@ -1,21 +1,23 @@
 //! The connection check: each step of reaching a registry apart, with what to do about the first that fails.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use serde::{Serialize, Serializer};
 
 use super::connection::{self, Connection};
+use super::connector::Wanted;
 use super::definition::Registry;
 use super::vendor;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::reference::is_repository;
 use crate::net::client::{Client, Request};
+use crate::net::identity::Identity;
 use crate::net::redact;
 use crate::net::retry::Policy;
 use crate::net::session::{Session, pull};
-use crate::net::token::Identity;
 
 /// A step of a [`Check`], in the order in which they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,16 +134,16 @@ pub async fn check(registry: &Registry, repository: Option<&str>, context: &Cont
         return Err(Error::new(Kind::InvalidInput, "this is not the name of a repository")
             .with("repository", repository.escape_debug()));
     }
-    let vendor = vendor::of(registry)?;
+    let vendor = vendor::of(&registry.kind)?;
     let base = registry.base()?;
     let host = registry.host()?;
     let client = connection::client(registry, Policy::once()).await?;
-    let mut check = Check { registry: host.clone(), kind: vendor.name.to_owned(), steps: Vec::new() };
+    let mut check = Check { registry: host.clone(), kind: vendor.name().to_owned(), steps: Vec::new() };
 
     if !resolve(&mut check, registry, &base, context).await? {
         return Ok(check.finish());
     }
-    let nobody = Session::new(client.clone(), base.clone(), Identity::Anonymous);
+    let nobody = Session::new(client.clone(), base.clone(), Arc::new(Identity::Anonymous));
     let answer = client.send(&Request::get(nobody.url("")?), context).await;
     let answer = match answer {
         Ok(answer) => Ok(answer),
@@ -189,7 +191,7 @@ pub async fn check(registry: &Registry, repository: Option<&str>, context: &Cont
         Ok(None) => return Ok(check.finish()),
         Err(error) => return Err(error),
     };
-    list(&mut check, vendor, &session, &host, context).await?;
+    list(&mut check, registry, &session, context).await?;
     match repository {
         Some(repository) => may_pull(&mut check, &session, repository, context).await?,
         None => check.push(StepName::Pull, None, "not asked: name a repository"),
@@ -236,8 +238,9 @@ async fn authenticate(
     context: &Context,
 ) -> Result<Option<Session>> {
     let step = StepName::Authenticate;
-    let host = registry.host()?;
-    let identity = match registry.credential.resolve(&host, repository, context).await {
+    let source = vendor::of(&registry.kind)?.identity(registry, &client, repository)?;
+    let session = Session::new(client, registry.base()?, source);
+    let identity = match session.identity(context).await {
         Ok(identity) => identity,
         Err(error) if error.kind() == Kind::Canceled => return Err(error),
         Err(error) => {
@@ -246,7 +249,6 @@ async fn authenticate(
         }
     };
     let is_nobody = identity == Identity::Anonymous;
-    let session = Session::new(client, registry.base()?, identity);
     if is_open {
         let detail = if is_nobody {
             "no credential, and none is asked for"
@@ -276,15 +278,15 @@ async fn authenticate(
     Ok(Some(session))
 }
 
-async fn list(
-    check: &mut Check,
-    vendor: &vendor::Vendor,
-    session: &Session,
-    host: &str,
-    context: &Context,
-) -> Result<()> {
-    let connector = (vendor.connect)(Connection::new(host.to_owned(), session.clone()));
-    match connector.repositories(context).next().await {
+async fn list(check: &mut Check, registry: &Registry, session: &Session, context: &Context) -> Result<()> {
+    let connection = Connection::new(registry.host()?, session.clone());
+    let connector = vendor::of(&registry.kind)?.connect(registry, connection)?;
+    if !connector.capabilities().repositories {
+        check.push(StepName::List, None, "this kind of registry does not list its repositories: name them");
+        return Ok(());
+    }
+    let wanted = Wanted::default();
+    match connector.repositories(&wanted, context).next().await {
         Some(Ok(first)) => check.push(
             StepName::List,
             Some(true),

@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
 use super::definition::Registry;
+use super::vendor;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Options};
@@ -31,15 +32,13 @@ impl Connection {
     /// # Errors
     /// [`Kind::InvalidInput`] for a definition that cannot be right, and the errors of the secrets.
     pub async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
-        super::vendor::of(registry)?;
+        let vendor = vendor::of(&registry.kind)?;
         let client = client(registry, Policy::default()).await?;
-        let host = registry.host()?;
-        let identity = registry
-            .credential
-            .resolve(&host, repository, context)
-            .await
-            .map_err(|error| error.with("registry", &host))?;
-        Ok(Self { session: Session::new(client, registry.base()?, identity), host })
+        let identity = vendor.identity(registry, &client, repository)?;
+        let session = Session::new(client, registry.base()?, identity);
+        // What is wrong with the credential is better said before the first request.
+        session.identity(context).await?;
+        Ok(Self { session, host: registry.host()? })
     }
 
     /// A connection over a session that exists already.

@@ -2,23 +2,23 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::docker_config::DockerConfig;
 use super::secret::Secret;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::net::token::Identity;
+use crate::net::identity::Identity;
 
 /// Who we are at a registry. One key says the kind: `{"basic": {"username": "alice", "password": {"env": "PASSWORD"}}}`.
 ///
-/// `Debug` shows no secret.
-#[derive(Clone, Debug, Deserialize)]
+/// `Debug` shows no secret, and a secret in plain text cannot be written down (`Serialize`): only where to find it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Credential {
     /// Nobody: only what is open to everybody.
-    #[serde(deserialize_with = "empty")]
+    #[serde(deserialize_with = "empty", serialize_with = "nothing")]
     Anonymous,
     /// A user name and a password, or an access token in place of the password.
     Basic {
@@ -32,10 +32,18 @@ pub enum Credential {
         /// The token.
         token: Secret,
     },
+    /// An account of Docker Hub.
+    #[serde(rename = "dockerhub")]
+    DockerHub {
+        /// The name of the account, or of the organisation that an access token belongs to.
+        username: String,
+        /// The password, or an access token, which is better: it can be kept to reading.
+        password: Secret,
+    },
     /// What `docker login` left behind: docker's configuration file and its credential helpers.
     DockerConfig {
         /// The file; without it `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<PathBuf>,
     },
 }
@@ -57,6 +65,27 @@ impl Credential {
         Self::Token { token }
     }
 
+    /// An account of Docker Hub with its password or, better, an access token.
+    pub fn dockerhub(username: impl Into<String>, password: Secret) -> Self {
+        Self::DockerHub { username: username.into(), password }
+    }
+
+    /// The word in definitions, such as `basic`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Basic { .. } => "basic",
+            Self::Token { .. } => "token",
+            Self::DockerHub { .. } => "dockerhub",
+            Self::DockerConfig { .. } => "docker_config",
+        }
+    }
+
+    /// Whether it is what it says, so that any registry can be asked with it; else it belongs to one vendor.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Anonymous | Self::Basic { .. } | Self::Token { .. } | Self::DockerConfig { .. })
+    }
+
     /// Looks up what is needed to speak to `host` (as references write it) about `repository`.
     ///
     /// # Errors
@@ -64,7 +93,9 @@ impl Credential {
     pub async fn resolve(&self, host: &str, repository: Option<&str>, context: &Context) -> Result<Identity> {
         Ok(match self {
             Self::Anonymous => Identity::Anonymous,
-            Self::Basic { username, password } => basic(username, password.resolve(host, context).await?)?,
+            Self::Basic { username, password } | Self::DockerHub { username, password } => {
+                basic(username, password.resolve(host, context).await?)?
+            }
             Self::Token { token } => Identity::Bearer(token.resolve(host, context).await?),
             Self::DockerConfig { path } => match DockerConfig::open(path.as_deref()).await? {
                 Some(config) => config.identity(host, repository, context).await?,
@@ -80,6 +111,12 @@ pub(super) fn basic(username: &str, password: zeroize::Zeroizing<String>) -> Res
         return Err(Error::new(Kind::InvalidInput, "a user name has no colon").with("field", "username"));
     }
     Ok(Identity::Basic { username: username.to_owned(), password })
+}
+
+/// `{}`.
+fn nothing<S: serde::Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    serializer.serialize_map(Some(0))?.end()
 }
 
 /// `{}`, and nothing in it.
@@ -115,6 +152,24 @@ mod tests {
             let error = serde_json::from_str::<Credential>(json).unwrap_err().to_string();
             assert!(error.contains(named), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn is_written_as_it_is_read_but_for_plain_secrets() {
+        for json in [
+            r#"{"anonymous":{}}"#,
+            r#"{"basic":{"username":"a","password":{"env":"B"}}}"#,
+            r#"{"token":{"token":{"command":["c","d"]}}}"#,
+            r#"{"dockerhub":{"username":"a","password":{"file":"b"}}}"#,
+            r#"{"docker_config":{}}"#,
+            r#"{"docker_config":{"path":"d"}}"#,
+        ] {
+            let credential: Credential = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&credential).unwrap(), json);
+            assert!(json.contains(&format!("\"{}\"", credential.name())));
+        }
+        let error = serde_json::to_string(&Credential::token(Secret::value("s3cret"))).unwrap_err().to_string();
+        assert!(error.contains("plain text") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]

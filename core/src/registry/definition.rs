@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::credential::Credential;
+use super::vendor;
 use crate::error::{Error, Kind, Result};
 use crate::model::reference::{DOCKER_HUB, ImageRef};
 use crate::net::redact;
@@ -22,37 +25,121 @@ use crate::net::redact;
 /// assert!(Registry::from_json(r#"{"kind": "docker", "adress": "x"}"#).unwrap_err().to_string().contains("adress"));
 /// # Ok::<(), tidewaiter::Error>(())
 /// ```
-#[derive(Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(try_from = "Shape")]
 #[non_exhaustive]
 pub struct Registry {
     /// The kind: `docker` is any registry that speaks Docker V2 or OCI distribution.
     pub kind: String,
-    /// The address. Without a scheme it is https; without any it is that of the image.
+    /// The address. Without a scheme it is https; without any it is that of the vendor, or of the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The address of the vendor's own API, where it is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
     /// A file with the certificates (PEM) of authorities to trust besides those of the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// A file with the client certificate and its chain (PEM).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_cert: Option<PathBuf>,
     /// A file with the key of the client certificate (PEM).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
     /// Whether to speak http where the address does not say so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub plain_http: bool,
     /// The address of a proxy; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
     /// Requests at once; 8 unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
     /// Seconds to wait for a connection, an answer, and between two pieces of one; 60 unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
     /// Who we are; what `docker login` left behind, unless it is set.
     pub credential: Credential,
+    /// The fields that only this kind has.
+    #[serde(flatten)]
+    pub(crate) settings: Map<String, Value>,
+}
+
+/// The fields as they stand in a definition; those that only one kind has are checked behind.
+#[derive(Default, Deserialize)]
+struct Shape {
+    #[serde(default = "docker")]
+    kind: String,
+    url: Option<String>,
+    api_url: Option<String>,
+    ca: Option<PathBuf>,
+    client_cert: Option<PathBuf>,
+    client_key: Option<PathBuf>,
+    #[serde(default)]
+    plain_http: bool,
+    proxy: Option<String>,
+    concurrency: Option<usize>,
+    timeout: Option<f64>,
+    #[serde(default)]
+    credential: Credential,
+    #[serde(flatten)]
+    settings: Map<String, Value>,
+}
+
+/// The fields that every kind has.
+const FIELDS: [&str; 11] = [
+    "kind",
+    "url",
+    "api_url",
+    "ca",
+    "client_cert",
+    "client_key",
+    "plain_http",
+    "proxy",
+    "concurrency",
+    "timeout",
+    "credential",
+];
+
+fn docker() -> String {
+    "docker".to_owned()
+}
+
+impl TryFrom<Shape> for Registry {
+    type Error = Error;
+
+    fn try_from(shape: Shape) -> Result<Self> {
+        let vendor = vendor::of(&shape.kind)?;
+        if let Some(field) = shape.settings.keys().find(|field| !vendor.fields().contains(&field.as_str())) {
+            let known: Vec<_> = FIELDS.iter().chain(vendor.fields()).copied().collect();
+            return Err(Error::new(Kind::InvalidInput, "a registry of this kind has no such field")
+                .with("kind", &shape.kind)
+                .with("field", field.escape_debug())
+                .with_hint(format!("the fields are {}", known.join(", "))));
+        }
+        Ok(Self {
+            kind: shape.kind,
+            url: shape.url,
+            api_url: shape.api_url,
+            ca: shape.ca,
+            client_cert: shape.client_cert,
+            client_key: shape.client_key,
+            plain_http: shape.plain_http,
+            proxy: shape.proxy,
+            concurrency: shape.concurrency,
+            timeout: shape.timeout,
+            credential: shape.credential,
+            settings: shape.settings,
+        })
+    }
 }
 
 impl Default for Registry {
     fn default() -> Self {
         Self {
-            kind: "docker".to_owned(),
+            kind: docker(),
             url: None,
+            api_url: None,
             ca: None,
             client_cert: None,
             client_key: None,
@@ -61,6 +148,7 @@ impl Default for Registry {
             concurrency: None,
             timeout: None,
             credential: Credential::default(),
+            settings: Map::new(),
         }
     }
 }
@@ -71,9 +159,33 @@ impl Registry {
         Self { url: Some(url.into()), ..Self::default() }
     }
 
+    /// A registry of a kind, with the fields that only this kind has: how the constructors of the vendors are made.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a kind or a field that does not exist.
+    pub fn of_kind(kind: &str, settings: impl Serialize) -> Result<Self> {
+        let settings = match serde_json::to_value(settings) {
+            Ok(Value::Object(settings)) => settings,
+            _ => return Err(Error::new(Kind::Internal, "settings are a map").with("kind", kind.escape_debug())),
+        };
+        Shape { kind: kind.to_owned(), settings, ..Shape::default() }.try_into()
+    }
+
     /// The registry of an image, with the defaults.
     pub fn of(image: &ImageRef) -> Self {
-        Self { plain_http: image.plain_http(), ..Self::docker(image.host()) }
+        let kind = vendor::recognise(image.host()).name().to_owned();
+        Self { plain_http: image.plain_http(), kind, ..Self::docker(image.host()) }
+    }
+
+    /// The fields that only this kind has, as the type of the vendor.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a value that cannot be right.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(Value::Object(self.settings.clone())).map_err(|error| {
+            Error::new(Kind::InvalidInput, format!("this is no definition of a registry: {error}"))
+                .with("kind", &self.kind)
+        })
     }
 
     /// Reads a definition in JSON.
@@ -137,12 +249,11 @@ impl Registry {
                 .with("field", "url")
                 .with_hint("an address is https://host:port, or host:port")
         };
-        let text = self
-            .url
-            .as_deref()
-            .map(str::trim)
-            .filter(|url| !url.is_empty())
-            .ok_or_else(|| wrong("the address of the registry is missing"))?;
+        let given = self.url.as_deref().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned);
+        let text = match given {
+            Some(url) => url,
+            None => vendor::of(&self.kind)?.address(self)?,
+        };
         let text = if text.contains("://") {
             text.to_owned()
         } else {
@@ -196,6 +307,7 @@ impl std::fmt::Debug for Registry {
         f.debug_struct("Registry")
             .field("kind", &self.kind)
             .field("url", &shown(&self.url))
+            .field("api_url", &shown(&self.api_url))
             .field("ca", &self.ca)
             .field("client_cert", &self.client_cert)
             .field("client_key", &self.client_key)
@@ -204,6 +316,7 @@ impl std::fmt::Debug for Registry {
             .field("concurrency", &self.concurrency)
             .field("timeout", &self.timeout)
             .field("credential", &self.credential)
+            .field("settings", &self.settings)
             .finish()
     }
 }
@@ -231,6 +344,20 @@ mod tests {
         }
         for url in ["", "ftp://r.io", "https://u:p@r.io", "https://r.io/?x", "https://", "http://[::1"] {
             assert_eq!(Registry::docker(url).base().unwrap_err().kind(), Kind::InvalidInput, "{url}");
+        }
+    }
+
+    #[test]
+    fn is_written_as_it_is_read() {
+        let json = r#"{"kind":"docker","url":"r.io","concurrency":2,"credential":{"token":{"token":{"env":"T"}}}}"#;
+        assert_eq!(serde_json::to_string(&Registry::from_json(json).unwrap()).unwrap(), json);
+        for (json, named) in [
+            (r#"{"kind": "docker", "region": "x"}"#, "region"),
+            (r#"{"kind": "dokcer"}"#, "dokcer"),
+            (r#"{"timeout": "x"}"#, "string"),
+        ] {
+            let error = Registry::from_json(json).unwrap_err();
+            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{error}");
         }
     }
 

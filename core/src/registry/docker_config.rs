@@ -14,7 +14,8 @@ use super::secret;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::reference::DOCKER_HUB;
-use crate::net::token::{Identity, decode_base64};
+use crate::net::identity::Identity;
+use crate::net::token::decode_base64;
 
 /// The longest file that is read.
 const MAX_BYTES: u64 = 4 << 20;

@@ -2,16 +2,20 @@
 
 pub mod check;
 pub mod connection;
+pub mod connector;
 pub mod credential;
 pub mod definition;
 mod docker;
 pub mod docker_config;
+mod plain;
 pub mod secret;
+pub mod v2;
 pub mod vendor;
 
 pub use check::{Check, Step, StepName, check};
 pub use connection::Connection;
+pub use connector::{Capabilities, Connector, Wanted};
 pub use credential::Credential;
 pub use definition::Registry;
 pub use secret::Secret;
-pub use vendor::{Connector, VENDORS, Vendor};
+pub use vendor::Vendor;

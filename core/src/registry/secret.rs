@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroizing;
 
@@ -191,6 +191,20 @@ impl std::fmt::Debug for Secret {
             From::Env(name) => write!(f, "Secret(env {name:?})"),
             From::File(path) => write!(f, "Secret(file {path:?})"),
             From::Command(command) => write!(f, "Secret(command {:?})", command.first()),
+        }
+    }
+}
+
+impl Serialize for Secret {
+    /// Where to find it. What is known in plain text stays in memory.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            From::Value(_) => Err(serde::ser::Error::custom(
+                "a secret in plain text is never written down: name an environment variable, a file or a command",
+            )),
+            From::Env(name) => serializer.serialize_newtype_variant("Secret", 0, "env", name),
+            From::File(path) => serializer.serialize_newtype_variant("Secret", 1, "file", path),
+            From::Command(command) => serializer.serialize_newtype_variant("Secret", 2, "command", command),
         }
     }
 }

@@ -1,41 +1,84 @@
-//! What a connector is, and the list of all of them: one file a vendor, one line here.
+//! What a kind of registry is, and the list of all of them: one file a vendor, one line here.
 
 use std::sync::Arc;
 
-use futures_util::stream::BoxStream;
-
 use super::connection::Connection;
+use super::connector::Connector;
 use super::definition::Registry;
-use super::docker;
-use crate::context::Context;
+use super::{docker, plain};
 use crate::error::{Error, Kind, Result};
+use crate::net::client::Client;
+use crate::net::identity::IdentitySource;
 
-/// Answers what is in a registry. Bytes are pulled by `source`, everywhere in the same way.
-pub trait Connector: Send + Sync {
-    /// The repositories, page by page as they come; each once.
-    fn repositories<'a>(&'a self, context: &'a Context) -> BoxStream<'a, Result<String>>;
-}
+/// A kind of registry: what a definition may say of it, where it is, who we are there, and how to list it.
+pub trait Vendor: Send + Sync {
+    /// The word in definitions, such as `ecr`.
+    fn name(&self) -> &'static str;
 
-/// A kind of registry.
-pub struct Vendor {
-    /// The word in definitions.
-    pub name: &'static str,
-    /// Makes the connector of a registry that is open.
-    pub connect: fn(Connection) -> Arc<dyn Connector>,
+    /// The fields that a definition of this kind may have besides those that all have.
+    fn fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether `host`, in lower case and without a port, can be nobody else's. A guess that is wrong would send credentials to a
+    /// stranger: look at the whole name, from its first letter to its last.
+    fn owns(&self, _host: &str) -> bool {
+        false
+    }
+
+    /// Where the registry is when the definition has no `url`: `https://host`, and the path in front of `/v2/`.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] naming the field that is missing or cannot be right.
+    fn address(&self, registry: &Registry) -> Result<String> {
+        let _ = registry;
+        Err(Error::new(Kind::InvalidInput, "the address of the registry is missing")
+            .with("field", "url")
+            .with_hint("an address is https://host:port, or host:port"))
+    }
+
+    /// Who we are there, for `repository` where one is meant: what the credential of the definition stands for.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a credential that this kind of registry does not take.
+    fn identity(
+        &self,
+        registry: &Registry,
+        client: &Client,
+        repository: Option<&str>,
+    ) -> Result<Arc<dyn IdentitySource>> {
+        let _ = client;
+        plain::identity(registry, repository)
+    }
+
+    /// The connector of a registry that is open.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] naming the field of the definition that cannot be right.
+    fn connect(&self, registry: &Registry, connection: Connection) -> Result<Arc<dyn Connector>>;
 }
 
 /// Every kind, in the order in which they are shown.
-pub const VENDORS: &[Vendor] = &[docker::VENDOR];
+pub const ALL: &[&dyn Vendor] = &[&docker::Vendor];
 
 /// The kind that a definition names.
 ///
 /// # Errors
 /// [`Kind::InvalidInput`] for one that does not exist.
-pub fn of(registry: &Registry) -> Result<&'static Vendor> {
-    VENDORS.iter().find(|vendor| vendor.name == registry.kind).ok_or_else(|| {
-        let names: Vec<_> = VENDORS.iter().map(|vendor| vendor.name).collect();
+pub fn of(kind: &str) -> Result<&'static dyn Vendor> {
+    ALL.iter().find(|vendor| vendor.name() == kind).copied().ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|vendor| vendor.name()).collect();
         Error::new(Kind::InvalidInput, "there is no such kind of registry")
-            .with("kind", registry.kind.escape_debug())
+            .with("kind", kind.escape_debug())
             .with_hint(format!("the kinds are {}", names.join(", ")))
     })
+}
+
+/// The kind of the registry at `host` (with or without a port), where the name leaves no doubt; else any registry that speaks
+/// Docker V2.
+pub fn recognise(host: &str) -> &'static dyn Vendor {
+    let host = host.to_ascii_lowercase();
+    // Only the usual port is the vendor's.
+    let name = host.strip_suffix(":443").unwrap_or(&host);
+    ALL.iter().find(|vendor| vendor.owns(name)).copied().unwrap_or(&docker::Vendor)
 }

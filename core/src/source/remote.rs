@@ -50,12 +50,14 @@ impl RemoteSource {
     ) -> Result<Self> {
         let registry = match registry {
             None => Registry::of(image),
-            Some(registry) if registry.url.is_none() => Registry {
-                plain_http: registry.plain_http || image.plain_http(),
-                url: Registry::of(image).url,
-                ..registry.clone()
-            },
-            Some(registry) => Registry { plain_http: registry.plain_http || image.plain_http(), ..registry.clone() },
+            Some(registry) => {
+                let mut registry = registry.clone();
+                registry.plain_http |= image.plain_http();
+                if registry.url.is_none() && registry.base().is_err() {
+                    registry.url = Registry::of(image).url;
+                }
+                registry
+            }
         };
         if registry.host()? != Registry::of(image).host()? {
             return Err(Error::new(Kind::InvalidInput, "the image is in another registry than the definition")

@@ -1,0 +1,109 @@
+//! An image as a registry lists it, and its date with where that comes from.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+
+/// Where the date of an image comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum DateSource {
+    /// When the tag was pushed, as the registry says.
+    Pushed,
+    /// When the digest was pushed first, as the registry says: a tag that moves there later does not change it.
+    FirstPushed,
+    /// When what lies in the registry was last changed, as the registry says.
+    Modified,
+    /// When the image was built, as its configuration says; reproducible builds say 1970 or 1980.
+    Built,
+    /// Nothing says it.
+    #[default]
+    None,
+}
+
+impl DateSource {
+    /// The source as the word in JSON, such as `first-pushed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pushed => "pushed",
+            Self::FirstPushed => "first-pushed",
+            Self::Modified => "modified",
+            Self::Built => "built",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for DateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The date of an image, with its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageDate {
+    /// The time; none exactly where the source is none.
+    pub time: Option<Timestamp>,
+    /// Where it comes from.
+    pub source: DateSource,
+}
+
+impl ImageDate {
+    /// No date.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// A date from `source`; none where there is no time.
+    pub fn new(time: Option<Timestamp>, source: DateSource) -> Self {
+        Self { time, source: if time.is_some() { source } else { DateSource::None } }
+    }
+}
+
+impl fmt::Display for ImageDate {
+    /// `2026-11-20T08:12:00Z (pushed)`, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.time {
+            Some(time) => write!(f, "{time} ({})", self.source),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+/// An image as a registry lists it: one digest in one repository, with all tags that point at it. An index is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRecord {
+    /// The repository, as the registry's definition has it: what the definition holds already, such as a project, is not repeated.
+    pub repository: String,
+    /// The digest of the manifest or index.
+    pub digest: Digest,
+    /// The tags, sorted; none for an image that is listed without any.
+    pub tags: Vec<String>,
+    /// The media type of the manifest or index; empty where it is not known.
+    pub media_type: String,
+    /// The size in bytes as the registry, or else the manifest, says; mostly that of the compressed layers.
+    pub size: Option<u64>,
+    /// The date.
+    pub date: ImageDate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_as_the_listing_is() {
+        let date = ImageDate::new(Some("2026-11-20T08:12:00Z".parse().unwrap()), DateSource::FirstPushed);
+        assert_eq!(serde_json::to_string(&date).unwrap(), r#"{"time":"2026-11-20T08:12:00Z","source":"first-pushed"}"#);
+        assert_eq!(date.to_string(), "2026-11-20T08:12:00Z (first-pushed)");
+        assert_eq!(serde_json::to_string(&ImageDate::none()).unwrap(), r#"{"time":null,"source":"none"}"#);
+        assert_eq!(ImageDate::new(None, DateSource::Pushed), ImageDate::none());
+    }
+}

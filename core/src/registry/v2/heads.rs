@@ -1,0 +1,92 @@
+//! What the tags of a repository point at: one HEAD a tag, since no list says it.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use http::header::{ACCEPT, CONTENT_TYPE};
+
+use super::tags;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Digest;
+use crate::model::record::{ImageDate, ImageRecord};
+use crate::net::client::Request;
+use crate::net::session::pull;
+use crate::registry::connection::Connection;
+
+/// Every media type of a manifest. Without the full list old registries convert, and answer with another digest.
+const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.v1+prettyjws";
+/// HEADs at once; the limit of the host holds besides.
+const AT_ONCE: usize = 16;
+/// The longest manifest, for registries that say no digest.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// The images of a repository, one a digest with all its tags, without dates. A tag that is gone before it is looked at is left out.
+///
+/// # Errors
+/// Whatever keeps the list from being complete.
+pub async fn images(connection: &Connection, repository: &str, context: &Context) -> Result<Vec<ImageRecord>> {
+    let heads = tags::tags(connection, repository, context)
+        .map_ok(|tag| async move { Ok((head(connection, repository, &tag, context).await?, tag)) })
+        .try_buffer_unordered(AT_ONCE);
+    futures_util::pin_mut!(heads);
+    let mut records = BTreeMap::<Digest, ImageRecord>::new();
+    while let Some((head, tag)) = heads.try_next().await? {
+        let Some((digest, media_type)) = head else { continue };
+        let record = records.entry(digest).or_insert_with_key(|digest| ImageRecord {
+            repository: repository.to_owned(),
+            digest: digest.clone(),
+            tags: Vec::new(),
+            media_type,
+            size: None,
+            date: ImageDate::none(),
+        });
+        record.tags.push(tag);
+    }
+    Ok(records
+        .into_values()
+        .map(|mut record| {
+            record.tags.sort_unstable();
+            record
+        })
+        .collect())
+}
+
+/// The digest and the media type behind a tag; none where there is no such tag any more.
+async fn head(
+    connection: &Connection,
+    repository: &str,
+    tag: &str,
+    context: &Context,
+) -> Result<Option<(Digest, String)>> {
+    let session = connection.session();
+    let scope = pull(repository);
+    let about = |error: Error| error.with("repository", repository).with("tag", tag);
+    let url = session.url(&format!("{repository}/manifests/{tag}"))?;
+    let request = Request::head(url.clone()).with(ACCEPT, MANIFEST_TYPES)?;
+    let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
+    if response.status() == 404 {
+        return Ok(None);
+    }
+    let response = response.success(context).await.map_err(about)?;
+    let media_type =
+        response.header(CONTENT_TYPE.as_str()).and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let media_type = media_type.to_owned();
+    if let Some(digest) = response.header("docker-content-digest").and_then(|text| text.parse().ok()) {
+        return Ok(Some((digest, media_type)));
+    }
+    // The header is not asked for by the specification: what a manifest is called can be seen from itself.
+    let request = Request::get(url).with(ACCEPT, MANIFEST_TYPES)?;
+    let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
+    if response.status() == 404 {
+        return Ok(None);
+    }
+    let response = response.success(context).await.map_err(about)?;
+    if response.header(CONTENT_TYPE.as_str()).is_some_and(|value| value.starts_with("text/html")) {
+        return Err(about(Error::new(Kind::Unsupported, "a web page came where a manifest should be")));
+    }
+    let bytes = response.bytes(MAX_MANIFEST, context).await.map_err(about)?;
+    Ok(Some((Digest::of(&bytes), media_type)))
+}

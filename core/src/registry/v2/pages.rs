@@ -1,0 +1,144 @@
+//! Lists that come page by page, each page naming the next with `Link`.
+
+use std::collections::{HashSet, VecDeque};
+
+use futures_util::stream::{self, BoxStream};
+use url::Url;
+
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::net::client::{Request, Response};
+use crate::net::link;
+use crate::registry::connection::Connection;
+
+/// Page sizes to ask for, until one is taken: registries refuse more than 1000, some more than 100, some any.
+const PAGE_SIZES: [&str; 3] = ["?n=1000", "?n=100", ""];
+/// The longest page.
+const MAX_PAGE: u64 = 16 << 20;
+/// The most pages and names: a list that never ends is cut here, with an error, since a list that lacks something would pass for all.
+const MAX_PAGES: usize = 10_000;
+const MAX_NAMES: usize = 1_000_000;
+
+/// What is listed, and how it is told from others.
+pub(super) trait Source: Send + Sync {
+    /// The path behind `/v2/`.
+    fn path(&self) -> String;
+    /// The scope that the request needs.
+    fn scope(&self) -> String;
+    /// The names on a page that are names.
+    fn names(&self, body: &[u8]) -> Result<Vec<String>, serde_json::Error>;
+    /// Whether a status means that this list is not for us.
+    fn is_closed(&self, status: u16) -> bool;
+    /// The error of a list that is not for us.
+    fn closed(&self, error: Error, connection: &Connection) -> Error;
+    /// The error of a list without an end.
+    fn limit(&self) -> Error;
+}
+
+/// A walk over pages.
+pub(super) struct Pages<'a, S> {
+    connection: &'a Connection,
+    source: S,
+    context: &'a Context,
+    ready: VecDeque<String>,
+    seen: HashSet<String>,
+    next: Next,
+    pages: usize,
+}
+
+enum Next {
+    First,
+    Page(Url),
+    End,
+}
+
+impl<'a, S: Source + 'a> Pages<'a, S> {
+    pub(super) fn new(connection: &'a Connection, source: S, context: &'a Context) -> Self {
+        Self { connection, source, context, ready: VecDeque::new(), seen: HashSet::new(), next: Next::First, pages: 0 }
+    }
+
+    /// The names as they come, each once.
+    pub(super) fn names(self) -> BoxStream<'a, Result<String>> {
+        Box::pin(stream::try_unfold(self, |mut pages| async move { Ok(pages.name().await?.map(|name| (name, pages))) }))
+    }
+
+    async fn name(&mut self) -> Result<Option<String>> {
+        loop {
+            if let Some(name) = self.ready.pop_front() {
+                return Ok(Some(name));
+            }
+            let response = match std::mem::replace(&mut self.next, Next::End) {
+                Next::End => return Ok(None),
+                Next::First => self.first().await?,
+                Next::Page(url) => self.ask(url).await?,
+            };
+            self.page(response).await?;
+        }
+    }
+
+    async fn first(&self) -> Result<Response> {
+        let mut refused = None;
+        for size in PAGE_SIZES {
+            let url = self.connection.session().url(&format!("{}{size}", self.source.path()))?;
+            match self.ask(url).await {
+                // 400 is the answer of the specification, 405 that of ECR.
+                Err(error) if error.context().any(|(key, value)| key == "status" && matches!(value, "400" | "405")) => {
+                    refused = Some(error)
+                }
+                done => return done,
+            }
+        }
+        Err(refused.unwrap_or_else(|| Error::new(Kind::Internal, "there is no page size")))
+    }
+
+    async fn ask(&self, url: Url) -> Result<Response> {
+        let (connection, context) = (self.connection, self.context);
+        match connection.session().send(&Request::get(url), Some(&self.source.scope()), context).await {
+            Ok(response) if self.source.is_closed(response.status()) => {
+                let status = response.status();
+                let refused = response.refused(context).await;
+                let refused = self.source.closed(refused, connection);
+                Err(if status == 405 { refused.with("status", status) } else { refused })
+            }
+            Ok(response) => response.success(context).await,
+            Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied) => {
+                Err(self.source.closed(error, connection))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a page in. It ends where there is no next page, and where a page brings nothing new: some registries turn in circles.
+    async fn page(&mut self, response: Response) -> Result<()> {
+        let next = link::next(response.url(), response.headers("link"));
+        let is_web_page = response.header("content-type").is_some_and(|value| value.starts_with("text/html"));
+        let body = response.bytes(MAX_PAGE, self.context).await?;
+        let names = self.source.names(&body).map_err(|error| {
+            let hint = if is_web_page {
+                "a web page came: check that the address is that of the registry, not of its web interface or a login page"
+            } else {
+                "check that the address is that of a registry"
+            };
+            Error::new(Kind::Corrupt, "a list of the registry is not as it should be")
+                .with("registry", self.connection.host())
+                .with("list", self.source.path())
+                .with_hint(hint)
+                .because(error)
+        })?;
+        let before = self.seen.len();
+        for name in names {
+            if self.seen.insert(name.clone()) {
+                self.ready.push_back(name);
+            }
+        }
+        self.pages += 1;
+        self.next = match next {
+            Some(_) if self.pages >= MAX_PAGES || self.seen.len() >= MAX_NAMES => {
+                return Err(self.source.limit().with("registry", self.connection.host()));
+            }
+            Some(url) if self.seen.len() > before => Next::Page(url),
+            _ => Next::End,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The tags of a repository (OCI distribution specification 1.1, "Listing Tags").
+
+use futures_util::stream::BoxStream;
+use serde::Deserialize;
+
+use super::pages::{Pages, Source};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::model::reference::is_tag;
+use crate::net::session::pull;
+use crate::registry::connection::Connection;
+
+/// The tags of a repository as they come, each once, in the order of the registry.
+pub fn tags<'a>(
+    connection: &'a Connection,
+    repository: &'a str,
+    context: &'a Context,
+) -> BoxStream<'a, Result<String>> {
+    Pages::new(connection, Tags(repository), context).names()
+}
+
+struct Tags<'a>(&'a str);
+
+impl Source for Tags<'_> {
+    fn path(&self) -> String {
+        format!("{}/tags/list", self.0)
+    }
+
+    fn scope(&self) -> String {
+        pull(self.0)
+    }
+
+    fn names(&self, body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            tags: Option<Vec<Option<String>>>,
+        }
+        let page: Page = serde_json::from_slice(body)?;
+        Ok(page.tags.into_iter().flatten().flatten().filter(|name| is_tag(name)).collect())
+    }
+
+    fn closed(&self, error: Error, _: &Connection) -> Error {
+        let (message, hint) = match error.kind() {
+            Kind::NotFound => (
+                "there is no such repository, or this credential may not see it",
+                "check the spelling of the repository and the right to pull from it",
+            ),
+            _ => (
+                "the registry does not list the tags of this repository for this credential",
+                "give a credential that may pull from it; some registries have a right of its own for listing",
+            ),
+        };
+        Error::new(error.kind(), message).with("repository", self.0).with_hint(hint).because(error)
+    }
+
+    fn is_closed(&self, status: u16) -> bool {
+        matches!(status, 401 | 403 | 404)
+    }
+
+    fn limit(&self) -> Error {
+        Error::new(Kind::LimitExceeded, "the list of tags does not end").with("repository", self.0)
+    }
+}
