@@ -1,1 +1,15 @@
-//! Behaviour suites over every implementation.
+//! Behaviour suites over every implementation. What stands in for a vendor is an imitation, written from its documented contract:
+//! one readable file each.
+
+mod docker;
+
+use std::sync::Arc;
+
+use tidewaiter::registry::{Connection, Connector, Registry, vendor};
+use tidewaiter::{Context, Result};
+
+/// The connector of a registry.
+async fn connector(registry: &Registry) -> Result<Arc<dyn Connector>> {
+    let connection = Connection::open(registry, None, &Context::new()).await?;
+    vendor::of(&registry.kind)?.connect(registry, connection)
+}

@@ -5,6 +5,8 @@
 
 pub mod cataloger;
 #[cfg(feature = "conformance")]
+pub mod connector;
+#[cfg(feature = "conformance")]
 pub mod image;
 #[cfg(feature = "conformance")]
 pub mod registry;
