@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidewaiter::model::event::Event;
 
 /// One event as an object; `event` says which: `image-resolved`, `layer-progress`, `layer-done`, `image-done`, `problem`,
-/// `advisories-progress`.
+/// `advisories-progress`, `notice`.
 pub fn to_json(event: &Event) -> Value {
     match event {
         Event::ImageResolved { image, digest, layers } => json!({
@@ -35,6 +35,7 @@ pub fn to_json(event: &Event) -> Value {
         Event::AdvisoriesProgress { ecosystem, done, total } => {
             json!({"event": "advisories-progress", "ecosystem": ecosystem, "done": done, "total": total})
         }
+        Event::Notice { message, hint } => json!({"event": "notice", "message": message, "hint": hint}),
         // A kind of event that is newer than this binding: known to be there, and nothing else.
         _ => json!({"event": "other"}),
     }

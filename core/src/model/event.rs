@@ -43,6 +43,13 @@ pub enum Event {
     },
     /// Something could not be looked at.
     Problem(Problem),
+    /// A registry answers less than it could, such as no dates: one line that says what and why, and what to do.
+    Notice {
+        /// What and why, one lower-case line.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// Advisories are on their way: of one ecosystem, so many bytes.
     AdvisoriesProgress {
         /// The ecosystem.

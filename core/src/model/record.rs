@@ -64,6 +64,17 @@ impl ImageDate {
     pub fn new(time: Option<Timestamp>, source: DateSource) -> Self {
         Self { time, source: if time.is_some() { source } else { DateSource::None } }
     }
+
+    /// A date as registries write it (RFC 3339, any offset). The year 1 and 1970 are how some of them write "never".
+    pub fn read(text: Option<&str>, source: DateSource) -> Self {
+        let time = text.and_then(|text| text.trim().parse::<Timestamp>().ok());
+        Self::new(time.filter(|time| time.as_second() > 0), source)
+    }
+
+    /// A date in seconds since 1970.
+    pub fn of_seconds(seconds: i64, source: DateSource) -> Self {
+        Self::new(Timestamp::from_second(seconds).ok().filter(|_| seconds > 0), source)
+    }
 }
 
 impl fmt::Display for ImageDate {
@@ -105,5 +116,25 @@ mod tests {
         assert_eq!(date.to_string(), "2026-11-20T08:12:00Z (first-pushed)");
         assert_eq!(serde_json::to_string(&ImageDate::none()).unwrap(), r#"{"time":null,"source":"none"}"#);
         assert_eq!(ImageDate::new(None, DateSource::Pushed), ImageDate::none());
+    }
+
+    #[test]
+    fn reads_what_registries_write() {
+        for (text, expected) in [
+            ("2026-05-20T09:30:00.123Z", "2026-05-20T09:30:00.123Z (pushed)"),
+            ("2026-05-20T11:30:00.000+02:00", "2026-05-20T09:30:00Z (pushed)"),
+            ("2026-05-20T09:30:00.000+0000", "2026-05-20T09:30:00Z (pushed)"),
+            ("0001-01-01T00:00:00.000Z", "none"),
+            ("1970-01-01T00:00:00Z", "none"),
+            ("yesterday", "none"),
+            ("", "none"),
+        ] {
+            assert_eq!(ImageDate::read(Some(text), DateSource::Pushed).to_string(), expected, "{text}");
+        }
+        assert_eq!(
+            ImageDate::of_seconds(1_779_269_400, DateSource::Pushed).to_string(),
+            "2026-05-20T09:30:00Z (pushed)"
+        );
+        assert_eq!(ImageDate::of_seconds(i64::MAX, DateSource::Pushed), ImageDate::none());
     }
 }

@@ -69,6 +69,10 @@ pub fn refused(status: u16, url: &Url, reason: &Reason, retry_after: Option<Dura
             "the registry wants other credentials",
             "check the user name and the password or token",
         ),
+        // With a delay it is a limit, in GitHub's dialect.
+        403 if retry_after.is_some() => {
+            (Kind::RateLimited, "too many requests", "wait, or use credentials with a higher limit")
+        }
         403 => (
             Kind::PermissionDenied,
             "the credentials do not allow this",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -185,7 +185,7 @@ impl Client {
         loop {
             context.check()?;
             let (error, step) = match self.follow(request, context).await {
-                Ok(response) if !retry::is_passing_status(response.status) => return Ok(response),
+                Ok(response) if !response.may_pass() => return Ok(response),
                 Ok(response) => (response.refused(context).await, None),
                 Err(Stop::Failure(failure)) => (failure.error, Some(failure.step)),
                 Err(Stop::Error(error)) => return Err(error),
@@ -436,9 +436,23 @@ impl Response {
                 Ok(None) | Err(_) => break,
             }
         }
-        let delay =
-            self.header(RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(value, jiff::Timestamp::now()));
-        answer::refused(self.status, &self.url, &answer::Reason::read(&body), delay)
+        answer::refused(self.status, &self.url, &answer::Reason::read(&body), self.asked_delay())
+    }
+
+    /// Whether the same request may go through later.
+    fn may_pass(&self) -> bool {
+        // GitHub limits with 403 too.
+        retry::is_passing_status(self.status) || (self.status == 403 && self.asked_delay().is_some())
+    }
+
+    /// How long the other side asks to wait, in whichever of the dialects.
+    fn asked_delay(&self) -> Option<Duration> {
+        retry::asked_delay(self.status, |name| self.header(name), jiff::Timestamp::now())
+    }
+
+    /// The headers, which are gone from here then.
+    pub(super) fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.headers)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod answer;
+pub mod api;
 pub mod challenge;
 pub mod client;
 pub mod failure;

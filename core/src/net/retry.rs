@@ -73,14 +73,40 @@ pub fn is_passing_status(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date. A date in the past is no delay.
+/// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date. A date in the past is no delay. So many seconds that they would
+/// be decades are since 1970, as some write them.
 pub fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+        let since_1970 = u64::try_from(now.as_second()).unwrap_or_default();
+        let is_time = seconds > 1_000_000_000;
+        return Some(Duration::from_secs(if is_time { seconds.saturating_sub(since_1970) } else { seconds }));
     }
     let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+/// How long an answer asks to wait: `Retry-After`, or, where a limit is used up, what its headers say of its end. `header` gives a
+/// header by its name.
+///
+/// The dialects: seconds from now (RFC 9110, and the draft of `RateLimit-Reset`), seconds since 1970 (GitHub, GitLab and Docker
+/// Hub; the last in `X-Retry-After` too).
+pub fn asked_delay<'a>(
+    status: u16,
+    header: impl Fn(&str) -> Option<&'a str>,
+    now: jiff::Timestamp,
+) -> Option<Duration> {
+    let asked = ["retry-after", "x-retry-after"].iter().find_map(|name| retry_after(header(name)?, now));
+    if asked.is_some() {
+        return asked;
+    }
+    let is_used_up = ["x-ratelimit-remaining", "ratelimit-remaining"]
+        .iter()
+        .any(|name| header(name).is_some_and(|left| left.split(';').next().is_some_and(|left| left.trim() == "0")));
+    if !is_used_up || !matches!(status, 403 | 429) {
+        return None;
+    }
+    ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| retry_after(header(name)?, now))
 }
 
 /// A number in 0..1: full jitter needs no good randomness, only that clients differ.
@@ -101,6 +127,26 @@ mod tests {
         assert_eq!(retry_after("Tue, 24 Nov 2026 11:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", now), None);
         assert_eq!(retry_after("-1", now), None);
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn reads_the_dialects_of_limits() {
+        let now: jiff::Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let at = (now.as_second() + 9).to_string();
+        for (status, headers, expected) in [
+            (429, &[("retry-after", "7"), ("x-ratelimit-reset", "1")][..], Some(7)),
+            (429, &[("x-retry-after", at.as_str())], Some(9)),
+            (429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at.as_str())], Some(9)),
+            (429, &[("ratelimit-remaining", "0;w=21600"), ("ratelimit-reset", "30")], Some(30)),
+            (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at.as_str())], Some(9)),
+            (403, &[("x-ratelimit-remaining", "4999"), ("x-ratelimit-reset", at.as_str())], None),
+            (403, &[], None),
+            (429, &[], None),
+        ] {
+            let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+            assert_eq!(asked_delay(status, header, now).map(|delay| delay.as_secs()), expected, "{status} {headers:?}");
+        }
     }
 
     #[test]

@@ -147,7 +147,10 @@ impl Session {
     }
 
     /// Looks the identity up again, since `refused` was; none where that does not help.
-    async fn renewed(&self, refused: &Identity, context: &Context) -> Result<Option<Identity>> {
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    pub async fn renewed(&self, refused: &Identity, context: &Context) -> Result<Option<Identity>> {
         let mut current = context.run(async { Ok(self.0.current.lock().await) }).await?;
         if let Some(issued) = &current.issued
             && issued.identity != *refused

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod definition;
 mod docker;
 pub mod docker_config;
+mod listing;
 mod plain;
 pub mod secret;
 pub mod v2;
