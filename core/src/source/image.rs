@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 
 use super::wire::{Config, Document, DocumentKind, WireDescriptor, is_image_config};
-use super::{ImageSource, RawManifest};
+use super::{ImageSource, RawManifest, root};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
@@ -59,11 +59,12 @@ impl LayerKind {
     /// What the layer is.
     pub fn of(layer: &Descriptor) -> Self {
         let media_type = layer.media_type.as_str();
+        let names_tar = || media_type.split(['/', '.', '+', '-']).any(|part| matches!(part, "tar" | "gtar"));
         if media_type.ends_with("+encrypted") {
             Self::Encrypted
         } else if media_type.contains(".nondistributable.") || media_type.contains(".foreign.") {
             Self::Foreign
-        } else if media_type.is_empty() || media_type.contains(".tar") || media_type == "application/octet-stream" {
+        } else if media_type.is_empty() || names_tar() || media_type == "application/octet-stream" {
             Self::Tar
         } else {
             Self::Other
@@ -146,7 +147,7 @@ impl Resolver<'_> {
                 let media_type = wire.media_type.as_deref().unwrap_or_default();
                 let kind = DocumentKind::of_media_type(media_type);
                 let is_other = kind.is_none() && !media_type.is_empty();
-                if is_other || wire.is_attestation() || wire.artifact_type.is_some() {
+                if is_other || wire.is_attestation() || wire.is_artifact() {
                     continue;
                 }
                 let descriptor = wire.read()?;
@@ -164,13 +165,15 @@ impl Resolver<'_> {
                         .with_hint("raise the limit `index`, or name the inner index by its digest"));
                 }
                 if children.seen.len() > MANIFESTS {
-                    return Err(Error::new(Kind::LimitExceeded, "the index leads to too many indexes"));
+                    return Err(Error::new(Kind::LimitExceeded, "the index leads to too many indexes and images")
+                        .with_hint("name the inner index or the image by its digest"));
                 }
                 let raw = self.child(&descriptor, wire.embedded(&descriptor)).await?;
                 let (kind, inner) = Document::read(&raw)?;
                 if kind != DocumentKind::Index {
                     return Err(Error::new(Kind::Corrupt, "what should be an index is something else")
-                        .with("digest", &descriptor.digest));
+                        .with("digest", &descriptor.digest)
+                        .with_hint("the index was built wrongly: push it again"));
                 }
                 self.collect(inner, descriptor.digest, depth + 1, children).await?;
             }
@@ -180,7 +183,8 @@ impl Resolver<'_> {
 
     async fn choose(&self, children: Vec<Child>, platforms: &Platforms) -> Result<Vec<Resolved>> {
         if children.is_empty() {
-            return Err(Error::new(Kind::NotFound, "the index names no image"));
+            return Err(Error::new(Kind::NotFound, "the index names no image")
+                .with_hint("it is empty, or holds attestations and other artifacts alone"));
         }
         let mut children = children;
         let host = [Platform::host()];
@@ -278,31 +282,30 @@ impl Resolver<'_> {
         document: Document,
         platform: Option<Platform>,
     ) -> Result<Image> {
-        match kind {
-            DocumentKind::Manifest => {}
-            DocumentKind::Schema1 => {
-                return Err(Error::new(Kind::Unsupported, "the image is in docker's old format, schema 1")
-                    .with("digest", digest)
-                    .with_hint("pull and push it again with a current client, which converts it"));
-            }
-            DocumentKind::Index => {
-                return Err(Error::new(Kind::Corrupt, "what should be a manifest is an index").with("digest", digest));
-            }
+        let corrupt = |message: &'static str| {
+            Error::new(Kind::Corrupt, message)
+                .with("digest", digest)
+                .with_hint("the image was built wrongly: build and push it again")
+        };
+        if kind != DocumentKind::Manifest {
+            return Err(corrupt("what should be a manifest is an index"));
         }
         let Some(wire) = document.config else {
-            return Err(Error::new(Kind::Corrupt, "the manifest names no configuration").with("digest", digest));
+            return Err(corrupt("the manifest names no configuration"));
         };
         let config_type = wire.media_type.as_deref().unwrap_or_default();
-        if !is_image_config(config_type) || document.artifact_type.is_some() {
-            let shown = if is_image_config(config_type) { document.artifact_type.as_deref() } else { None };
-            let shown = shown.unwrap_or(config_type).escape_debug();
+        let artifact_type = document.artifact_type.as_deref().filter(|name| !name.is_empty());
+        if !is_image_config(config_type) || artifact_type.is_some() {
+            let shown = artifact_type.unwrap_or(config_type).escape_debug();
             return Err(Error::new(Kind::Unsupported, format!("this is not a container image but {shown}"))
                 .with("digest", digest)
                 .with_hint("only container images are scanned"));
         }
         let wires = document.layers.unwrap_or_default();
         if wires.len() > LAYERS {
-            return Err(Error::new(Kind::LimitExceeded, format!("the image has more than {LAYERS} layers")));
+            return Err(Error::new(Kind::LimitExceeded, format!("the image has more than {LAYERS} layers"))
+                .with("digest", digest)
+                .with_hint("no builder makes such an image: do not trust it"));
         }
         let layers = wires.iter().map(WireDescriptor::read).collect::<Result<Vec<_>>>()?;
         let config = self.config(&wire).await?;
@@ -369,8 +372,7 @@ fn other(message: String) -> Problem {
 
 fn verify(descriptor: &Descriptor, bytes: &[u8]) -> Result<()> {
     if descriptor.size.is_some_and(|size| size != bytes.len() as u64) || !descriptor.digest.matches(bytes) {
-        return Err(Error::new(Kind::Corrupt, "a document of the image is not what its digest says")
-            .with("digest", &descriptor.digest));
+        return Err(root::not_its_digest(descriptor));
     }
     Ok(())
 }

@@ -4,10 +4,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, RANGE};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use url::Url;
 
+use super::wire::{Document, MANIFEST_TYPES};
 use super::{BlobStream, ImageSource, RawManifest};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -20,12 +19,6 @@ use crate::net::retry;
 use crate::net::session::{self, Session};
 use crate::registry::{Connection, Registry};
 
-/// Every media type of a manifest that is read here. Without the full list old registries convert, and answer with another digest.
-const MANIFEST_TYPES: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
-const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 /// So many bytes must have come since the last break for the count of breaks to start again.
 const PROGRESS: u64 = 1 << 20;
 
@@ -98,7 +91,6 @@ impl RemoteSource {
                 .with_hint("raise the limit `manifest`"),
             _ => error,
         })?;
-        let media_type = media_type(content_type.as_deref(), &bytes)?;
         let digest = match wanted {
             Some(digest) => digest.clone(),
             // A digest of an algorithm that cannot be computed here says nothing.
@@ -110,7 +102,9 @@ impl RemoteSource {
                 .with("read", Digest::of(&bytes))
                 .with_hint("the registry or a proxy in between changes or damages what is stored"));
         }
-        Ok(RawManifest { media_type, digest, bytes })
+        let raw = RawManifest { media_type: content_type.unwrap_or_default(), digest, bytes };
+        Document::read(&raw)?;
+        Ok(raw)
     }
 
     fn blob_url(&self, digest: &Digest) -> Result<Url> {
@@ -354,113 +348,9 @@ fn missing(refused: Error, target: &str) -> Error {
     Error::new(Kind::NotFound, message).with_hint(hint).because(refused)
 }
 
-/// The media type of a manifest: that of the answer if it is one, else of the document, else by its shape. A document that could
-/// be read as two kinds is refused: whoever verified it may have seen the other one (CVE-2021-41190).
-fn media_type(content_type: Option<&str>, bytes: &[u8]) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Shape {
-        #[serde(rename = "schemaVersion")]
-        version: Option<u64>,
-        #[serde(rename = "mediaType")]
-        media_type: Option<String>,
-        manifests: Option<IgnoredAny>,
-        config: Option<Config>,
-        layers: Option<IgnoredAny>,
-        #[serde(rename = "fsLayers")]
-        old_layers: Option<IgnoredAny>,
-    }
-    #[derive(Deserialize)]
-    struct Config {
-        #[serde(rename = "mediaType")]
-        media_type: Option<String>,
-    }
-    let shape: Shape = serde_json::from_slice(bytes).map_err(|error| {
-        Error::new(Kind::Corrupt, "the manifest is not JSON of the right shape")
-            .with_hint("check that the address is that of a registry")
-            .because(error)
-    })?;
-    let is_old = |name: &str| name.starts_with("application/vnd.docker.distribution.manifest.v1+");
-    if shape.version == Some(1) || shape.old_layers.is_some() || content_type.is_some_and(is_old) {
-        return Err(Error::new(Kind::Unsupported, "the image is in the old format, schema 1").with_hint(
-            "pull it with a current docker and push it again, or ask for it by the digest of its new form",
-        ));
-    }
-    let is_index = shape.manifests.is_some();
-    let is_manifest = shape.config.is_some() || shape.layers.is_some();
-    let ambiguous = |message: &'static str| {
-        Err(Error::new(Kind::Corrupt, message)
-            .with_hint("whoever pushed this image made it so that it can be read in two ways: do not trust it"))
-    };
-    if is_index && is_manifest {
-        return ambiguous("the document is an index and a manifest at once");
-    }
-    let known = |name: &&str| MANIFEST_TYPES.contains(name);
-    let inside = shape.media_type.as_deref().filter(|name| !name.is_empty());
-    let outside = content_type.filter(known);
-    if let (Some(outside), Some(inside)) = (outside, inside)
-        && outside != inside
-    {
-        return ambiguous("the answer and the document name two media types");
-    }
-    let named = outside.or(inside);
-    match named {
-        Some(name) if known(&name) => {
-            let names_index = matches!(name, OCI_INDEX | DOCKER_LIST);
-            if (names_index && is_manifest) || (!names_index && is_index) {
-                return ambiguous("the document is not of the media type that it names");
-            }
-            Ok(name.to_owned())
-        }
-        Some(other) => Err(Error::new(Kind::Unsupported, "this is not an image")
-            .with("media_type", other.escape_debug())
-            .with_hint("only OCI and docker images are scanned")),
-        None if is_index => Ok(OCI_INDEX.to_owned()),
-        None if is_manifest => {
-            let is_docker = shape
-                .config
-                .and_then(|config| config.media_type)
-                .is_some_and(|name| name.starts_with("application/vnd.docker."));
-            Ok(if is_docker { DOCKER_MANIFEST } else { OCI_MANIFEST }.to_owned())
-        }
-        None => Err(Error::new(Kind::Unsupported, "this is not an image")
-            .with_hint("the document is neither an index nor a manifest")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    #[rustfmt::skip]
-    fn knows_what_a_document_is() {
-        let [index, oci, list, docker] = MANIFEST_TYPES;
-        let json = Some("application/json");
-        for (content_type, document, expected) in [
-            (Some(oci), format!(r#"{{"mediaType":"{oci}","config":{{}},"layers":[]}}"#), Ok(oci)),
-            (Some(oci), r#"{"schemaVersion":2,"config":{},"layers":[]}"#.to_owned(), Ok(oci)),
-            (json, format!(r#"{{"mediaType":"{docker}","config":{{}},"layers":[]}}"#), Ok(docker)),
-            (None, r#"{"config":{"mediaType":"application/vnd.docker.container.image.v1+json"},"layers":[]}"#.to_owned(), Ok(docker)),
-            (json, r#"{"config":{},"layers":[]}"#.to_owned(), Ok(oci)),
-            (json, r#"{"manifests":[]}"#.to_owned(), Ok(index)),
-            (Some(list), r#"{"manifests":[]}"#.to_owned(), Ok(list)),
-            // Two kinds in one, two types, a type that the shape contradicts.
-            (Some(oci), r#"{"config":{},"layers":[],"manifests":[]}"#.to_owned(), Err(Kind::Corrupt)),
-            (Some(oci), format!(r#"{{"mediaType":"{index}","manifests":[]}}"#), Err(Kind::Corrupt)),
-            (Some(oci), r#"{"manifests":[]}"#.to_owned(), Err(Kind::Corrupt)),
-            (Some(index), r#"{"layers":[]}"#.to_owned(), Err(Kind::Corrupt)),
-            (Some(oci), r#"{"layers":[],"layers":[]}"#.to_owned(), Err(Kind::Corrupt)),
-            (Some(oci), "<html>".to_owned(), Err(Kind::Corrupt)),
-            // Not an image.
-            (json, r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(), Err(Kind::Unsupported)),
-            (Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "{}".to_owned(), Err(Kind::Unsupported)),
-            (json, r#"{"mediaType":"application/vnd.example"}"#.to_owned(), Err(Kind::Unsupported)),
-            (json, "{}".to_owned(), Err(Kind::Unsupported)),
-        ] {
-            let found = media_type(content_type, document.as_bytes()).map_err(|error| error.kind());
-            assert_eq!(found.as_deref(), expected.as_ref().map(|name| &**name), "{document}");
-        }
-    }
 
     #[test]
     fn reads_content_ranges() {

@@ -51,9 +51,14 @@ pub(super) fn of_layout(
 /// A document that a descriptor names, if it is the one.
 pub(super) fn verified(descriptor: &Descriptor, bytes: Vec<u8>) -> Result<RawManifest> {
     if !descriptor.digest.matches(&bytes) {
-        return Err(Error::new(Kind::Corrupt, "a document of the image is not what its digest says")
-            .with("digest", &descriptor.digest));
+        return Err(not_its_digest(descriptor));
     }
     let (media_type, digest) = (descriptor.media_type.clone(), descriptor.digest.clone());
     Ok(RawManifest { media_type, digest, bytes: bytes.into() })
+}
+
+pub(super) fn not_its_digest(descriptor: &Descriptor) -> Error {
+    Error::new(Kind::Corrupt, "a document of the image is not what its digest says")
+        .with("digest", &descriptor.digest)
+        .with_hint("whoever keeps the image, or something in between, damaged it; push or save it again")
 }

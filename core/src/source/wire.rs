@@ -24,6 +24,11 @@ const SCHEMA_1: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
+/// Every media type of a manifest that is read here. Without the full list old registries convert, and answer with another
+/// digest.
+#[cfg(feature = "net")]
+pub(super) const MANIFEST_TYPES: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DocumentKind {
@@ -35,8 +40,8 @@ pub(super) enum DocumentKind {
 impl DocumentKind {
     /// By media type; none where that says nothing.
     pub(super) fn of_media_type(media_type: &str) -> Option<Self> {
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        match media_type {
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match media_type.as_str() {
             OCI_INDEX | DOCKER_LIST => Some(Self::Index),
             OCI_MANIFEST | DOCKER_MANIFEST => Some(Self::Manifest),
             other if SCHEMA_1.contains(&other) => Some(Self::Schema1),
@@ -49,6 +54,7 @@ impl DocumentKind {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Document {
+    schema_version: Option<i64>,
     media_type: Option<String>,
     pub(super) artifact_type: Option<String>,
     pub(super) config: Option<WireDescriptor>,
@@ -58,32 +64,59 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads a document and decides what it is: by the media type that it was sent with, by its own, by its shape.
+    /// Reads a manifest or an index and decides which of them it is: by the media type that it was sent with, by its own, by
+    /// its shape. Where these name different kinds the document is refused: whoever verified it may have seen the other one.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for what is no JSON or two things at once, [`Kind::Unsupported`] for schema 1 and for what is
+    /// neither a manifest nor an index.
     pub(super) fn read(raw: &RawManifest) -> Result<(DocumentKind, Self)> {
-        let wrong = |message: &'static str| Error::new(Kind::Corrupt, message).with("digest", &raw.digest);
-        let document: Self = serde_json::from_slice(&raw.bytes)
-            .map_err(|error| wrong("the manifest is not valid json").because(error))?;
-        let is_index = document.manifests.is_some();
-        let is_manifest = document.layers.is_some() || document.config.is_some();
-        if usize::from(is_index) + usize::from(is_manifest) + usize::from(document.fs_layers.is_some()) > 1 {
-            return Err(wrong("the manifest can be understood in two ways and is refused"));
-        }
-        let sent = DocumentKind::of_media_type(&raw.media_type);
-        let own = document.media_type.as_deref().and_then(DocumentKind::of_media_type);
-        if let (Some(sent), Some(own)) = (sent, own)
-            && sent != own
-        {
-            return Err(wrong("the manifest was sent as something else than it says it is"));
-        }
-        let shape = match (is_index, is_manifest, document.fs_layers.is_some()) {
-            (true, ..) => Some(DocumentKind::Index),
-            (_, true, _) => Some(DocumentKind::Manifest),
-            (.., true) => Some(DocumentKind::Schema1),
-            _ => None,
+        let refuse = |kind, message: &'static str, hint: &'static str| {
+            Err(Error::new(kind, message).with("digest", &raw.digest).with_hint(hint))
         };
-        let kind = sent.or(own).or(shape).ok_or_else(|| wrong("this is neither a manifest nor an index"))?;
-        if shape.is_some_and(|shape| shape != kind) {
-            return Err(wrong("the manifest does not hold what its media type says"));
+        let wrong_shape = |error: Option<serde_json::Error>| {
+            let wrong = Error::new(Kind::Corrupt, "the manifest is not json of the right shape")
+                .with("digest", &raw.digest)
+                .with_hint("check that the address is that of a registry; else push the image again");
+            error.into_iter().fold(wrong, Error::because)
+        };
+        // serde would take an array for the object, field by field; no other reader does.
+        if raw.bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(wrong_shape(None));
+        }
+        let document: Self = serde_json::from_slice(&raw.bytes).map_err(|error| wrong_shape(Some(error)))?;
+        let sent = DocumentKind::of_media_type(&raw.media_type);
+        let own_type = document.media_type.as_deref().filter(|name| !name.is_empty());
+        let own = own_type.and_then(DocumentKind::of_media_type);
+        let shape = [
+            (document.manifests.is_some(), DocumentKind::Index),
+            (document.layers.is_some() || document.config.is_some(), DocumentKind::Manifest),
+            (document.fs_layers.is_some() || document.schema_version == Some(1), DocumentKind::Schema1),
+        ];
+        let mut kinds =
+            shape.into_iter().filter_map(|(is_there, kind)| is_there.then_some(kind)).chain(sent).chain(own);
+        let Some(kind) = kinds.next() else {
+            let shown = own_type.unwrap_or(&raw.media_type).escape_debug();
+            return refuse(Kind::Unsupported, "this is not an image", "only OCI and docker images are scanned")
+                .map_err(|error| error.with("media_type", shown));
+        };
+        if kinds.any(|other| other != kind) {
+            return refuse(
+                Kind::Corrupt,
+                "the manifest can be read in two ways",
+                "whoever pushed it made it an index and a manifest at once: do not trust it",
+            );
+        }
+        if own_type.is_some() && own.is_none() {
+            return refuse(Kind::Unsupported, "this is not an image", "only OCI and docker images are scanned")
+                .map_err(|error| error.with("media_type", own_type.unwrap_or_default().escape_debug()));
+        }
+        if kind == DocumentKind::Schema1 {
+            return refuse(
+                Kind::Unsupported,
+                "the image is in docker's old format, schema 1",
+                "pull it with a current docker and push it again, which converts it",
+            );
         }
         Ok((kind, document))
     }
@@ -98,7 +131,7 @@ pub(super) struct WireDescriptor {
     size: Option<i64>,
     urls: Option<Vec<String>>,
     platform: Option<WirePlatform>,
-    pub(super) artifact_type: Option<String>,
+    artifact_type: Option<String>,
     annotations: Option<BTreeMap<String, Option<String>>>,
     data: Option<String>,
 }
@@ -106,7 +139,9 @@ pub(super) struct WireDescriptor {
 impl WireDescriptor {
     /// The descriptor, its digest checked.
     pub(super) fn read(&self) -> Result<Descriptor> {
-        let corrupt = |message: &'static str| Error::new(Kind::Corrupt, message);
+        let corrupt = |message: &'static str| {
+            Error::new(Kind::Corrupt, message).with_hint("the image was built wrongly: build and push it again")
+        };
         let digest = self.digest.as_deref().ok_or_else(|| corrupt("a descriptor has no digest"))?;
         let digest = digest.parse().map_err(|error: Error| {
             corrupt("a descriptor has a digest that cannot be verified")
@@ -131,6 +166,11 @@ impl WireDescriptor {
         let marked = self.annotations.as_ref().and_then(|annotations| annotations.get("vnd.docker.reference.type"));
         marked.and_then(Option::as_deref) == Some("attestation-manifest")
             || self.platform().is_some_and(|platform| platform.is_unknown())
+    }
+
+    /// Whether it names something that is no image and says so.
+    pub(super) fn is_artifact(&self) -> bool {
+        self.artifact_type.as_deref().is_some_and(|name| !name.is_empty())
     }
 
     /// An annotation.
@@ -189,8 +229,11 @@ struct RootFs {
 
 impl Config {
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| Error::new(Kind::Corrupt, "the image configuration is not valid json").because(error))
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::new(Kind::Corrupt, "the image configuration is not json of the right shape")
+                .with_hint("the image was built wrongly: build and push it again")
+                .because(error)
+        })
     }
 
     pub(super) fn platform(&self) -> Option<Platform> {
@@ -216,4 +259,71 @@ impl Config {
 /// Whether a configuration of this media type is that of an image. Some old tools wrote none at all.
 pub(super) fn is_image_config(media_type: &str) -> bool {
     matches!(media_type, OCI_CONFIG | DOCKER_CONFIG | "" | "application/octet-stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA1: &str = SCHEMA_1[1];
+
+    /// What a document is by the media type that it came with, its own and its shape, or how it is refused.
+    #[test]
+    #[rustfmt::skip]
+    fn a_document_is_one_thing_or_refused() {
+        use DocumentKind::{Index, Manifest};
+        let cases: &[(&str, &str, &str, Result<DocumentKind, Kind>)] = &[
+            // sent with            its own           its shape                        what it is
+            (OCI_MANIFEST,          OCI_MANIFEST,     r#""config":{},"layers":[]"#,    Ok(Manifest)),
+            (OCI_MANIFEST,          "",               r#""config":{},"layers":[]"#,    Ok(Manifest)),
+            ("application/json",    DOCKER_MANIFEST,  r#""config":{},"layers":[]"#,    Ok(Manifest)),
+            ("",                    "",               r#""layers":[]"#,                Ok(Manifest)),
+            ("",                    "",               r#""config":{}"#,                Ok(Manifest)),
+            ("",                    "",               r#""manifests":[]"#,             Ok(Index)),
+            (DOCKER_LIST,           "",               r#""manifests":[]"#,             Ok(Index)),
+            (OCI_INDEX,             DOCKER_LIST,      r#""manifests":[]"#,             Ok(Index)),
+            ("Application/VND.oci.image.index.v1+JSON; charset=utf-8", "", r#""manifests":[]"#, Ok(Index)),
+            // One media type of each generation is still one kind: tools mix them.
+            (OCI_MANIFEST,          DOCKER_MANIFEST,  r#""config":{},"layers":[]"#,    Ok(Manifest)),
+            // Two things at once (CVE-2021-41190).
+            (OCI_MANIFEST,          "",               r#""layers":[],"manifests":[]"#, Err(Kind::Corrupt)),
+            ("",                    "",               r#""config":{},"manifests":[]"#, Err(Kind::Corrupt)),
+            ("",                    "",               r#""fsLayers":[],"layers":[]"#,  Err(Kind::Corrupt)),
+            ("",                    "",               r#""schemaVersion":1,"layers":[]"#, Err(Kind::Corrupt)),
+            (OCI_MANIFEST,          OCI_INDEX,        r#""manifests":[]"#,             Err(Kind::Corrupt)),
+            (OCI_MANIFEST,          "",               r#""manifests":[]"#,             Err(Kind::Corrupt)),
+            (OCI_INDEX,             "",               r#""layers":[]"#,                Err(Kind::Corrupt)),
+            ("",                    OCI_INDEX,        r#""layers":[]"#,                Err(Kind::Corrupt)),
+            (SCHEMA1,               "",               r#""layers":[]"#,                Err(Kind::Corrupt)),
+            ("",                    "",               r#""layers":[],"layers":[]"#,    Err(Kind::Corrupt)),
+            // No document at all.
+            (OCI_MANIFEST,          "",               r#""layers":[}"#,                Err(Kind::Corrupt)),
+            (OCI_MANIFEST,          "",               r#""layers":"none""#,            Err(Kind::Corrupt)),
+            (OCI_MANIFEST,          "",               "[]",                            Err(Kind::Corrupt)),
+            // Schema 1, by any of the three.
+            (SCHEMA1,               "",               "",                              Err(Kind::Unsupported)),
+            ("",                    SCHEMA_1[0],      "",                              Err(Kind::Unsupported)),
+            ("",                    "",               r#""schemaVersion":1"#,          Err(Kind::Unsupported)),
+            ("",                    "",               r#""fsLayers":[]"#,              Err(Kind::Unsupported)),
+            // Something else.
+            ("",                    "application/x",  "",                              Err(Kind::Unsupported)),
+            ("",                    "application/x",  r#""layers":[]"#,                Err(Kind::Unsupported)),
+            ("application/x",       "",               "",                              Err(Kind::Unsupported)),
+        ];
+        for (sent, own, shape, expected) in cases {
+            let own = if own.is_empty() { String::new() } else { format!(r#""mediaType":"{own}""#) };
+            let comma = if own.is_empty() || shape.is_empty() { "" } else { "," };
+            let document = if *shape == "[]" { "[2]".to_owned() } else { format!("{{{own}{comma}{shape}}}") };
+            let bytes = document.into_bytes();
+            let raw = RawManifest { media_type: (*sent).to_owned(), ..RawManifest::from(bytes) };
+            match (Document::read(&raw), expected) {
+                (Ok((kind, _)), Ok(expected)) => assert_eq!(kind, *expected, "{sent} {own} {shape}"),
+                (Err(error), Err(expected)) => {
+                    assert_eq!(error.kind(), *expected, "{sent} {own} {shape}: {error}");
+                    assert!(error.hint().is_some(), "{sent} {own} {shape}");
+                }
+                (found, _) => panic!("{sent} {own} {shape}: {found:?}"),
+            }
+        }
+    }
 }
