@@ -47,6 +47,29 @@ impl Compression {
     }
 }
 
+/// How much of what was written a zstd decoder must hold, as the first frame of a blob says (RFC 8878, 3.1.1.1).
+pub mod zstd_window {
+    /// How many bytes [`of`] wants to see: magic number, descriptor, window, dictionary, content size.
+    pub const HEAD: usize = 18;
+
+    /// The window in bytes; none for what is no zstd frame, or begins with a frame to be skipped.
+    pub fn of(head: &[u8]) -> Option<u64> {
+        let [0x28, 0xb5, 0x2f, 0xfd, descriptor, rest @ ..] = head else { return None };
+        if descriptor & 0x20 == 0 {
+            let window = *rest.first()?;
+            let base = 1u64 << (10 + (window >> 3));
+            return Some(base + base / 8 * u64::from(window & 7));
+        }
+        // A single segment: the window is the content, whose size stands behind the dictionary's number.
+        let dictionary = [0, 1, 2, 4].get(usize::from(descriptor & 3))?;
+        let length = [1, 2, 4, 8].get(usize::from(descriptor >> 6))?;
+        let mut size = [0; 8];
+        size.get_mut(..*length)?.copy_from_slice(rest.get(*dictionary..dictionary + length)?);
+        // Two bytes count from 256.
+        Some(u64::from_le_bytes(size) + if *length == 2 { 256 } else { 0 })
+    }
+}
+
 /// Reads a blob decompressed. A limit that is met, and content that is not what it says, are errors of [`io::Error`] that
 /// [`Error::from`] turns back into ours.
 pub struct Decoder<R> {
@@ -307,6 +330,25 @@ mod tests {
             let error = decode(&damaged, 4096, &Limits::default()).map(drop).unwrap_err();
             assert_eq!(error.kind(), Kind::Corrupt);
         }
+    }
+
+    #[test]
+    fn tells_the_window_before_anything_is_decoded() {
+        for window_log in [10, 17, 23, 24, 25, 27] {
+            assert_eq!(zstd_window::of(&zstd(&sample(), window_log)), Some(1 << window_log));
+        }
+        for size in [0, 1, 255, 256, 257, 65_791, 65_792, 1 << 20] {
+            let blob = zstd::bulk::compress(&vec![7; size], 3).unwrap();
+            let is_single = blob[4] & 0x20 != 0;
+            let window = zstd_window::of(&blob).unwrap();
+            assert!(if is_single { window == size as u64 } else { window >= 1 << 10 }, "{size}: {window}");
+            assert!(
+                (0..zstd_window::HEAD.min(blob.len()))
+                    .all(|end| zstd_window::of(&blob[..end]).is_none_or(|cut| cut == window))
+            );
+        }
+        assert_eq!(zstd_window::of(&gzip(b"abc")), None);
+        assert_eq!(zstd_window::of(b"\x50\x2a\x4d\x18\x03\0\0\0abc"), None);
     }
 
     #[test]

@@ -42,9 +42,9 @@ impl OciArchive {
     }
 
     /// A document, off the runtime.
-    async fn document(&self, entry: Entry) -> Result<Vec<u8>> {
-        let (archive, limit) = (self.archive.clone(), self.limit);
-        off(move || archive.whole(&entry, limit)).await
+    async fn document(&self, entry: Entry, context: &Context) -> Result<Vec<u8>> {
+        let (archive, limit, context) = (self.archive.clone(), self.limit, context.clone());
+        off(move || archive.whole(&entry, limit, &context)).await
     }
 }
 
@@ -53,24 +53,24 @@ impl ImageSource for OciArchive {
         self.reference.clone()
     }
 
-    fn root<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<RawManifest>> {
+    fn root<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<RawManifest>> {
         Box::pin(async move {
-            let index = self.document(self.archive.find("index.json")?).await?;
-            let (archive, limit) = (self.archive.clone(), self.limit);
-            off(move || root::of_layout(index, None, |digest| archive.whole(&archive.find(&blob_name(digest))?, limit)))
-                .await
+            let index = self.document(self.archive.find("index.json")?, context).await?;
+            let (archive, limit, context) = (self.archive.clone(), self.limit, context.clone());
+            let read = move |digest: &Digest| archive.whole(&archive.find(&blob_name(digest))?, limit, &context);
+            off(move || root::of_layout(index, None, read)).await
         })
     }
 
-    fn manifest<'a>(&'a self, descriptor: &'a Descriptor, _: &'a Context) -> BoxFuture<'a, Result<RawManifest>> {
+    fn manifest<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<RawManifest>> {
         Box::pin(async move {
-            let bytes = self.document(self.entry(&descriptor.digest)?).await?;
+            let bytes = self.document(self.entry(&descriptor.digest)?, context).await?;
             root::verified(descriptor, bytes)
         })
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor, _: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
-        Box::pin(async move { self.archive.stream(self.entry(&descriptor.digest)?).await })
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
+        Box::pin(async move { self.archive.stream(self.entry(&descriptor.digest)?, context).await })
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor, _: &'a Context) -> BoxFuture<'a, Result<bool>> {

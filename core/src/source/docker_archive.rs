@@ -59,11 +59,13 @@ impl DockerArchive {
     }
 
     fn read(archive: Archive, reference: String, limits: &Limits, context: &Context) -> Result<Self> {
-        let corrupt = |message: &'static str| Error::new(Kind::Corrupt, message);
+        let corrupt = |message: &'static str| {
+            Error::new(Kind::Corrupt, message).with_hint("save the image again: docker save IMAGE -o FILE")
+        };
         let list = archive
             .find("manifest.json")
             .map_err(|error| error.with_hint("a tar of an oci layout is named with oci-archive:"))?;
-        let list: Vec<Saved> = serde_json::from_slice(&archive.whole(&list, limits.manifest)?)
+        let list: Vec<Saved> = serde_json::from_slice(&archive.whole(&list, limits.manifest, context)?)
             .map_err(|error| corrupt("manifest.json is not what docker save writes").because(error))?;
         let saved = match list.as_slice() {
             [saved] => saved,
@@ -75,7 +77,7 @@ impl DockerArchive {
         };
         let config = saved.config.as_deref().ok_or_else(|| corrupt("manifest.json names no configuration"))?;
         let config_entry = archive.find(config)?;
-        let config = archive.whole(&config_entry, limits.config)?;
+        let config = archive.whole(&config_entry, limits.config, context)?;
         let digest = Digest::of(&config);
         let parsed = Config::read(&config)?;
         let names = saved.layers.as_deref().unwrap_or_default();
@@ -90,7 +92,7 @@ impl DockerArchive {
                 Compression::Plain => diff_id
                     .parse()
                     .map_err(|error: Error| corrupt("a layer has no digest that can be verified").because(error))?,
-                _ => hash(archive.reader(&entry)?, context)?,
+                _ => hash(archive.reader(&entry, context)?, context)?,
             };
             layers.push(json!({ "mediaType": OCI_LAYER, "digest": layer, "size": entry.size }));
             blobs.insert(layer, entry);
@@ -140,8 +142,8 @@ impl ImageSource for DockerArchive {
         })
     }
 
-    fn blob<'a>(&'a self, descriptor: &'a Descriptor, _: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
-        Box::pin(async move { self.archive.stream(self.entry(&descriptor.digest)?).await })
+    fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
+        Box::pin(async move { self.archive.stream(self.entry(&descriptor.digest)?, context).await })
     }
 
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor, _: &'a Context) -> BoxFuture<'a, Result<bool>> {

@@ -56,12 +56,16 @@ impl Read for Section {
 /// All of `input`, if that is not more than `limit` bytes.
 pub(super) fn whole(input: Section, limit: u64) -> Result<Vec<u8>> {
     if input.length() > limit {
-        return Err(Error::new(Kind::LimitExceeded, format!("a document of the image is larger than {limit} bytes"))
-            .with_hint("raise the limit `manifest` if the image is trusted"));
+        return Err(too_large(limit));
     }
     let mut bytes = Vec::new();
     input.take(limit).read_to_end(&mut bytes).map_err(Error::from)?;
     Ok(bytes)
+}
+
+pub(super) fn too_large(limit: u64) -> Error {
+    Error::new(Kind::LimitExceeded, format!("a document of the image is larger than {limit} bytes"))
+        .with_hint("raise the limit `manifest`, or `config`, if the image is trusted")
 }
 
 /// `input` as a stream of pieces.
