@@ -122,7 +122,7 @@ fn a_status_file_of_200_mb_is_not_held() {
     let size = std::io::copy(&mut status(records), &mut std::io::sink()).unwrap();
     assert!(size > 200_000_000, "{size}");
     let before = peak();
-    let found = Sample::stream("var/lib/dpkg/status", size, BufReader::new(status(records)));
+    let found = Sample::stream("var/lib/dpkg/status", size, || BufReader::new(status(records)));
     assert_eq!(found.inventory.len() as u64, records);
     let grown = peak().zip(before).map(|(after, before)| after - before);
     // Other tests of this binary run at the same time, so the bound is wide: less than the file, and far less than it copied.
@@ -147,22 +147,29 @@ fn package_urls_are_built_as_specified() {
     let Some(corpus) = corpus() else { return };
     let mut compared = 0;
     for kind in PackageType::ALL {
-        let text = std::fs::read_to_string(corpus.join(format!("purl/{kind}-test.json"))).unwrap();
+        // The project has no tests of CPAN and LuaRocks.
+        let Ok(text) = std::fs::read_to_string(corpus.join(format!("purl/{kind}-test.json"))) else { continue };
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         for test in document["tests"].as_array().unwrap() {
             let (input, output) = (&test["input"], test["expected_output"].as_str());
             let qualifiers = input["qualifiers"].as_object().cloned().unwrap_or_default();
-            let is_ours = qualifiers.keys().all(|name| name == "arch" || name == "distro");
+            let is_ours = input["subpath"].is_null()
+                && input["version"].is_string()
+                && qualifiers.keys().all(|name| ["arch", "distro", "epoch"].contains(&name.as_str()));
             let Some(output) = output.filter(|_| test["test_type"] == "build" && is_ours) else { continue };
             let namespace = input["namespace"].as_str().unwrap_or_default();
             let name = input["name"].as_str().unwrap();
-            let scoped = format!("{namespace}/{name}");
-            let name = if *kind == PackageType::Npm && !namespace.is_empty() { &scoped } else { name };
+            let scoped = format!("{namespace}{}{name}", if *kind == PackageType::Maven { ":" } else { "/" });
+            let name = if kind.is_os() || namespace.is_empty() { name } else { &scoped };
             let architecture = qualifiers.get("arch").and_then(|arch| arch.as_str()).unwrap_or_default();
             let mut draft = Draft::new(1);
             draft.set_distro(Distro { id: namespace.to_owned(), ..Distro::default() });
             let version = input["version"].as_str().unwrap();
-            draft.push(&PackageDraft { architecture, ..PackageDraft::new(*kind, name, version, "f", 0) }).unwrap();
+            let version = match qualifiers.get("epoch").and_then(|epoch| epoch.as_str()) {
+                Some(epoch) => format!("{epoch}:{version}"),
+                None => version.to_owned(),
+            };
+            draft.push(&PackageDraft { architecture, ..PackageDraft::new(*kind, name, &version, "f", 0) }).unwrap();
             let built = draft.finish().package(0).unwrap().purl();
             let without_distro = |purl: &str| {
                 let (base, qualifiers) = purl.split_once('?').unwrap_or((purl, ""));
@@ -173,5 +180,5 @@ fn package_urls_are_built_as_specified() {
             compared += 1;
         }
     }
-    assert!(compared >= 15, "only {compared} tests were comparable");
+    assert!(compared >= 35, "only {compared} tests were comparable");
 }

@@ -4,9 +4,9 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::layer::cataloger::Content;
+use crate::layer::cataloger::{Content, Surroundings};
 use crate::layer::overlay::Overlay;
-use crate::layer::walk::{Reading, walk};
+use crate::layer::walk::{Again, Reading, walk};
 use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::limits::Limits;
@@ -25,6 +25,8 @@ pub struct Outcome {
     pub inventory: Inventory,
     /// What could not be read, layer by layer.
     pub problems: Vec<Problem>,
+    /// How many layers were read a second time, since one pass could not do.
+    pub layers_read_twice: u32,
 }
 
 impl Sample {
@@ -71,7 +73,7 @@ impl Sample {
 
     /// Reads all layers with `catalogers` and resolves them in their order, as a scan does.
     pub fn run(&self, catalogers: &[Arc<dyn Cataloger>]) -> Outcome {
-        run(catalogers, self.layers.iter().map(Vec::as_slice))
+        run(catalogers, self.layers.iter().map(|layer| move || layer.as_slice()))
     }
 
     /// The same with every cataloger of [`catalog::ALL`](crate::catalog::ALL).
@@ -79,11 +81,12 @@ impl Sample {
         self.run(&all())
     }
 
-    /// An image of one file of `size` bytes, which is read as it streams by, with every cataloger.
-    pub fn stream(path: &str, size: u64, content: impl Read) -> Outcome {
+    /// An image of one file of `size` bytes, which is read as it streams by, with every cataloger. `content` is asked for once
+    /// more where a cataloger asks to look again.
+    pub fn stream<R: Read>(path: &str, size: u64, content: impl Fn() -> R) -> Outcome {
         let padding = vec![0; (size.next_multiple_of(512) - size) as usize];
         let header = header(b'0', path, "", size);
-        run(&all(), [header.as_slice().chain(content).chain(padding.as_slice())])
+        run(&all(), [|| header.as_slice().chain(content()).chain(padding.as_slice())])
     }
 }
 
@@ -91,16 +94,26 @@ fn all() -> Vec<Arc<dyn Cataloger>> {
     crate::catalog::ALL.iter().map(|cataloger| Arc::new(*cataloger) as Arc<dyn Cataloger>).collect()
 }
 
-/// Reads and resolves layers, the base first.
-fn run(catalogers: &[Arc<dyn Cataloger>], layers: impl IntoIterator<Item: Read>) -> Outcome {
+/// Reads and resolves layers, the base first, each as often as its catalogers ask.
+fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl IntoIterator<Item = L>) -> Outcome {
     let (limits, table) = (Limits::default(), InterestTable::new(catalogers).expect("the interests are valid"));
-    let reading = Reading { catalogers, table: &table, limits: &limits, again: None };
-    let walk_one = |layer| {
+    let pass = |layer: &L, again: Option<&[Again]>| {
         let end = [0; 1024];
-        let walked = walk(BufReader::new(Read::chain(layer, &end[..])), &reading, &mut Vec::new());
-        Arc::new(walked.expect("a layer is read").facts)
+        let reading = Reading { catalogers, table: &table, limits: &limits, again };
+        let walked = walk(BufReader::new(Read::chain(layer(), &end[..])), &reading, &mut Vec::new());
+        walked.expect("a layer is read").facts
     };
-    let layers: Vec<Arc<LayerFacts>> = layers.into_iter().map(walk_one).collect();
+    let (mut layers_read_twice, mut layers_read) = (0, Vec::new());
+    for layer in layers {
+        let mut facts = pass(&layer, None);
+        let again = std::mem::take(&mut facts.again);
+        if !again.is_empty() {
+            layers_read_twice += 1;
+            facts.complete(None, &again, pass(&layer, Some(&again)));
+        }
+        layers_read.push(Arc::new(facts));
+    }
+    let layers: Vec<Arc<LayerFacts>> = layers_read;
     let overlay = Overlay::new(&layers, &table);
     let resolved = overlay.finish(&layers, catalogers.len(), &table);
     let mut draft = Draft::new(limits.packages);
@@ -109,7 +122,7 @@ fn run(catalogers: &[Arc<dyn Cataloger>], layers: impl IntoIterator<Item: Read>)
         cataloger.resolve(&View::new(files, &real_path), &mut draft).expect("facts resolve");
     }
     let problems = layers.iter().flat_map(|layer| layer.problems.iter().cloned()).collect();
-    Outcome { inventory: draft.finish(), problems }
+    Outcome { inventory: draft.finish(), problems, layers_read_twice }
 }
 
 /// The header of one entry in the form of GNU tar; of a long path, its first 100 bytes.
@@ -133,12 +146,26 @@ type Found = (std::result::Result<Option<Facts>, String>, Vec<Problem>);
 
 /// One file read at once, or as a stream in pieces of so many bytes.
 fn read(cataloger: &dyn Cataloger, path: &str, bytes: &[u8], piece: Option<usize>) -> Found {
-    let mut problems = Vec::new();
-    let mut reader = BufReader::with_capacity(piece.unwrap_or_default(), bytes);
-    let content = if piece.is_some() { Content::Stream(&mut reader) } else { Content::Whole(bytes) };
-    let mut file = File::new(path, 0o644, bytes.len() as u64, content, &|_| true, &mut problems);
-    let result: Result<Option<Facts>> = cataloger.read(&mut file);
-    (result.map_err(|error| error.to_string()), problems)
+    let (limits, mut problems) = (Limits::default(), Vec::new());
+    let mut look = |note: Option<&[u8]>| {
+        let mut reader = BufReader::with_capacity(piece.unwrap_or_default(), bytes);
+        let content = if piece.is_some() { Content::Stream(&mut reader) } else { Content::Whole(bytes) };
+        let surroundings = Surroundings { is_wanted: &|_| true, limits: &limits, note };
+        let mut file = File::new(path, 0o644, bytes.len() as u64, content, surroundings, &mut problems);
+        let result: Result<Option<Facts>> = cataloger.read(&mut file);
+        (result.map_err(|error| error.to_string()), file.into_again())
+    };
+    let mut result = match look(None) {
+        (first, None) => first,
+        (first, Some(note)) => match look(Some(&note)).0 {
+            Ok(None) => first,
+            second => second,
+        },
+    };
+    if let Ok(Some(facts)) = &mut result {
+        assert!(facts.as_bytes().len() <= 17 << 20, "{path}: {} bytes are kept of one file", facts.as_bytes().len());
+    }
+    (result, problems)
 }
 
 /// The suite: `samples` are files that `cataloger` finds something in, by path.

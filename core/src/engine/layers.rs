@@ -86,7 +86,7 @@ impl Layers {
         Ok(facts)
     }
 
-    /// Reads a layer a second time, for these files alone. Nothing of it is cached.
+    /// Reads a layer a second time, for these files alone, since the overlay asks for them. Nothing of it is cached.
     ///
     /// # Errors
     /// What kept the blob from arriving whole and right.
@@ -99,10 +99,29 @@ impl Layers {
         counts: &Counts,
     ) -> Result<LayerFacts> {
         counts.twice.fetch_add(1, Ordering::Relaxed);
-        self.read(source, layer, Some(asked.to_vec()), context, counts).await
+        self.read(source, layer, Some(asked), context, counts).await
     }
 
+    /// Reads a layer, and once more what its catalogers could not understand in one pass.
     async fn read(
+        &self,
+        source: &dyn ImageSource,
+        layer: &Descriptor,
+        asked: Option<&[Again]>,
+        context: &Context,
+        counts: &Counts,
+    ) -> Result<LayerFacts> {
+        let mut facts = self.pass(source, layer, asked.map(<[Again]>::to_vec), context, counts).await?;
+        let again = std::mem::take(&mut facts.again);
+        if !again.is_empty() {
+            counts.twice.fetch_add(1, Ordering::Relaxed);
+            let found = self.pass(source, layer, Some(again.clone()), context, counts).await?;
+            facts.complete(asked, &again, found);
+        }
+        Ok(facts)
+    }
+
+    async fn pass(
         &self,
         source: &dyn ImageSource,
         layer: &Descriptor,

@@ -12,6 +12,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use super::Format;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::{Location, Package};
+use crate::model::package::Certainty;
 use crate::model::problem::Problem;
 use crate::model::report::{Provenance, Report, Subject};
 
@@ -96,6 +97,12 @@ impl Serialize for PackageObject<'_> {
         object.serialize_field("ecosystem", &package.ecosystem())?;
         object.serialize_field("purl", &package.purl())?;
         object.serialize_field("source", &package.source().map(|(name, version)| SourceObject { name, version }))?;
+        if !package.module().is_empty() {
+            object.serialize_field("module", package.module())?;
+        }
+        if package.certainty() != Certainty::Stated {
+            object.serialize_field("certainty", package.certainty().as_str())?;
+        }
         object.serialize_field("licenses", &List(|| package.licenses()))?;
         object.serialize_field("locations", &List(|| package.locations().map(LocationObject)))?;
         object.serialize_field("owned_by", &package.owner().map(|owner| owner.purl()))?;

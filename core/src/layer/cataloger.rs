@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::interest::Interest;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::Draft;
+use crate::model::limits::Limits;
 use crate::model::problem::Problem;
 
 /// Finds one kind of package.
@@ -98,8 +99,19 @@ pub struct File<'a> {
     mode: u32,
     size: u64,
     content: Content<'a>,
-    is_wanted: &'a dyn Fn(&str) -> bool,
+    surroundings: Surroundings<'a>,
     problems: &'a mut Vec<Problem>,
+    again: Option<Vec<u8>>,
+}
+
+/// What a [`File`] can be asked besides its content.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// Whether any cataloger wants a file at this path.
+    pub(crate) is_wanted: &'a dyn Fn(&str) -> bool,
+    pub(crate) limits: &'a Limits,
+    /// In a second look, what the first one noted.
+    pub(crate) note: Option<&'a [u8]>,
 }
 
 /// The bytes of a [`File`].
@@ -114,10 +126,10 @@ impl<'a> File<'a> {
         mode: u32,
         size: u64,
         content: Content<'a>,
-        is_wanted: &'a dyn Fn(&str) -> bool,
+        surroundings: Surroundings<'a>,
         problems: &'a mut Vec<Problem>,
     ) -> Self {
-        Self { path, mode, size, content, is_wanted, problems }
+        Self { path, mode, size, content, surroundings, problems, again: None }
     }
 
     /// The path in the image, without a leading slash; what is not UTF-8 is escaped.
@@ -156,7 +168,44 @@ impl<'a> File<'a> {
 
     /// Whether any cataloger wants a file at this path: what an OS package owns matters only there.
     pub fn is_wanted(&self, path: &str) -> bool {
-        (self.is_wanted)(path)
+        (self.surroundings.is_wanted)(path)
+    }
+
+    /// The limits of the scan.
+    pub fn limits(&self) -> &'a Limits {
+        self.surroundings.limits
+    }
+
+    /// Asks to see this file a second time, since one pass cannot do: the layer is fetched once more, and `read` is called with
+    /// [`File::note`] answering `note`. What the second look returns takes the place of what this one returns.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] where this is the second look already; there is no third.
+    pub fn look_again(&mut self, note: &impl Serialize) -> Result<()> {
+        if self.surroundings.note.is_some() {
+            return Err(Error::new(Kind::Corrupt, "the file cannot be understood in two passes"));
+        }
+        let bytes = postcard::to_allocvec(note)
+            .map_err(|error| Error::new(Kind::Internal, "a note cannot be encoded").because(error))?;
+        self.again = Some(bytes);
+        Ok(())
+    }
+
+    /// What the first look at this file noted; none in the first look.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] for a note of another type.
+    pub fn note<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        let decode = |note| {
+            postcard::from_bytes(note)
+                .map_err(|error| Error::new(Kind::Internal, "a note cannot be decoded").because(error))
+        };
+        self.surroundings.note.map(decode).transpose()
+    }
+
+    /// The note of [`File::look_again`], where it was called.
+    pub(crate) fn into_again(self) -> Option<Vec<u8>> {
+        self.again
     }
 
     /// Reports something about this file that is not as it should be; the rest of it still counts.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cataloger::Facts;
 use super::journal::Journal;
+use super::walk::Again;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::problem::Problem;
@@ -21,6 +22,9 @@ pub struct LayerFacts {
     pub facts: Vec<FactRow>,
     /// What could not be read; their layer is filled in by the image.
     pub problems: Vec<Problem>,
+    /// What catalogers ask to see a second time, in the order of the entries. Gone once that was done.
+    #[serde(skip)]
+    pub again: Vec<Again>,
 }
 
 /// What one cataloger read of one entry.
@@ -35,6 +39,27 @@ pub struct FactRow {
 }
 
 impl LayerFacts {
+    /// Takes in what the second look at `again` found: its facts in the place of the first look's. `asked` is what the first
+    /// look was asked for, where it was not the whole layer.
+    pub fn complete(&mut self, asked: Option<&[Again]>, again: &[Again], found: Self) {
+        for row in found.facts {
+            let Some(again) = again.get(row.entry as usize) else { continue };
+            let is_same = |asked: &Again| {
+                (asked.entry, asked.cataloger, &asked.shown) == (again.entry, again.cataloger, &again.shown)
+            };
+            let entry = match asked {
+                None => Some(again.entry),
+                Some(asked) => asked.iter().position(is_same).and_then(|place| u32::try_from(place).ok()),
+            };
+            let Some(entry) = entry else { continue };
+            let key = (entry, row.cataloger);
+            self.facts.retain(|known| (known.entry, known.cataloger) != key);
+            let place = self.facts.partition_point(|known| (known.entry, known.cataloger) < key);
+            self.facts.insert(place, FactRow { entry, ..row });
+        }
+        self.problems.extend(found.problems);
+    }
+
     /// The facts as bytes for a cache.
     ///
     /// # Errors

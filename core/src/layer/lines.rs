@@ -91,13 +91,15 @@ mod tests {
     use std::io::BufReader;
 
     use super::*;
-    use crate::layer::cataloger::Content;
+    use crate::layer::cataloger::{Content, Surroundings};
+    use crate::model::limits::Limits;
 
     fn lines(bytes: &[u8], capacity: usize) -> Vec<(Vec<u8>, bool)> {
         let mut reader = BufReader::with_capacity(capacity, bytes);
         let mut problems = Vec::new();
+        let surroundings = Surroundings { is_wanted: &|_| true, limits: &Limits::default(), note: None };
         let mut file =
-            File::new("f", 0o644, bytes.len() as u64, Content::Stream(&mut reader), &|_| true, &mut problems);
+            File::new("f", 0o644, bytes.len() as u64, Content::Stream(&mut reader), surroundings, &mut problems);
         let (mut lines, mut found) = (Lines::new(), Vec::new());
         while let Some(line) = lines.next(&mut file).unwrap() {
             found.push((line.bytes.to_vec(), line.is_cut));

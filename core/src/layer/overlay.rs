@@ -392,7 +392,7 @@ impl Resolved {
     }
 
     fn ask(&mut self, origin: Origin, cataloger: u16, shown: String) {
-        self.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown }));
+        self.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
     }
 
     /// Adds what the second look at `layer` found for `asked`.

@@ -9,7 +9,7 @@ use tar_core::HEADER_SIZE;
 use tar_core::parse::{Limits as TarLimits, ParseError, ParseEvent, Parser};
 
 use super::buffered;
-use super::cataloger::{Cataloger, Content, File};
+use super::cataloger::{Cataloger, Content, File, Surroundings};
 use super::facts::{FactRow, LayerFacts};
 use super::interest::{InterestTable, MAGIC, Take};
 use super::journal::EntryKind;
@@ -42,6 +42,8 @@ pub struct Again {
     pub cataloger: u16,
     /// The path that the cataloger is told.
     pub shown: String,
+    /// What the cataloger noted in its first look; none where the overlay asks, and nobody has looked yet.
+    pub note: Option<Vec<u8>>,
 }
 
 /// Walks a decompressed layer. `buffer` holds one file at a time and is kept by the caller for the next layer.
@@ -264,8 +266,14 @@ impl<R: BufRead> Walk<'_, R> {
                 self.problems.push(Problem::new(ProblemKind::Unsupported, "a sparse file is not read").at(shown));
             } else {
                 let mut content = io::Cursor::new(head).chain(&mut content);
-                let offer =
-                    Offer { reading: self.reading, header, problems: &mut self.problems, facts: &mut self.out.facts };
+                let offer = Offer {
+                    reading: self.reading,
+                    header,
+                    position: entry,
+                    problems: &mut self.problems,
+                    facts: &mut self.out.facts,
+                    again: &mut self.out.again,
+                };
                 offer.to(&takers, &mut content, self.buffer)?;
             }
         }
@@ -295,6 +303,7 @@ struct Taker {
     /// What its facts are kept under: the entry, or the place in the list of a second look.
     entry: u32,
     shown: String,
+    note: Option<Vec<u8>>,
 }
 
 /// Finds the takers of a file, with buffers that live as long as the walk.
@@ -317,13 +326,20 @@ impl Takers {
                     take,
                     entry: place,
                     shown: again.shown.clone(),
+                    note: again.note.clone(),
                 })
                 .collect();
         }
         reading.table.takers(shown, header.mode, head, &mut self.matches, &mut self.found);
         self.found
             .iter()
-            .map(|(cataloger, take)| Taker { cataloger: *cataloger, take: *take, entry, shown: shown.to_owned() })
+            .map(|(cataloger, take)| Taker {
+                cataloger: *cataloger,
+                take: *take,
+                entry,
+                shown: shown.to_owned(),
+                note: None,
+            })
             .collect()
     }
 }
@@ -332,8 +348,11 @@ impl Takers {
 struct Offer<'a> {
     reading: &'a Reading<'a>,
     header: &'a Header,
+    /// The place in the journal.
+    position: u32,
     problems: &'a mut Problems,
     facts: &'a mut Vec<FactRow>,
+    again: &'a mut Vec<Again>,
 }
 
 impl Offer<'_> {
@@ -362,8 +381,14 @@ impl Offer<'_> {
                 }
             };
             let mut problems = Vec::new();
-            let mut file = File::new(&taker.shown, self.header.mode, size, bytes, &is_wanted, &mut problems);
+            let surroundings =
+                Surroundings { is_wanted: &is_wanted, limits: self.reading.limits, note: taker.note.as_deref() };
+            let mut file = File::new(&taker.shown, self.header.mode, size, bytes, surroundings, &mut problems);
             let result = cataloger.read(&mut file);
+            if let Some(note) = file.into_again() {
+                let shown = taker.shown.clone();
+                self.again.push(Again { entry: self.position, cataloger: taker.cataloger, shown, note: Some(note) });
+            }
             problems.into_iter().for_each(|problem| self.problems.push(problem));
             match result {
                 Ok(Some(facts)) => self.facts.push(FactRow { entry: taker.entry, cataloger: taker.cataloger, facts }),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::distro::Distro;
-use super::package::{PackageDraft, PackageType};
+use super::package::{Certainty, PackageDraft, PackageType};
 use super::purl;
 use crate::error::{Error, Kind, Result};
 
@@ -41,8 +41,10 @@ struct Row {
     name: Span,
     version: Span,
     architecture: Span,
+    module: Span,
     source: Option<(Span, Span)>,
     licenses: Range<u32>,
+    certainty: Certainty,
     locations: Range<u32>,
     owner: Option<u32>,
 }
@@ -132,11 +134,22 @@ impl<'a> Package<'a> {
         self.inventory.text.at(self.row.architecture)
     }
 
+    /// The module that it belongs to, as the package manager writes it (`nodejs:20:...`); empty where there is none.
+    pub fn module(&self) -> &'a str {
+        self.inventory.text.at(self.row.module)
+    }
+
+    /// How sure it is that this is the package.
+    pub fn certainty(&self) -> Certainty {
+        self.row.certainty
+    }
+
     /// Its OSV ecosystem with the release, such as `Debian:12` or `PyPI`; none where OSV has none.
     pub fn ecosystem(&self) -> Option<&'a str> {
-        match self.row.kind.ecosystem() {
-            Some(ecosystem) => Some(ecosystem),
-            None => self.inventory.distro.as_ref()?.ecosystem.as_deref(),
+        if self.row.kind.is_os() {
+            self.inventory.distro.as_ref()?.ecosystem.as_deref()
+        } else {
+            self.row.kind.ecosystem()
         }
     }
 
@@ -212,8 +225,10 @@ struct DraftRow {
     name: Span,
     version: Span,
     architecture: Span,
+    module: Span,
     source: Option<(Span, Span)>,
     licenses: Range<u32>,
+    certainty: Certainty,
     path: Span,
     layer: u32,
 }
@@ -267,8 +282,10 @@ impl Draft {
             name,
             version,
             architecture: self.text.push(package.architecture)?,
+            module: self.text.push(package.module)?,
             source: source.map(|(n, v)| (n.unwrap_or(name), v.unwrap_or(version))),
             licenses: first..u32::try_from(self.licenses.len()).unwrap_or(u32::MAX),
+            certainty: package.certainty,
             path: self.text.push(package.path)?,
             layer: package.layer,
         });
@@ -311,8 +328,10 @@ impl Draft {
                     name: current.name,
                     version: current.version,
                     architecture: current.architecture,
+                    module: current.module,
                     source: current.source,
                     licenses: current.licenses.clone(),
+                    certainty: current.certainty,
                     locations: at..at,
                     owner: None,
                 });
@@ -322,6 +341,11 @@ impl Draft {
             let place = merged.len() as u32 - 1;
             if let Some(last) = merged.last_mut() {
                 last.locations.end = locations.len() as u32;
+                last.certainty = last.certainty.min(current.certainty);
+                // Not every copy says under which licence it is.
+                if last.licenses.is_empty() {
+                    last.licenses = current.licenses.clone();
+                }
             }
             if let Some(slot) = place_of.get_mut(*index as usize) {
                 *slot = place;
@@ -330,7 +354,11 @@ impl Draft {
         for row in merged.iter_mut().filter(|row| !row.kind.is_os()) {
             let range = row.locations.start as usize..row.locations.end as usize;
             // A package with a copy that nobody owns is not owned.
-            let owners = locations.get(range).unwrap_or_default().iter().map(|(path, _)| owned.get(text.at(*path)));
+            let owner = |path: &str| {
+                // What lies in an archive belongs to who owns the archive.
+                owned.get(path).or_else(|| owned.get(path.split_once("!/")?.0))
+            };
+            let owners = locations.get(range).unwrap_or_default().iter().map(|(path, _)| owner(text.at(*path)));
             row.owner = owners
                 .map(|owner| owner.and_then(|index| place_of.get(*index as usize)).copied())
                 .reduce(|first, next| if next.is_some() { first } else { None })

@@ -9,46 +9,135 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PackageType {
-    /// Alpine and its relatives.
-    Apk,
     /// Arch Linux.
     Alpm,
-    /// Debian and its relatives.
+    /// Alpine and its relatives.
+    Apk,
+    /// Rust.
+    Cargo,
+    /// PHP, from Composer.
+    Composer,
+    /// Conda, for Python and others.
+    Conda,
+    /// Perl.
+    Cpan,
+    /// R.
+    Cran,
+    /// Debian and its relatives, and opkg.
     Deb,
+    /// Ruby.
+    Gem,
+    /// Go.
+    Golang,
+    /// Elixir and Erlang.
+    Hex,
+    /// Lua, from LuaRocks.
+    Luarocks,
+    /// Java and its relatives.
+    Maven,
     /// npm.
     Npm,
+    /// .NET.
+    Nuget,
+    /// Dart.
+    Pub,
     /// The Python Package Index.
     Pypi,
+    /// Red Hat, SUSE and their relatives.
+    Rpm,
+    /// Swift.
+    Swift,
 }
 
 impl PackageType {
     /// Every type, in the order of reports.
-    pub const ALL: &'static [Self] = &[Self::Alpm, Self::Apk, Self::Deb, Self::Npm, Self::Pypi];
+    pub const ALL: &'static [Self] = &[
+        Self::Alpm,
+        Self::Apk,
+        Self::Cargo,
+        Self::Composer,
+        Self::Conda,
+        Self::Cpan,
+        Self::Cran,
+        Self::Deb,
+        Self::Gem,
+        Self::Golang,
+        Self::Hex,
+        Self::Luarocks,
+        Self::Maven,
+        Self::Npm,
+        Self::Nuget,
+        Self::Pub,
+        Self::Pypi,
+        Self::Rpm,
+        Self::Swift,
+    ];
 
-    /// The type in a package URL, such as `deb`.
-    pub fn as_str(self) -> &'static str {
+    /// The type in a package URL, such as `deb`, and the OSV ecosystem of a language's packages (ossf/osv-schema,
+    /// `ecosystems.json`), where OSV has one.
+    fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Alpm => "alpm",
-            Self::Apk => "apk",
-            Self::Deb => "deb",
-            Self::Npm => "npm",
-            Self::Pypi => "pypi",
+            Self::Alpm => ("alpm", None),
+            Self::Apk => ("apk", None),
+            Self::Cargo => ("cargo", Some("crates.io")),
+            Self::Composer => ("composer", Some("Packagist")),
+            Self::Conda => ("conda", None),
+            Self::Cpan => ("cpan", None),
+            Self::Cran => ("cran", Some("CRAN")),
+            Self::Deb => ("deb", None),
+            Self::Gem => ("gem", Some("RubyGems")),
+            Self::Golang => ("golang", Some("Go")),
+            Self::Hex => ("hex", Some("Hex")),
+            Self::Luarocks => ("luarocks", None),
+            Self::Maven => ("maven", Some("Maven")),
+            Self::Npm => ("npm", Some("npm")),
+            Self::Nuget => ("nuget", Some("NuGet")),
+            Self::Pub => ("pub", Some("Pub")),
+            Self::Pypi => ("pypi", Some("PyPI")),
+            Self::Rpm => ("rpm", None),
+            Self::Swift => ("swift", Some("SwiftURL")),
         }
     }
 
-    /// The OSV ecosystem of a language's packages; none for the packages of a distribution, whose ecosystem the
-    /// distribution decides.
+    /// The type in a package URL, such as `deb`.
+    pub fn as_str(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The OSV ecosystem of a language's packages. None where OSV has none, and for the packages of a distribution, whose
+    /// ecosystem the distribution decides.
     pub fn ecosystem(self) -> Option<&'static str> {
-        match self {
-            Self::Alpm | Self::Apk | Self::Deb => None,
-            Self::Npm => Some("npm"),
-            Self::Pypi => Some("PyPI"),
-        }
+        self.names().1
     }
 
     /// Whether packages of this type belong to a distribution.
     pub fn is_os(self) -> bool {
-        self.ecosystem().is_none()
+        matches!(self, Self::Alpm | Self::Apk | Self::Deb | Self::Rpm)
+    }
+}
+
+/// How sure it is that a package is what its row says, the surest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Certainty {
+    /// Its metadata name it.
+    #[default]
+    Stated,
+    /// Put together from metadata that were written for another purpose, such as the manifest of a jar.
+    Derived,
+    /// Read from the name of the file.
+    Guessed,
+}
+
+impl Certainty {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stated => "stated",
+            Self::Derived => "derived",
+            Self::Guessed => "guessed",
+        }
     }
 }
 
@@ -71,9 +160,13 @@ pub struct PackageDraft<'a> {
     pub source: Option<(&'a str, &'a str)>,
     /// The architecture as the package manager writes it; empty where there is none.
     pub architecture: &'a str,
+    /// The module that it belongs to, as the package manager writes it (`nodejs:20:...`); empty where there is none.
+    pub module: &'a str,
     /// The licences as they were written.
     pub licenses: &'a [&'a str],
-    /// The file that proves it.
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// The file that proves it. Of a file in an archive: the path of the archive, `!/`, and the path in it.
     pub path: &'a str,
     /// The layer that brought it, by its index from the base.
     pub layer: u32,
@@ -82,6 +175,17 @@ pub struct PackageDraft<'a> {
 impl<'a> PackageDraft<'a> {
     /// A package with what every package has.
     pub fn new(kind: PackageType, name: &'a str, version: &'a str, path: &'a str, layer: u32) -> Self {
-        Self { kind, name, version, source: None, architecture: "", licenses: &[], path, layer }
+        Self {
+            kind,
+            name,
+            version,
+            source: None,
+            architecture: "",
+            module: "",
+            licenses: &[],
+            certainty: Certainty::Stated,
+            path,
+            layer,
+        }
     }
 }

@@ -11,9 +11,12 @@ pub(super) fn of(package: &Package<'_>) -> String {
 }
 
 fn build(package: &Package<'_>) -> Result<String, packageurl::Error> {
-    let name = package.name();
+    let (name, version) = (package.name(), package.version());
     let (namespace, name) = match package.kind() {
-        PackageType::Npm => name.rsplit_once('/').unwrap_or(("", name)),
+        PackageType::Npm | PackageType::Golang | PackageType::Composer | PackageType::Swift | PackageType::Hex => {
+            name.rsplit_once('/').unwrap_or(("", name))
+        }
+        PackageType::Maven => name.split_once(':').unwrap_or(("", name)),
         kind if kind.is_os() => (package.distro().map_or(vendor(kind), |distro| distro.id.as_str()), name),
         _ => ("", name),
     };
@@ -21,7 +24,17 @@ fn build(package: &Package<'_>) -> Result<String, packageurl::Error> {
     if !namespace.is_empty() {
         purl.with_namespace(namespace.to_owned())?;
     }
-    purl.with_version(package.version().to_owned())?;
+    // The epoch of rpm's `epoch:version-release` is a qualifier.
+    let (epoch, version) = match package.kind() {
+        PackageType::Rpm => version.split_once(':').unwrap_or(("", version)),
+        _ => ("", version),
+    };
+    if !version.is_empty() {
+        purl.with_version(version.to_owned())?;
+    }
+    if !epoch.is_empty() {
+        purl.add_qualifier("epoch".to_owned(), epoch.to_owned())?;
+    }
     if !package.architecture().is_empty() {
         purl.add_qualifier("arch".to_owned(), package.architecture().to_owned())?;
     }
@@ -39,6 +52,7 @@ fn vendor(kind: PackageType) -> &'static str {
         PackageType::Alpm => "arch",
         PackageType::Apk => "alpine",
         PackageType::Deb => "debian",
+        PackageType::Rpm => "redhat",
         _ => "",
     }
 }
