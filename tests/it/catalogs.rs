@@ -136,6 +136,64 @@ fn peak() -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
+/// Packages as `name version certainty`.
+fn named(outcome: &Outcome) -> Vec<String> {
+    let row = |package: tidewaiter::model::inventory::Package<'_>| {
+        format!("{} {} {}", package.name(), package.version(), package.certainty().as_str())
+    };
+    outcome.inventory.packages().map(row).collect()
+}
+
+#[test]
+fn real_jars_say_who_they_are() {
+    let Some(corpus) = corpus() else { return };
+    for (name, package) in [
+        ("commons-text", "org.apache.commons:commons-text 1.10.0"),
+        ("jackson-databind", "com.fasterxml.jackson.core:jackson-databind 2.14.0"),
+        ("log4j-core", "org.apache.logging.log4j:log4j-core 2.19.0"),
+        ("snakeyaml", "org.yaml:snakeyaml 1.33"),
+    ] {
+        let jar = std::fs::read(corpus.join(format!("lang/jars/{name}.jar"))).unwrap();
+        let outcome = Sample::new().file(0, &format!("usr/share/java/{name}.jar"), jar).run_all();
+        assert_eq!(named(&outcome), [format!("{package} stated")], "{name}");
+        assert!(outcome.problems.is_empty() && outcome.layers_read_twice == 0, "{:?}", outcome.problems);
+    }
+}
+
+/// Manifests of jars without Maven's own metadata: the name of the file has the last word about artifact and version, and a
+/// group is only what a manifest says.
+#[test]
+fn real_manifests_give_what_they_can() {
+    use std::io::Write as _;
+
+    let Some(corpus) = corpus() else { return };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(corpus.join("lang/java-manifests")).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".jar")) else {
+            continue;
+        };
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        writer.start_file("META-INF/MANIFEST.MF", zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(&std::fs::read(&path).unwrap()).unwrap();
+        let jar = writer.finish().unwrap().into_inner();
+        let outcome = Sample::new().file(0, &format!("opt/{name}"), jar).run_all();
+        assert!(outcome.problems.is_empty(), "{name}: {:?}", outcome.problems);
+        found.extend(named(&outcome));
+    }
+    assert_eq!(found.len(), 62, "two of the 64 have no version anywhere: {found:?}");
+    for wanted in [
+        "com.github.luben:zstd-jni 1.3.8-5 derived",
+        "com.fasterxml.jackson.core:jackson-databind 2.9.10.8 derived",
+        "org.yaml:snakeyaml 1.26 derived",
+        "json-simple 1.1 guessed",
+        "org.antlr:ST4 4.0.8 derived",
+        "jcl-over-slf4j 1.7.25 guessed",
+    ] {
+        assert!(found.iter().any(|row| row == wanted), "{wanted} is not in {found:?}");
+    }
+}
+
 /// The package-url project's own tests of building, as far as a scan can ask for them: a qualifier `distro` is written
 /// otherwise here (`debian-12`), and what a scan never sets is left out.
 #[test]

@@ -193,7 +193,9 @@ pub(crate) fn holds(cataloger: &dyn Cataloger, path: &str, bytes: &[u8]) {
     if cataloger.interests().iter().any(|interest| interest.take() == Take::Stream) {
         for capacity in [1, 7] {
             let streamed = read(cataloger, path, bytes, Some(capacity));
-            assert_eq!(whole, streamed, "{path}: in pieces of {capacity} bytes");
+            // Not with the facts themselves, which are long and no text.
+            let is_same = whole == streamed;
+            assert!(is_same, "{path}: in pieces of {capacity} bytes: {:?}, at once: {:?}", streamed.1, whole.1);
         }
     }
     let Ok(Some(facts)) = whole.0 else { return };

@@ -8,12 +8,14 @@ pub(crate) mod buffered;
 pub mod cataloger;
 pub mod decompress;
 pub mod facts;
+pub mod inflate;
 pub mod interest;
 pub mod journal;
 pub mod lines;
 pub mod overlay;
 pub mod records;
 pub mod walk;
+pub mod window;
 
 pub use cataloger::{Cataloger, Facts, File, View, VisibleFile};
 pub use facts::LayerFacts;
