@@ -20,6 +20,7 @@ pub mod model;
 pub mod net;
 #[cfg(feature = "net")]
 pub mod registry;
+pub mod select;
 pub mod source;
 pub mod store;
 pub mod version;

@@ -75,6 +75,14 @@ impl ImageDate {
     pub fn of_seconds(seconds: i64, source: DateSource) -> Self {
         Self::new(Timestamp::from_second(seconds).ok().filter(|_| seconds > 0), source)
     }
+
+    /// The time, unless nobody can have meant it: no image is older than 1990, and reproducible builds write 1970-01-01,
+    /// 1980-01-01 (the first day of zip files) or the year 1.
+    pub fn known(&self) -> Option<Timestamp> {
+        /// 1990-01-01T00:00:00Z.
+        const FIRST: i64 = 631_152_000;
+        self.time.filter(|time| time.as_second() >= FIRST)
+    }
 }
 
 impl fmt::Display for ImageDate {
@@ -116,6 +124,19 @@ mod tests {
         assert_eq!(date.to_string(), "2026-11-20T08:12:00Z (first-pushed)");
         assert_eq!(serde_json::to_string(&ImageDate::none()).unwrap(), r#"{"time":null,"source":"none"}"#);
         assert_eq!(ImageDate::new(None, DateSource::Pushed), ImageDate::none());
+    }
+
+    #[test]
+    fn dates_of_reproducible_builds_are_unknown() {
+        for (text, known) in [
+            ("1980-01-01T00:00:01Z", false),
+            ("1989-12-31T23:59:59Z", false),
+            ("1990-01-01T00:00:00Z", true),
+            ("2026-11-20T08:12:00.123456789Z", true),
+            ("", false),
+        ] {
+            assert_eq!(ImageDate::read(Some(text), DateSource::Built).known().is_some(), known, "{text}");
+        }
     }
 
     #[test]
