@@ -1,10 +1,20 @@
 //! Version order as each ecosystem defines it: one file a scheme, one line in the list.
 
 pub mod apk;
+pub mod conda;
+pub mod cran;
 mod digits;
 pub mod dpkg;
+pub mod go;
+pub mod hackage;
+pub mod maven;
 pub mod npm;
+pub mod nuget;
+pub mod packagist;
 pub mod pep440;
+pub mod pub_dev;
+pub mod rpm;
+pub mod rubygems;
 pub mod semver;
 #[cfg(test)]
 mod tests;
@@ -25,7 +35,23 @@ pub struct Scheme {
 }
 
 /// Every scheme.
-pub const ALL: &[&Scheme] = &[&apk::SCHEME, &dpkg::SCHEME, &npm::SCHEME, &pep440::SCHEME, &semver::SCHEME];
+pub const ALL: &[&Scheme] = &[
+    &apk::SCHEME,
+    &conda::SCHEME,
+    &cran::SCHEME,
+    &dpkg::SCHEME,
+    &go::SCHEME,
+    &hackage::SCHEME,
+    &maven::SCHEME,
+    &npm::SCHEME,
+    &nuget::SCHEME,
+    &packagist::SCHEME,
+    &pep440::SCHEME,
+    &pub_dev::SCHEME,
+    &rpm::SCHEME,
+    &rubygems::SCHEME,
+    &semver::SCHEME,
+];
 
 /// The scheme of an ecosystem, with or without release; none for an ecosystem that is not known.
 pub fn scheme(ecosystem: &str) -> Option<&'static Scheme> {
