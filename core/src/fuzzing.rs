@@ -7,6 +7,21 @@ pub fn osv_record(json: &[u8]) -> bool {
     crate::advisory::osv::parse(json).is_ok()
 }
 
+/// Judges a version by every row of an OSV record; how many of them concern it.
+pub fn matching(version: &str, json: &[u8]) -> usize {
+    let Ok(parsed) = crate::advisory::osv::parse(json) else { return 0 };
+    let concerns = |(ecosystem, _, row): &&(String, String, crate::advisory::Affected)| {
+        crate::matching::judge(&parsed.record, ecosystem, version, row)
+    };
+    parsed.packages.iter().filter(concerns).count()
+}
+
+/// Reads the answer of a token server; whether there was a token in it.
+#[cfg(feature = "net")]
+pub fn token(answer: &[u8]) -> bool {
+    crate::net::token::read(answer).is_some()
+}
+
 /// Makes the digests of an advisory database right, whatever else is in it: what damage alone cannot reach.
 pub fn seal_database(file: &mut [u8]) {
     crate::advisory::database::seal(file);

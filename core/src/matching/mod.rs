@@ -197,6 +197,19 @@ fn look(subject: &Subject<'_>, row: &Affected, own: Option<Compare>, semver: Opt
     Some(Hit { record, status, evidence, fixed, scores: row.scores.clone(), word: row.word.clone() })
 }
 
+/// Judges one row of one record, as [`find`] does with those of the database; whether it concerns the version.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn judge(record: &Record, ecosystem: &str, version: &str, row: &Affected) -> bool {
+    let base = ecosystem::base(ecosystem);
+    let own = scheme(base).map(|scheme| scheme.compare);
+    let distribution = ecosystem::is_distribution(base);
+    let subject = Subject { ecosystem, base, release: &row.release, name: "a", version, distribution };
+    let Some(mut hit) = look(&subject, row, own, own) else { return false };
+    hit.record = record.clone();
+    severity::of(&subject, &[hit]);
+    true
+}
+
 /// One problem for each ecosystem of the image that the database lacks, and one for packages that OSV does not know.
 fn problems(inventory: &Inventory, advisories: &Advisories) -> Vec<Problem> {
     let mut missing = BTreeSet::new();

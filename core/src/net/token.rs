@@ -90,7 +90,7 @@ impl Realm {
 
 /// A token and when it is to be renewed.
 #[derive(Clone)]
-struct Token {
+pub(crate) struct Token {
     value: Zeroizing<String>,
     until: Instant,
 }
@@ -219,7 +219,7 @@ fn by_post(realm: &Realm, scopes: &BTreeSet<String>, refresh: &str) -> Result<Re
 }
 
 /// Reads the answer of a token server: `token` or `access_token`, whichever holds something.
-fn read(answer: &[u8]) -> Option<Token> {
+pub(crate) fn read(answer: &[u8]) -> Option<Token> {
     #[derive(Deserialize, Default)]
     #[serde(default)]
     struct Answer {
