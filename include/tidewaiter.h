@@ -177,7 +177,7 @@ const tw_report *tw_report_next(const tw_report *report);
 // The whole report as JSON (schema `urn:tidewaiter:report:1`). NULL for a NULL report.
 const char *tw_report_json(const tw_report *report);
 
-// Whether everything of the image was looked at.
+// Whether everything of the image was looked at: no problem says that packages or advisories may be missing.
 bool tw_report_is_complete(const tw_report *report);
 
 // The reference of the image, in full.

@@ -55,7 +55,7 @@ fn report(full: bool) -> Report {
         evidence: Evidence { record: "GHSA-x".into(), range: "versions".into(), event: String::new() },
     };
     let problem = |kind| Problem { layer: full.then_some(0), path: some("a/b"), kind, message: "why".into() };
-    use ProblemKind::{Corrupt, LimitExceeded, NoAdvisories, OtherPlatform, StaleAdvisories, Unsupported};
+    use ProblemKind::{Corrupt, LimitExceeded, Malformed, NoAdvisories, OtherPlatform, StaleAdvisories, Unsupported};
     Report {
         subject: Subject {
             reference: "docker.io/library/debian:12".into(),
@@ -67,7 +67,7 @@ fn report(full: bool) -> Report {
         layers: vec![LayerRecord { digest: Digest::of(b"c"), size: full.then_some(3), created_by: some("RUN x") }],
         findings: Rating::ALL.iter().map(finding).collect(),
         inventory,
-        problems: [LimitExceeded, Corrupt, Unsupported, OtherPlatform, NoAdvisories, StaleAdvisories]
+        problems: [LimitExceeded, Corrupt, Unsupported, OtherPlatform, NoAdvisories, StaleAdvisories, Malformed]
             .map(problem)
             .into(),
         stats: Stats::default(),

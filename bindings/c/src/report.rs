@@ -142,7 +142,7 @@ pub unsafe extern "C" fn tw_report_json(report: *const tw_report) -> *const c_ch
     })
 }
 
-/// Whether everything of the image was looked at.
+/// Whether everything of the image was looked at: no problem says that packages or advisories may be missing.
 ///
 /// # Safety
 /// `report` is NULL or live.

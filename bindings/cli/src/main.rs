@@ -28,8 +28,8 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str =
-    "Exit codes: 0 done; 1 a limit such as --fail-on was met; 2 an error; 3 with --fail-on: not met, but the image \
-could not be looked at completely; 130 canceled.
+    "Exit codes: 0 done; 1 a limit such as --fail-on was met; 2 an error; 3 with --fail-on: not met, but packages or \
+advisories may be missing, as the problems in the report say; 130 canceled.
 
 TIDEWAITER_LOG=debug shows what happens inside, on standard error.";
 

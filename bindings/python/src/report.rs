@@ -33,7 +33,7 @@ impl Report {
         self.0.subject.platform.to_string()
     }
 
-    /// Whether everything of the image was looked at.
+    /// Whether everything of the image was looked at: no problem says that packages or advisories may be missing.
     #[getter]
     fn complete(&self) -> bool {
         self.0.is_complete()

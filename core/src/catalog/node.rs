@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Take, View};
 use crate::model::inventory::Draft;
 use crate::model::package::{PackageDraft, PackageType};
+use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads every `package.json` below a `node_modules` directory or `usr/share/nodejs` that has a name and a version.
 pub struct Node;
@@ -25,7 +26,7 @@ impl Cataloger for Node {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -39,8 +40,10 @@ impl Cataloger for Node {
         let bytes = file.bytes()?;
         // Windows editors leave a byte order mark, and npm takes it away.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let Json(package) = serde_json::from_slice(bytes)
-            .map_err(|error| Error::new(Kind::Corrupt, "this is not the JSON of a package").because(error))?;
+        let Ok(Json(package)) = serde_json::from_slice(bytes) else {
+            file.problem(Problem::new(ProblemKind::Malformed, "this is not the JSON of a package"));
+            return Ok(None);
+        };
         let is_named = !package.name.is_empty() && !package.version.is_empty();
         if is_named { Facts::encode(&package).map(Some) } else { Ok(None) }
     }
@@ -98,10 +101,10 @@ impl<'de> Deserialize<'de> for Json {
                 let (mut license, mut licenses) = (Vec::new(), Vec::new());
                 while let Some(key) = map.next_key()? {
                     match key {
-                        Key::Name => package.name = map.next_value::<Value>()?.text(),
-                        Key::Version => package.version = map.next_value::<Value>()?.text(),
-                        Key::License => license = map.next_value::<Value>()?.licenses(),
-                        Key::Licenses => licenses = map.next_value::<Value>()?.licenses(),
+                        Key::Name => package.name = map.next_value_seed(DEPTH)?.text(),
+                        Key::Version => package.version = map.next_value_seed(DEPTH)?.text(),
+                        Key::License => license = map.next_value_seed(DEPTH)?.licenses(),
+                        Key::Licenses => licenses = map.next_value_seed(DEPTH)?.licenses(),
                         Key::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
@@ -138,9 +141,18 @@ impl Value {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
+/// Reads a [`Value`] with so many values in values; what lies deeper is passed over.
+#[derive(Clone, Copy)]
+struct Depth(u8);
+
+/// A list of licences, each an object with a type.
+const DEPTH: Depth = Depth(3);
+
+impl<'de> DeserializeSeed<'de> for Depth {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        struct Any(Depth);
 
         impl<'de> Visitor<'de> for Any {
             type Value = Value;
@@ -158,7 +170,7 @@ impl<'de> Deserialize<'de> for Value {
                 let mut licenses = Vec::new();
                 while let Some(key) = map.next_key::<Cow<'_, str>>()? {
                     if key == "type" {
-                        licenses = map.next_value::<Value>()?.licenses();
+                        licenses = map.next_value_seed(self.0)?.licenses();
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
@@ -168,7 +180,7 @@ impl<'de> Deserialize<'de> for Value {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
                 let mut licenses = Vec::new();
-                while let Some(value) = list.next_element::<Value>()? {
+                while let Some(value) = list.next_element_seed(self.0)? {
                     licenses.extend(value.licenses());
                     licenses.truncate(LICENSES);
                 }
@@ -196,6 +208,9 @@ impl<'de> Deserialize<'de> for Value {
             }
         }
 
-        deserializer.deserialize_any(Any)
+        match self.0.checked_sub(1) {
+            Some(depth) => deserializer.deserialize_any(Any(Self(depth))),
+            None => IgnoredAny::deserialize(deserializer).map(|_| Value::Other),
+        }
     }
 }

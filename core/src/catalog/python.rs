@@ -37,7 +37,7 @@ impl Cataloger for Python {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -54,7 +54,7 @@ impl Cataloger for Python {
             return Ok(None);
         }
         let Some(distribution) = header(file)? else {
-            file.problem(Problem::new(ProblemKind::Corrupt, "the metadata has no name or no version"));
+            file.problem(Problem::new(ProblemKind::Malformed, "the metadata has no name or no version"));
             return Ok(None);
         };
         if PYTHON_ITSELF.iter().any(|hidden| distribution.name.eq_ignore_ascii_case(hidden)) {

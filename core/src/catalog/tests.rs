@@ -239,10 +239,10 @@ fn node_reads_what_javascript_would() {
         (r#"{"name": {"type": "x"}, "version": "1"}"#, ""),
         (r#"{"name": "x", "version": 1}"#, ""),
         (r#"{"type": "module"}"#, ""),
-        ("{", "corrupt"),
-        ("[]", "corrupt"),
+        ("{", "malformed"),
+        ("[]", "malformed"),
         (&skipped, "npm x 1"),
-        (&looked_at, "corrupt"),
+        (&looked_at, "npm x 1"),
     ] {
         let outcome = Sample::new().file(0, "app/node_modules/x/package.json", content).run_all();
         let all: Vec<_> = rows(&outcome).into_iter().chain(kinds(&outcome).into_iter().map(str::to_owned)).collect();

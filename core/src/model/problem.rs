@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum ProblemKind {
     /// A limit was met; what lies beyond it was not read.
     LimitExceeded,
-    /// A file or a layer is not what it claims to be.
+    /// A layer, or a file that describes many packages, is damaged: what it says of others may be lost.
     Corrupt,
     /// Understood, and not read: a foreign layer, an encrypted one.
     Unsupported,
@@ -22,6 +22,9 @@ pub enum ProblemKind {
     NoAdvisories,
     /// The advisories are older than they should be.
     StaleAdvisories,
+    /// A file lies where one that describes a single package would, and is none: its own package manager does not take it
+    /// for a package either. Tests of packages bring such files along.
+    Malformed,
 }
 
 impl ProblemKind {
@@ -34,12 +37,13 @@ impl ProblemKind {
             Self::OtherPlatform => "other-platform",
             Self::NoAdvisories => "no-advisories",
             Self::StaleAdvisories => "stale-advisories",
+            Self::Malformed => "malformed",
         }
     }
 
     /// Whether a problem of this kind means that something of the image was not looked at.
     pub fn is_incomplete(self) -> bool {
-        !matches!(self, Self::OtherPlatform | Self::StaleAdvisories)
+        !matches!(self, Self::OtherPlatform | Self::StaleAdvisories | Self::Malformed)
     }
 }
 

@@ -101,7 +101,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether everything of the image was looked at.
+    /// Whether everything of the image was looked at: no problem says that packages or advisories may be missing.
     pub fn is_complete(&self) -> bool {
         !self.problems.iter().any(|problem| problem.kind.is_incomplete())
     }
