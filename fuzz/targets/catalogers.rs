@@ -19,6 +19,7 @@ const PATHS: &[&str] = &[
     "usr/lib/python3/dist-packages/a-1.egg-info",
     "usr/lib/python3/dist-packages/a.egg-info/PKG-INFO",
     "usr/lib/node_modules/a/package.json",
+    "app/a-1.jar",
 ];
 
 fuzz_target!(|input: &[u8]| {
