@@ -171,6 +171,26 @@ impl Registry {
         Shape { kind: kind.to_owned(), settings, ..Shape::default() }.try_into()
     }
 
+    /// A registry of a kind that has an address, with none of the fields that only this kind has.
+    pub(super) fn at(kind: &'static str, url: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), ..Self::docker(url) }
+    }
+
+    /// The same registry with the fields that only its kind has, such as [`HarborSettings`](super::HarborSettings).
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a field that its kind does not have.
+    pub fn with_settings(self, settings: impl Serialize) -> Result<Self> {
+        let settings = Self::of_kind(&self.kind, settings)?.settings;
+        Ok(Self { settings, ..self })
+    }
+
+    /// The same registry with the address of the vendor's own API.
+    #[must_use]
+    pub fn with_api_url(self, url: impl Into<String>) -> Self {
+        Self { api_url: Some(url.into()), ..self }
+    }
+
     /// The registry of an image, with the defaults.
     pub fn of(image: &ImageRef) -> Self {
         let kind = vendor::recognise(image.host()).name().to_owned();
@@ -244,31 +264,13 @@ impl Registry {
     /// # Errors
     /// [`Kind::InvalidInput`] where `url` is missing or no address of a registry.
     pub fn base(&self) -> Result<Url> {
-        let wrong = |message: &'static str| {
-            Error::new(Kind::InvalidInput, message)
-                .with("field", "url")
-                .with_hint("an address is https://host:port, or host:port")
-        };
         let given = self.url.as_deref().map(str::trim).filter(|url| !url.is_empty()).map(str::to_owned);
+        let vendor = vendor::of(&self.kind)?;
         let text = match given {
             Some(url) => url,
-            None => vendor::of(&self.kind)?.address(self)?,
+            None => vendor.address(self)?,
         };
-        let text = if text.contains("://") {
-            text.to_owned()
-        } else {
-            format!("{}://{text}", if self.plain_http { "http" } else { "https" })
-        };
-        let mut url = Url::parse(&text).map_err(|error| wrong("this is no address of a registry").because(error))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(wrong("this is no address of a registry"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("an address holds no user and no password").with_hint("put them into the credential"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("the address of a registry has no query"));
-        }
+        let mut url = self.address(&text, "url")?;
         if matches!(url.host_str(), Some(DOCKER_HUB | "index.docker.io")) {
             let _ = url.set_host(Some("registry-1.docker.io"));
         }
@@ -279,6 +281,39 @@ impl Registry {
             .unwrap_or(path)
             .to_owned();
         url.set_path(&path);
+        vendor.base(self, url)
+    }
+
+    /// The address that `api_url` gives; none where it is left to the kind.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for what is no address.
+    pub fn api(&self) -> Result<Option<Url>> {
+        let given = self.api_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+        given.map(|text| self.address(text, "api_url")).transpose()
+    }
+
+    fn address(&self, text: &str, field: &'static str) -> Result<Url> {
+        let wrong = |message: &'static str| {
+            Error::new(Kind::InvalidInput, message)
+                .with("field", field)
+                .with_hint("an address is https://host:port, or host:port")
+        };
+        let text = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("{}://{text}", if self.plain_http { "http" } else { "https" })
+        };
+        let url = Url::parse(&text).map_err(|error| wrong("this is no address of a registry").because(error))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(wrong("this is no address of a registry"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("an address holds no user and no password").with_hint("put them into the credential"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("the address of a registry has no query"));
+        }
         Ok(url)
     }
 

@@ -2,11 +2,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, TryStreamExt as _};
+use serde::Deserialize;
 
+use super::connection::Connection;
+use super::v2;
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
+use crate::model::event::Event;
 use crate::model::record::{ImageDate, ImageRecord};
 use crate::model::reference::{is_repository, is_tag};
 
@@ -109,6 +115,49 @@ impl<'a> Images<'a> {
             })
             .collect()
     }
+}
+
+/// Whether an API is not for this credential, or not there at all, so that the lists of Docker V2 have to do.
+pub(super) fn is_closed(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied | Kind::NotFound | Kind::Unsupported)
+}
+
+/// Tells once, in an event, that a registry answers less than it could.
+#[derive(Debug, Default)]
+pub(super) struct Notice(AtomicBool);
+
+impl Notice {
+    pub(super) fn tell(&self, what: &str, error: &Error, hint: &'static str, context: &Context) {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            context.emit(Event::Notice { message: format!("{what}: {error}"), hint: hint.to_owned() });
+        }
+    }
+}
+
+/// The images of a repository by the lists of Docker V2, where it is called `path`.
+pub(super) async fn by_v2(
+    connection: &Connection,
+    path: &str,
+    repository: &str,
+    context: &Context,
+) -> Result<Vec<ImageRecord>> {
+    let mut records = v2::images(connection, path, context).await?;
+    for record in &mut records {
+        record.repository.replace_range(.., repository);
+    }
+    Ok(records)
+}
+
+/// The error of a repository that is not there or not for this credential, which many registries do not tell apart.
+pub(super) fn no_such_repository(repository: &str) -> Error {
+    Error::new(Kind::NotFound, "there is no such repository, or this credential may not see it")
+        .with("repository", repository)
+        .with_hint("check the spelling of the repository and the right to read it")
+}
+
+/// A digest as JSON has it: `sha256:` and its digits. What is none is not an image that could be pulled, and is left out.
+pub(super) fn digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
 #[cfg(test)]

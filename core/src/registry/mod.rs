@@ -1,5 +1,6 @@
 //! Registries: what a user says about one, who we are there, what is in it. One file a vendor; bytes are pulled elsewhere (`source`).
 
+mod artifactory;
 pub mod check;
 pub mod connection;
 pub mod connector;
@@ -7,16 +8,20 @@ pub mod credential;
 pub mod definition;
 mod docker;
 pub mod docker_config;
+mod harbor;
 mod listing;
+mod msr;
 mod plain;
 pub mod secret;
 pub mod v2;
 pub mod vendor;
 
+pub use artifactory::{ArtifactoryAccess, ArtifactorySettings};
 pub use check::{Check, Step, StepName, check};
 pub use connection::Connection;
 pub use connector::{Capabilities, Connector, Wanted};
 pub use credential::Credential;
 pub use definition::Registry;
+pub use harbor::HarborSettings;
 pub use secret::Secret;
 pub use vendor::Vendor;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use url::Url;
+
 use super::connection::Connection;
 use super::connector::Connector;
 use super::definition::Registry;
-use super::{docker, plain};
+use super::{artifactory, docker, harbor, msr, plain};
 use crate::error::{Error, Kind, Result};
 use crate::net::client::Client;
 use crate::net::identity::IdentitySource;
@@ -37,6 +39,15 @@ pub trait Vendor: Send + Sync {
             .with_hint("an address is https://host:port, or host:port"))
     }
 
+    /// Where requests go when the definition has this `url`.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] naming the field that cannot be right.
+    fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
+        let _ = registry;
+        Ok(url)
+    }
+
     /// Who we are there, for `repository` where one is meant: what the credential of the definition stands for.
     ///
     /// # Errors
@@ -59,7 +70,7 @@ pub trait Vendor: Send + Sync {
 }
 
 /// Every kind, in the order in which they are shown.
-pub const ALL: &[&dyn Vendor] = &[&docker::Vendor];
+pub const ALL: &[&dyn Vendor] = &[&docker::Vendor, &harbor::Vendor, &msr::Vendor, &artifactory::Vendor];
 
 /// The kind that a definition names.
 ///
