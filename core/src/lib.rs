@@ -20,6 +20,7 @@ pub mod model;
 pub mod net;
 #[cfg(feature = "net")]
 pub mod registry;
+pub mod schedule;
 pub mod select;
 pub mod source;
 pub mod store;
@@ -34,4 +35,5 @@ pub use model::limits::Limits;
 pub use model::report::Report;
 #[cfg(feature = "net")]
 pub use registry::{Check, Credential, Registry, Secret};
+pub use schedule::Schedule;
 pub use source::{Platforms, Target};

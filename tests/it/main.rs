@@ -11,5 +11,6 @@ mod layering;
 mod overlay;
 mod parity;
 mod registry;
+mod schedules;
 mod sources;
 mod versions;
