@@ -4,6 +4,7 @@ use crate::layer::Cataloger;
 
 pub mod apk;
 pub mod dpkg;
+pub mod executable;
 pub mod java;
 pub mod node;
 pub mod os_release;
@@ -11,8 +12,16 @@ pub mod pacman;
 pub mod python;
 
 /// Every cataloger, in the order in which they resolve: the distribution first, then those that own files.
-pub const ALL: &[&'static dyn Cataloger] =
-    &[&os_release::OsRelease, &dpkg::Dpkg, &apk::Apk, &pacman::Pacman, &python::Python, &node::Node, &java::Java];
+pub const ALL: &[&'static dyn Cataloger] = &[
+    &os_release::OsRelease,
+    &dpkg::Dpkg,
+    &apk::Apk,
+    &pacman::Pacman,
+    &python::Python,
+    &node::Node,
+    &java::Java,
+    &executable::Executable,
+];
 
 #[cfg(test)]
 mod tests;
