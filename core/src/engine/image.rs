@@ -1,5 +1,6 @@
 //! One image: its layers' facts, the overlay, the packages, the findings, the report.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -22,6 +23,9 @@ use crate::model::inventory::{Draft, Inventory};
 use crate::model::problem::{Problem, ProblemKind, Problems};
 use crate::model::report::{Provenance, Report, Seconds, Stats, Subject};
 use crate::source::{ImageSource, LayerKind};
+
+/// The most bytes of entries and facts of all layers of an image. What one layer has is bounded on its own.
+const KEPT: usize = 64 << 20;
 
 /// What is in an image, before it is matched.
 pub(super) struct Contents {
@@ -61,16 +65,32 @@ pub(super) async fn read(
     let skipped = |layer: &Descriptor| unread(LayerKind::of(layer), foreign_layers).is_some();
     // Descriptors by value: a closure over borrowed ones would make the future of a scan not `Send`.
     let descriptors: Vec<Descriptor> = image.layers.iter().map(|(layer, _)| layer.clone()).collect();
-    let facts = stream::iter(descriptors)
+    let reading = stream::iter(descriptors)
         .map(|layer| {
             let counts = &counts;
             async move {
                 if skipped(&layer) { Ok(Arc::default()) } else { layers.facts(source, &layer, context, counts).await }
             }
         })
-        .buffered(layers.lanes() + 1)
-        .try_collect::<Vec<Arc<LayerFacts>>>()
-        .await?;
+        .buffered(layers.lanes() + 1);
+    let mut reading = pin!(reading);
+    let mut facts: Vec<Arc<LayerFacts>> = Vec::new();
+    let mut kept = 0;
+    while let Some(layer) = reading.try_next().await? {
+        let memory = layer.memory();
+        if kept > 0 && kept + memory > KEPT {
+            let message = format!(
+                "the layers hold more entries and facts than {} MiB; those of this one do not count",
+                KEPT >> 20
+            );
+            let index = u32::try_from(facts.len()).ok();
+            problems.push(Problem { layer: index, ..Problem::new(ProblemKind::LimitExceeded, message) });
+            facts.push(Arc::default());
+            continue;
+        }
+        kept += memory;
+        facts.push(layer);
+    }
     for ((layer, _), index) in image.layers.iter().zip(0u32..) {
         if let Some(message) = unread(LayerKind::of(layer), foreign_layers) {
             problems.push(Problem { layer: Some(index), ..Problem::new(ProblemKind::Unsupported, message) });

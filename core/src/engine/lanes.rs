@@ -65,9 +65,12 @@ impl Lanes {
         self.count
     }
 
-    /// Waits for a lane.
-    pub(super) async fn reserve(&self) -> Result<Lane> {
-        self.free.clone().acquire_owned().await.map(|permit| Lane { _permit: permit }).map_err(|_| canceled())
+    /// Waits for a lane, or for `width` of them at once where a layer needs the memory of several; a scanner that has fewer
+    /// gives all it has.
+    pub(super) async fn reserve(&self, width: usize) -> Result<Lane> {
+        let lanes = u32::try_from(width.min(self.count)).unwrap_or(u32::MAX);
+        let permit = self.free.clone().acquire_many_owned(lanes).await.map_err(|_| canceled())?;
+        Ok(Lane { _permit: permit })
     }
 
     /// Reads `blob` in a reserved lane. The lane is free again when the layer is read or its sender is dropped, whether

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::fetch::fetch;
+use super::fetch::Arriving;
 use super::lanes::{Lanes, Plan};
 use super::pipe::pipe;
 use crate::cancel::canceled;
@@ -129,10 +129,16 @@ impl Layers {
         context: &Context,
         counts: &Counts,
     ) -> Result<LayerFacts> {
-        let lane = self.lanes.reserve().await?;
+        let mut lane = self.lanes.reserve(1).await?;
+        let arriving = Arriving::open(source, layer, context).await?;
+        if arriving.is_wide() {
+            // Given back first: two that hold one lane each and wait for another would wait for ever.
+            drop(lane);
+            lane = self.lanes.reserve(2).await?;
+        }
         let (sender, blob) = pipe();
         let outcome = self.lanes.read(lane, blob, again);
-        let fetching = fetch(source, layer, context, &counts.bytes_fetched, sender);
+        let fetching = arriving.send(context, &counts.bytes_fetched, sender);
         let (outcome, ()) = futures_util::future::join(outcome, fetching).await;
         let (facts, digest) = outcome.unwrap_or_else(|_| Err(canceled()))?;
         facts.verify(&layer.digest, &digest)

@@ -82,6 +82,11 @@ impl Facts {
         Ok(Self(bytes.into()))
     }
 
+    /// The bytes of memory that they take.
+    pub fn memory(&self) -> usize {
+        self.0.len()
+    }
+
     /// Facts that are encoded already.
     pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes.into())

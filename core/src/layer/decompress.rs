@@ -12,8 +12,6 @@ use crate::model::limits::Limits;
 
 /// From here on the expansion limit counts.
 const FREE_EXPANSION: u64 = 1 << 30;
-/// The largest zstd window: 2^25 bytes, 32 MiB.
-const ZSTD_WINDOW_LOG: u32 = 25;
 /// zlib's way to say "a gzip header, a window of 32 KiB".
 const GZIP_WINDOW_BITS: u8 = 16 + 15;
 
@@ -51,6 +49,10 @@ impl Compression {
 pub mod zstd_window {
     /// How many bytes [`of`] wants to see: magic number, descriptor, window, dictionary, content size.
     pub const HEAD: usize = 18;
+    /// The largest window that fits into one lane: 8 MiB, which every reader has to support.
+    pub const NARROW: u64 = 8 << 20;
+    /// The largest window that is read at all: 32 MiB, in two lanes. Some encoders' best levels need it.
+    pub const WIDE: u64 = 32 << 20;
 
     /// The window in bytes; none for what is no zstd frame, or begins with a frame to be skipped.
     pub fn of(head: &[u8]) -> Option<u64> {
@@ -79,6 +81,7 @@ pub struct Decoder<R> {
     produced: u64,
     limit: u64,
     expansion: u64,
+    window: u64,
     trailing: bool,
 }
 
@@ -99,18 +102,21 @@ enum Frame {
 }
 
 impl<R: BufRead> Decoder<R> {
-    /// Looks at the first bytes of `input`.
+    /// Looks at the first bytes of `input`. In zstd its first frame decides what window all of them may have:
+    /// [`zstd_window::NARROW`] where that one needs no more, else [`zstd_window::WIDE`].
     ///
     /// # Errors
     /// [`Kind::Unsupported`] for a compression that is not read, or the error of `input`.
     pub fn new(mut input: R, limits: &Limits) -> Result<Self> {
-        let mut head = Vec::with_capacity(Compression::SNIFF);
-        let mut limited = input.by_ref().take(Compression::SNIFF as u64);
+        let mut head = Vec::with_capacity(zstd_window::HEAD);
+        let mut limited = input.by_ref().take(zstd_window::HEAD as u64);
         limited.read_to_end(&mut head).map_err(Error::from)?;
+        let is_wide = zstd_window::of(&head).is_some_and(|window| window > zstd_window::NARROW);
+        let window = if is_wide { zstd_window::WIDE } else { zstd_window::NARROW };
         let state = match Compression::of(&head) {
             Compression::Plain => State::Plain,
             Compression::Gzip => State::Gzip(gzip_member()),
-            Compression::Zstd => State::Zstd(Box::new(zstd_stream().map_err(Error::from)?), Frame::First),
+            Compression::Zstd => State::Zstd(Box::new(zstd_stream(window).map_err(Error::from)?), Frame::First),
             Compression::Other(name) => {
                 return Err(Error::new(Kind::Unsupported, format!("a layer compressed with {name} is not read"))
                     .with_hint("push the image with gzip or zstd layers"));
@@ -123,6 +129,7 @@ impl<R: BufRead> Decoder<R> {
             produced: 0,
             limit: limits.layer,
             expansion: limits.expansion,
+            window,
             trailing: false,
         })
     }
@@ -188,7 +195,7 @@ impl<R: BufRead> Decoder<R> {
             }
             State::Zstd(_, Frame::Between) if !may_start_zstd(input) => (0, 0, Some(State::Trailing)),
             State::Zstd(decoder, frame) => {
-                let status = decoder.run_on_buffers(input, output).map_err(zstd_error)?;
+                let status = decoder.run_on_buffers(input, output).map_err(|error| zstd_error(error, self.window))?;
                 *frame = if status.remaining == 0 { Frame::Between } else { Frame::Inside };
                 (status.bytes_read, status.bytes_written, None)
             }
@@ -233,16 +240,17 @@ fn may_start_zstd(input: &[u8]) -> bool {
     matches!(input.first(), Some(0x28 | 0x50..=0x5f))
 }
 
-fn zstd_stream() -> io::Result<ZstdDecoder<'static>> {
+fn zstd_stream(window: u64) -> io::Result<ZstdDecoder<'static>> {
     let mut decoder = ZstdDecoder::new()?;
-    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
+    decoder.set_parameter(DParameter::WindowLogMax(window.ilog2()))?;
     Ok(decoder)
 }
 
-fn zstd_error(error: io::Error) -> io::Error {
+fn zstd_error(error: io::Error, window: u64) -> io::Error {
     if error.to_string().contains("requires too much memory") {
-        return Error::new(Kind::LimitExceeded, "the zstd window of the layer is larger than 32 MiB")
-            .with_hint("compress the layer without --ultra or --long")
+        let message = format!("a zstd window of the layer is larger than {} MiB", window >> 20);
+        return Error::new(Kind::LimitExceeded, message)
+            .with_hint("compress the layer as one frame, without --ultra and --long")
             .into();
     }
     corrupt("the zstd stream is damaged").because(error).into()
@@ -355,9 +363,24 @@ mod tests {
     fn limits_hold() {
         let limits = Limits { layer: 100_000, ..Limits::default() };
         assert_eq!(decode(&gzip(&sample()), 4096, &limits).unwrap_err().kind(), Kind::LimitExceeded);
-        let window = zstd(&vec![7; 200 << 20], 27);
-        let error = decode(&window, 4096, &Limits::default()).unwrap_err();
-        assert_eq!(error.kind(), Kind::LimitExceeded, "{error}");
+        // The window of a later frame may not be larger than the lanes that the first one took.
+        let (small, wide) = (zstd(&sample(), 20), zstd(&sample(), 25));
+        for (blob, expected) in [
+            (zstd(&sample(), 23), None),
+            (wide.clone(), None),
+            ([wide.clone(), small.clone()].concat(), None),
+            ([small, wide].concat(), Some("larger than 8 MiB")),
+            (zstd(&sample(), 26), Some("larger than 32 MiB")),
+        ] {
+            match (decode(&blob, 4096, &Limits::default()), expected) {
+                (Ok(_), None) => {}
+                (Err(error), Some(message)) => {
+                    assert_eq!(error.kind(), Kind::LimitExceeded);
+                    assert!(error.to_string().contains(message), "{error}");
+                }
+                (found, _) => panic!("{expected:?}: {:?}", found.map(|(bytes, _)| bytes.len())),
+            }
+        }
         let error = decode(b"\xfd7zXZ\0...", 4096, &Limits::default()).unwrap_err();
         assert_eq!(error.kind(), Kind::Unsupported);
     }

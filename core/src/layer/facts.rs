@@ -60,6 +60,12 @@ impl LayerFacts {
         self.problems.extend(found.problems);
     }
 
+    /// About how many bytes of memory they take.
+    pub fn memory(&self) -> usize {
+        let facts = self.facts.iter().map(|row| size_of::<FactRow>() + row.facts.memory()).sum::<usize>();
+        self.journal.memory() + facts
+    }
+
     /// The facts as bytes for a cache.
     ///
     /// # Errors

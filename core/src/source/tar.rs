@@ -16,7 +16,8 @@ use super::BlobStream;
 use super::read::{self, Section, stream};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::layer::decompress::{Compression, Decoder, zstd_window};
+use crate::layer::decompress::zstd_window::{self, NARROW};
+use crate::layer::decompress::{Compression, Decoder};
 use crate::model::limits::Limits;
 use crate::model::path::clean;
 
@@ -27,8 +28,6 @@ const ENTRY: usize = 128;
 /// The most bytes of a document that is kept while a packed archive is passed over, and of all of them.
 const DOCUMENT: u64 = 256 << 10;
 const DOCUMENTS: u64 = 2 << 20;
-/// The largest window of an archive in zstd: as much as one lane holds for a layer.
-const WINDOW: u64 = 8 << 20;
 /// How much is decoded between two looks at the context.
 const PIECE: usize = 256 << 10;
 /// The longest name that is kept.
@@ -151,11 +150,11 @@ impl Archive {
         let mut head = Vec::new();
         section.clone().take(zstd_window::HEAD as u64).read_to_end(&mut head).map_err(|error| named(error.into()))?;
         let is_packed = Compression::of(&head) != Compression::Plain;
-        if zstd_window::of(&head).is_some_and(|window| window > WINDOW) {
+        if zstd_window::of(&head).is_some_and(|window| window > NARROW) {
             return Err(named(
                 Error::new(
                     Kind::LimitExceeded,
-                    format!("the zstd window of the archive is larger than {WINDOW} bytes"),
+                    format!("the zstd window of the archive is larger than {} MiB", NARROW >> 20),
                 )
                 .with_hint("pack it without --ultra and --long"),
             ));
