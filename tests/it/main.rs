@@ -4,6 +4,7 @@ mod advisories;
 mod advisory_update;
 mod catalogs;
 mod corpus;
+mod foreign;
 mod formats;
 mod hostile;
 mod images;

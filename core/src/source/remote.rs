@@ -7,18 +7,21 @@ use http::header::{ACCEPT, CONTENT_TYPE, RANGE};
 use url::Url;
 
 use super::wire::{Document, MANIFEST_TYPES};
-use super::{BlobStream, ImageSource, RawManifest};
+use super::{BlobStream, ImageSource, LayerKind, RawManifest};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::image::Descriptor;
 use crate::model::limits::Limits;
 use crate::model::reference::ImageRef;
-use crate::net::client::{Request, Response};
-use crate::net::retry;
+use crate::net::client::{Client, Options, Request, Response};
+use crate::net::retry::{self, Policy};
 use crate::net::session::{self, Session};
+use crate::net::{address, redact};
 use crate::registry::{Connection, Registry};
 
+/// How many of the addresses of a foreign layer are tried.
+const FOREIGN_URLS: usize = 4;
 /// So many bytes must have come since the last break for the count of breaks to start again.
 const PROGRESS: u64 = 1 << 20;
 
@@ -26,6 +29,7 @@ const PROGRESS: u64 = 1 << 20;
 pub struct RemoteSource {
     image: ImageRef,
     connection: Connection,
+    proxy: Option<String>,
     manifest_limit: u64,
 }
 
@@ -59,12 +63,12 @@ impl RemoteSource {
                 .with_hint("credentials are for one registry: name the image with the address of that registry"));
         }
         let connection = Connection::open(&registry, Some(image.repository()), context).await?;
-        Ok(Self::new(image.clone(), connection, limits))
+        Ok(Self { proxy: registry.proxy, ..Self::new(image.clone(), connection, limits) })
     }
 
     /// An image behind a connection that is open already.
     pub fn new(image: ImageRef, connection: Connection, limits: &Limits) -> Self {
-        Self { image, connection, manifest_limit: limits.manifest }
+        Self { image, connection, proxy: None, manifest_limit: limits.manifest }
     }
 
     async fn fetch(&self, target: &str, wanted: Option<&Digest>, context: &Context) -> Result<RawManifest> {
@@ -111,6 +115,49 @@ impl RemoteSource {
         self.connection.session().url(&format!("{}/blobs/{digest}", self.image.repository()))
     }
 
+    /// A blob on its way. The first answer is waited for here, so that a missing blob is an error of this call.
+    async fn transfer(&self, origin: Origin, url: Url, descriptor: &Descriptor, context: &Context) -> Result<Transfer> {
+        let mut transfer = Transfer {
+            origin,
+            url,
+            image: self.image.to_string(),
+            digest: descriptor.digest.clone(),
+            size: descriptor.size,
+            offset: 0,
+            skip: 0,
+            breaks: 0,
+            since_break: 0,
+            response: None,
+            context: context.clone(),
+        };
+        transfer.response = Some(Box::new(transfer.open().await.map_err(|error| transfer.about(error))?));
+        Ok(transfer)
+    }
+
+    /// The way to where the manifest says that a foreign layer is: a client that knows neither a password nor the client
+    /// certificate, and an address that a redirect of the registry might lead to as well.
+    async fn elsewhere(&self, url: &str) -> Result<(Client, Url)> {
+        let refused = |message: &'static str| {
+            self.about(Error::new(Kind::Unsupported, message))
+                .with_hint("scan without foreign layers, or from a registry that holds them itself")
+        };
+        let url = Url::parse(url).map_err(|_| refused("a foreign layer is at no address"))?;
+        let base = self.connection.session().base();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(refused("a foreign layer is at no http address"));
+        }
+        if base.scheme() == "https" && url.scheme() != "https" {
+            return Err(refused("a foreign layer would be fetched without https").with("url", redact::url(&url)));
+        }
+        if !address::may_lead(base, &url).await {
+            return Err(refused("a foreign layer is at a private address").with("url", redact::url(&url)));
+        }
+        let mut bare = url;
+        let _ = (bare.set_username(""), bare.set_password(None));
+        let client = Client::new(&Options { proxy: self.proxy.clone(), ..Options::default() })?;
+        Ok((client, bare))
+    }
+
     /// The same error with the image and, for a blob, its digest.
     fn about(&self, error: Error) -> Error {
         error.with("image", &self.image)
@@ -139,7 +186,7 @@ impl ImageSource for RemoteSource {
             let manifest = self
                 .fetch(descriptor.digest.as_str(), Some(&descriptor.digest), context)
                 .await
-                .map_err(|error| self.about(error))?;
+                .map_err(|error| self.about(error).with("digest", &descriptor.digest))?;
             match descriptor.size {
                 Some(size) if size != manifest.bytes.len() as u64 => Err(self.about(
                     Error::new(Kind::Corrupt, "the manifest is not as long as the index says")
@@ -152,23 +199,18 @@ impl ImageSource for RemoteSource {
 
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
         Box::pin(async move {
-            let mut transfer = Transfer {
-                session: self.connection.session().clone(),
-                url: self.blob_url(&descriptor.digest)?,
-                scope: session::pull(self.image.repository()),
-                image: self.image.to_string(),
-                digest: descriptor.digest.clone(),
-                size: descriptor.size,
-                offset: 0,
-                skip: 0,
-                breaks: 0,
-                since_break: 0,
-                response: None,
-                context: context.clone(),
-            };
-            // The first answer is waited for here, so that a missing blob is an error of this call.
-            transfer.response = Some(Box::new(transfer.open().await.map_err(|error| transfer.about(error))?));
-            Ok(Box::pin(stream::try_unfold(transfer, |mut transfer| async move {
+            let here = Origin::Registry(self.connection.session().clone(), session::pull(self.image.repository()));
+            let mut transfer = self.transfer(here, self.blob_url(&descriptor.digest)?, descriptor, context).await;
+            if LayerKind::of(descriptor) == LayerKind::Foreign {
+                for url in descriptor.urls.iter().take(FOREIGN_URLS) {
+                    if !matches!(&transfer, Err(error) if error.kind() == Kind::NotFound) {
+                        break;
+                    }
+                    let (client, url) = self.elsewhere(url).await?;
+                    transfer = self.transfer(Origin::Elsewhere(client), url, descriptor, context).await;
+                }
+            }
+            Ok(Box::pin(stream::try_unfold(transfer?, |mut transfer| async move {
                 match transfer.next().await {
                     Ok(Some(chunk)) => Ok(Some((chunk, transfer))),
                     Ok(None) => Ok(None),
@@ -188,6 +230,15 @@ impl ImageSource for RemoteSource {
                 .map_err(|error| self.about(error))?;
             match response.status() {
                 200..300 => Ok(true),
+                404 if LayerKind::of(descriptor) == LayerKind::Foreign => {
+                    for url in descriptor.urls.iter().take(FOREIGN_URLS) {
+                        let (client, url) = self.elsewhere(url).await?;
+                        if matches!(client.send(&Request::head(url), context).await?.status(), 200..300) {
+                            return Ok(true);
+                        }
+                    }
+                    Ok(false)
+                }
                 404 => Ok(false),
                 _ => Err(self.about(response.refused(context).await.with("digest", &descriptor.digest))),
             }
@@ -195,11 +246,34 @@ impl ImageSource for RemoteSource {
     }
 }
 
+/// Who is asked for a blob.
+enum Origin {
+    /// The registry, with what the credential allows in this scope.
+    Registry(Session, String),
+    /// A place that the manifest names, without credentials.
+    Elsewhere(Client),
+}
+
+impl Origin {
+    async fn send(&self, request: &Request, context: &Context) -> Result<Response> {
+        match self {
+            Self::Registry(session, scope) => session.send(request, Some(scope), context).await,
+            Self::Elsewhere(client) => client.send(request, context).await,
+        }
+    }
+
+    fn retry(&self) -> Policy {
+        match self {
+            Self::Registry(session, _) => session.client().retry(),
+            Self::Elsewhere(client) => client.retry(),
+        }
+    }
+}
+
 /// A blob on its way. When the connection breaks it goes on where it stopped.
 struct Transfer {
-    session: Session,
+    origin: Origin,
     url: Url,
-    scope: String,
     image: String,
     digest: Digest,
     size: Option<u64>,
@@ -224,7 +298,7 @@ impl Transfer {
         if self.offset > 0 {
             request = request.with(RANGE, &format!("bytes={}-", self.offset))?;
         }
-        let response = self.session.send(&request, Some(&self.scope), &self.context).await?;
+        let response = self.origin.send(&request, &self.context).await?;
         let response = match response.status() {
             404 => {
                 return Err(Error::new(Kind::NotFound, "the registry does not have this layer")
@@ -310,7 +384,7 @@ impl Transfer {
                 .with("read", self.offset)
                 .with_hint("the registry or a proxy cuts transfers; try again")
         });
-        match self.session.client().retry().delay(&error, None, self.breaks) {
+        match self.origin.retry().delay(&error, None, self.breaks) {
             Some(delay) => retry::pause(delay, &self.context).await,
             None => Err(error),
         }
