@@ -2,6 +2,7 @@
 //! one readable file each.
 
 mod docker;
+mod sources;
 
 use std::sync::Arc;
 

@@ -27,6 +27,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+fn zstd(bytes: &[u8], window_log: u32) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.set_parameter(zstd::zstd_safe::CParameter::WindowLog(window_log)).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn scan(layers: &[Vec<u8>]) -> Report {
     let directory = tempfile::tempdir().unwrap();
     oci_layout(directory.path(), layers);
@@ -132,7 +139,8 @@ fn layers_of_any_form_give_the_same_report() {
         tar(&[Entry::Whiteout { path: "srv".to_owned() }]),
     ];
     type Form = fn(&[u8]) -> Vec<u8>;
-    let forms: [Form; 3] = [<[u8]>::to_vec, gzip, |bytes| zstd::bulk::compress(bytes, 3).unwrap()];
+    let forms: [Form; 4] =
+        [<[u8]>::to_vec, gzip, |bytes| zstd::bulk::compress(bytes, 3).unwrap(), |bytes| zstd(bytes, 25)];
     for form in forms {
         let both: Vec<_> = layers.iter().map(|layer| form(layer)).collect();
         let report = scan(&both);
@@ -140,4 +148,51 @@ fn layers_of_any_form_give_the_same_report() {
         assert_eq!(report.inventory.distro().unwrap().id, "debian");
         assert_eq!(names(&scan(&both[..1])), ["witness"]);
     }
+}
+
+#[test]
+fn layers_of_wide_windows_wait_for_two_lanes_and_wider_ones_are_a_problem() {
+    let layer = |number: usize, window_log| {
+        let path = format!("srv/node_modules/p{number}/package.json");
+        zstd(&tar(&[file(&path, format!(r#"{{"name": "p{number}", "version": "1.0.0"}}"#))]), window_log)
+    };
+    // More of them than lanes, side by side with others: nobody waits for ever.
+    let layers: Vec<_> = (0..12).map(|number| layer(number, if number % 3 == 0 { 20 } else { 25 })).collect();
+    let report = scan(&layers);
+    assert_eq!(
+        (names(&report).len(), report.problems.iter().filter(|problem| problem.layer.is_some()).count()),
+        (12, 0)
+    );
+    // A ceiling of one lane reads them too.
+    let directory = tempfile::tempdir().unwrap();
+    oci_layout(directory.path(), &layers);
+    let scanner = blocking::Scanner::new(Scanner::builder().concurrency(1)).unwrap();
+    assert_eq!(scanner.scan(&format!("oci:{}", directory.path().display())).unwrap().inventory.len(), 12);
+
+    let report = scan(&[layer(0, 20), layer(1, 26)]);
+    assert_eq!(names(&report), ["p0"]);
+    let problem = problem(&report, ProblemKind::LimitExceeded);
+    assert!(problem.layer == Some(1) && problem.message.contains("32 MiB"), "{problem:?}");
+}
+
+#[test]
+fn entries_of_many_layers_are_bounded_together() {
+    use tidewaiter::conformance::image::Layer;
+    // About 20 MiB of names a layer: each is long, and shares nothing with the one before.
+    let names_of_20_mib = |layer: usize| {
+        let mut full = Layer::new();
+        for number in 0..5_100 {
+            let first = if number % 2 == 0 { 'a' } else { 'b' };
+            full = full.file(&format!("{first}{layer}/{}/{number}", "n/".repeat(2_020)), "");
+        }
+        gzip(&full.tar())
+    };
+    let top = file("srv/node_modules/top/package.json", r#"{"name": "top", "version": "1.0.0"}"#);
+    let mut layers = vec![gzip(&tar(&[witness()]))];
+    layers.extend((0..4).map(names_of_20_mib));
+    layers.push(gzip(&tar(&[top])));
+    let report = scan(&layers);
+    assert_eq!(names(&report), ["top", "witness"]);
+    let problem = problem(&report, ProblemKind::LimitExceeded);
+    assert!(problem.layer == Some(4) && problem.message.contains("64 MiB"), "{problem:?}");
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use futures_util::StreamExt as _;
+use tidewaiter::conformance::archive;
+use tidewaiter::conformance::image::{ImageBuilder, Layer};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::limits::Limits;
 use tidewaiter::model::platform::Platform;
@@ -116,6 +118,88 @@ fn layouts_good_and_broken() {
     let error = of_layout(&folder.join("multiplatform_oci_dir"), &s390).unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(error.message().contains("linux/"), "the error lists what there is: {error}");
+}
+
+#[test]
+fn layouts_with_indexes_names_and_things_that_are_no_images() {
+    let Some(corpus) = corpus() else { return };
+    let folder = corpus.join("images/oci-layouts-ggcr/testdata");
+    // The layout, the name of an image in it, and the number of its images or how it is refused.
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, std::result::Result<usize, (Kind, &str)>)] = &[
+        ("test_index_one_image",            "",   Ok(1)),
+        // Of its four entries two are indexes of the first image, and one has a media type that nobody knows.
+        ("test_index",                      "",   Ok(1)),
+        ("test_index",                      ":1", Ok(1)),
+        ("test_index",                      ":2", Ok(1)),
+        ("test_index",                      ":3", Ok(1)),
+        ("test_index",                      ":4", Ok(1)),
+        ("test_index",                      ":5", Err((Kind::NotFound, "no image of this name"))),
+        ("test_gc_index",                   "",   Ok(1)),
+        ("test_gc_index",                   ":3", Ok(1)),
+        ("test_index_media_type",           "",   Err((Kind::Unsupported, "helm"))),
+        ("test_gc_image_unknown_mediatype", "",   Err((Kind::NotFound, "32589985702551b6"))),
+    ];
+    for (layout, name, expected) in cases {
+        let path = folder.join(format!("{layout}{name}"));
+        match (of_layout(&path, &Platforms::All), expected) {
+            (Ok(images), Ok(number)) => {
+                assert_eq!(images.len(), *number, "{layout}{name}");
+                read(&OciLayout::open(&path, &Limits::default()).unwrap());
+            }
+            (Err(error), Err((kind, message))) => {
+                assert_eq!(error.kind(), *kind, "{layout}{name}: {error}");
+                assert!(error.to_string().contains(message), "{layout}{name}: {error}");
+            }
+            (found, _) => panic!("{layout}{name}: {:?}", found.map(|images| images.len())),
+        }
+    }
+}
+
+#[test]
+fn a_layout_of_several_images_is_read_by_name() {
+    let image = |name: &str| ImageBuilder::new().layer(Layer::new().file("name", name)).build();
+    let (one, two) = (image("one"), image("two"));
+    let folder = tempfile::tempdir().unwrap();
+    archive::write(folder.path(), &archive::layout(&[("1.0", &one), ("2.0", &two), ("twice", &one), ("twice", &two)]))
+        .unwrap();
+    let named = |name: &str| of_layout(Path::new(&format!("{}{name}", folder.path().display())), &Platforms::All);
+    assert_eq!(named(":1.0").unwrap()[0].image.digest, one.digest());
+    assert_eq!(named(":2.0").unwrap()[0].image.digest, two.digest());
+    assert_eq!(named("").unwrap().len(), 2);
+    let missing = named(":3.0").unwrap_err();
+    assert_eq!(missing.kind(), Kind::NotFound);
+    assert!(missing.hint().unwrap().contains("1.0, 2.0"), "the names that there are: {missing}");
+    assert_eq!(named(":twice").unwrap_err().kind(), Kind::Corrupt);
+}
+
+#[test]
+fn what_docker_saves_has_to_be_one_image_and_whole() {
+    let image = ImageBuilder::new().layer(Layer::new().file("a", "b")).build();
+    let config =
+        Layer::new().file("c.json", image.blobs.last().unwrap()).file("l.tar", Layer::new().file("a", "b").tar());
+    let one = r#"{"Config": "c.json", "Layers": ["l.tar"]}"#;
+    // What stands in manifest.json, and how it is refused.
+    #[rustfmt::skip]
+    let cases = [
+        (format!("[{one}]"),                                       None),
+        (format!("[{one}, {one}]"),                                Some(Kind::Unsupported)),
+        ("[]".to_owned(),                                          Some(Kind::NotFound)),
+        ("{}".to_owned(),                                          Some(Kind::Corrupt)),
+        ("[".to_owned(),                                           Some(Kind::Corrupt)),
+        (r#"[{"Layers": ["l.tar"]}]"#.to_owned(),                  Some(Kind::Corrupt)),
+        (r#"[{"Config": "c.json", "Layers": []}]"#.to_owned(),     Some(Kind::Corrupt)),
+        (r#"[{"Config": "l.tar", "Layers": ["l.tar"]}]"#.to_owned(), Some(Kind::Corrupt)),
+        (r#"[{"Config": "x.json", "Layers": ["l.tar"]}]"#.to_owned(), Some(Kind::NotFound)),
+        (r#"[{"Config": "c.json", "Layers": ["../../etc/passwd"]}]"#.to_owned(), Some(Kind::NotFound)),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    for (manifest, expected) in cases {
+        std::fs::write(&path, config.clone().file("manifest.json", &manifest).tar()).unwrap();
+        let opened = run(DockerArchive::open(&path, &Limits::default(), &Context::new()));
+        assert_eq!(opened.map_err(|error| error.kind()).err(), expected, "{manifest}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+#[cfg(feature = "conformance")]
+pub mod archive;
 pub mod cataloger;
 #[cfg(feature = "conformance")]
 pub mod connector;
@@ -10,3 +12,5 @@ pub mod connector;
 pub mod image;
 #[cfg(feature = "conformance")]
 pub mod registry;
+#[cfg(feature = "conformance")]
+pub mod source;
