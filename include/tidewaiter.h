@@ -109,7 +109,7 @@ void tw_cancel_cancel(const tw_cancel *cancel);
 void tw_cancel_free(tw_cancel *cancel);
 
 // Opens a scanner. `config` is JSON, or NULL for all defaults:
-// `{"advisories": FILE, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "limits": {NAME: N}}`.
+// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "limits": {NAME: N}}`.
 tw_status tw_scanner_new(const char *config,
                          tw_scanner **scanner,
                          tw_error **error);

@@ -15,7 +15,7 @@ use crate::report::tw_report;
 pub struct tw_scanner(pub(crate) Scanner);
 
 /// Opens a scanner. `config` is JSON, or NULL for all defaults:
-/// `{"advisories": FILE, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "limits": {NAME: N}}`.
+/// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "limits": {NAME: N}}`.
 ///
 /// # Safety
 /// As the head of the header says.

@@ -14,7 +14,9 @@ use tidewaiter::{Error, Kind, Platforms, Result};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The advisory database: a file, which need not exist yet. Default: one in the user's data folder.
+    /// The advisory database: a file, which need not exist yet, or a folder. Of a folder it is `advisories.db` in it;
+    /// where there is none, scans use the OSV exports and records in the folder, which are compiled once into the user's
+    /// cache folder (this takes the memory of an import). Default: a file in the user's data folder.
     pub advisories: Option<PathBuf>,
     /// Whether a scan does without fetching the advisories that the database lacks.
     pub offline: bool,

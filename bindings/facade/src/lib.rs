@@ -8,6 +8,7 @@
 mod call;
 mod config;
 mod event;
+mod exports;
 pub mod operations;
 pub mod paths;
 mod queue;

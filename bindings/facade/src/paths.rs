@@ -14,6 +14,11 @@ pub fn layers() -> Option<PathBuf> {
     Some(cache_home()?.join("tidewaiter").join("layers"))
 }
 
+/// The databases that are compiled from folders of exports; none without a home folder.
+pub(crate) fn compiled() -> Option<PathBuf> {
+    Some(cache_home()?.join("tidewaiter").join("advisories"))
+}
+
 fn data_home() -> Option<PathBuf> {
     if cfg!(windows) {
         return absolute("LOCALAPPDATA");

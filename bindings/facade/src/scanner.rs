@@ -15,6 +15,7 @@ use tidewaiter::{Cancel, Context, Error, Kind, Result, Target, engine};
 
 use crate::call::{self, Pending};
 use crate::config::{self, CheckOptions, Config, ImportOptions, ScanOptions, UpdateOptions};
+use crate::exports::{self, Exports};
 use crate::paths;
 use crate::records::{AdvisoryStatus, Imported};
 use crate::report::Report;
@@ -31,6 +32,7 @@ struct Shared {
     id: usize,
     process: u32,
     advisories: Option<PathBuf>,
+    exports: Option<Exports>,
     base_url: Option<String>,
     closed: Cancel,
     live: Mutex<Option<Live>>,
@@ -42,7 +44,7 @@ struct Live {
 }
 
 impl Scanner {
-    /// Opens a scanner. Nothing is read before the first call.
+    /// Opens a scanner. Nothing is read before the first call, except the listing of a folder of advisories.
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a configuration that cannot be, [`Kind::Unavailable`] without a thread.
@@ -52,9 +54,10 @@ impl Scanner {
         for (name, value) in &config.limits {
             limits.set(name, *value)?;
         }
-        let advisories = config.advisories.or_else(paths::advisories);
+        let exports = config.advisories.as_deref().map(Exports::of).transpose()?.flatten();
+        let advisories = config.advisories.map(exports::database).or_else(paths::advisories);
         let mut builder = tidewaiter::Scanner::builder().limits(limits);
-        if let Some(file) = &advisories {
+        if let Some(file) = exports.as_ref().map(|exports| &exports.compiled).or(advisories.as_ref()) {
             builder = builder.advisories_file(file.clone());
         }
         if !config.offline {
@@ -74,6 +77,7 @@ impl Scanner {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             process: std::process::id(),
             advisories,
+            exports,
             base_url: config.base_url,
             closed: Cancel::new(),
             live: Mutex::new(Some(live)),
@@ -89,7 +93,12 @@ impl Scanner {
         let target: Target = target.parse()?;
         let timeout = config::timeout(options.timeout)?;
         let options = options.into();
+        let exports = self.shared.exports.clone();
         self.call(cancel, timeout, |scanner, context| async move {
+            if let Some(exports) = exports {
+                let context = context.clone();
+                blocking(move || exports.compile(&context)).await?;
+            }
             let reports = scanner.scan_with(&target, &options, &context).await?;
             Ok(reports.into_iter().map(Report::from).collect())
         })

@@ -22,7 +22,8 @@ pub(crate) struct Scan {
     /// An image reference, or oci:DIR, oci-archive:FILE, docker-archive:FILE; a bare path begins with /, ./ or ../
     #[arg(value_name = "REF|PATH")]
     target: String,
-    /// The advisory database, or a folder with one called advisories.db [default: in the user's data folder]
+    /// The advisory database, or a folder: with one called advisories.db, or with OSV exports and records, which are compiled
+    /// once into the cache folder [default: in the user's data folder]
     #[arg(long, value_name = "DB|DIR")]
     advisories: Option<PathBuf>,
     /// Match with the database as it is: never fetch the advisories that it lacks
@@ -74,7 +75,7 @@ impl Scan {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         let outputs = Output::parse(&self.output, self.format.as_deref())?;
         let mut config = Config {
-            advisories: self.advisories.map(|path| if path.is_dir() { path.join("advisories.db") } else { path }),
+            advisories: self.advisories,
             offline: self.offline,
             cache: if self.no_cache { None } else { paths::layers() },
             memory_mib: Some(self.memory),
