@@ -17,3 +17,4 @@ pub mod record;
 pub mod reference;
 pub mod report;
 pub mod severity;
+pub mod zone;

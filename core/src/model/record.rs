@@ -76,6 +76,19 @@ impl ImageDate {
         Self::new(Timestamp::from_second(seconds).ok().filter(|_| seconds > 0), source)
     }
 
+    /// Whether the registry says it, rather than the builder.
+    pub fn is_of_the_registry(&self) -> bool {
+        matches!(self.source, DateSource::Pushed | DateSource::FirstPushed | DateSource::Modified)
+    }
+
+    /// Whether this date is to be kept where an image has two: that of the better source, else the later.
+    pub fn tells_more_than(&self, other: &Self) -> bool {
+        match self.source.cmp(&other.source) {
+            std::cmp::Ordering::Equal => self.time > other.time,
+            order => order.is_lt(),
+        }
+    }
+
     /// The time, unless nobody can have meant it: no image is older than 1990, and reproducible builds write 1970-01-01,
     /// 1980-01-01 (the first day of zip files) or the year 1.
     pub fn known(&self) -> Option<Timestamp> {
