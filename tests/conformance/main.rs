@@ -3,6 +3,8 @@
 
 mod docker;
 mod sources;
+mod harbor;
+mod imitation;
 
 use std::sync::Arc;
 
