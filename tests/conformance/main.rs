@@ -1,10 +1,12 @@
 //! Behaviour suites over every implementation. What stands in for a vendor is an imitation, written from its documented contract:
 //! one readable file each.
 
+mod artifactory;
 mod docker;
 mod sources;
 mod harbor;
 mod imitation;
+mod msr;
 
 use std::sync::Arc;
 
