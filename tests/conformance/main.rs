@@ -3,10 +3,10 @@
 
 mod artifactory;
 mod docker;
-mod sources;
 mod harbor;
 mod imitation;
 mod msr;
+mod sources;
 
 use std::sync::Arc;
 

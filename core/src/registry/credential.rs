@@ -40,6 +40,16 @@ pub enum Credential {
         /// The password, or an access token, which is better: it can be kept to reading.
         password: Secret,
     },
+    /// A robot or an account of Quay, and beside it the OAuth token that opens its API.
+    Quay {
+        /// The name of the robot (`team+scan`) or of the account.
+        username: String,
+        /// The token of the robot, or the password.
+        password: Secret,
+        /// An OAuth 2 access token with the scope `repo:read`; without it there are no push dates.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Secret>,
+    },
     /// What `docker login` left behind: docker's configuration file and its credential helpers.
     DockerConfig {
         /// The file; without it `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
@@ -77,6 +87,7 @@ impl Credential {
             Self::Basic { .. } => "basic",
             Self::Token { .. } => "token",
             Self::DockerHub { .. } => "dockerhub",
+            Self::Quay { .. } => "quay",
             Self::DockerConfig { .. } => "docker_config",
         }
     }
@@ -93,9 +104,9 @@ impl Credential {
     pub async fn resolve(&self, host: &str, repository: Option<&str>, context: &Context) -> Result<Identity> {
         Ok(match self {
             Self::Anonymous => Identity::Anonymous,
-            Self::Basic { username, password } | Self::DockerHub { username, password } => {
-                basic(username, password.resolve(host, context).await?)?
-            }
+            Self::Basic { username, password }
+            | Self::DockerHub { username, password }
+            | Self::Quay { username, password, .. } => basic(username, password.resolve(host, context).await?)?,
             Self::Token { token } => Identity::Bearer(token.resolve(host, context).await?),
             Self::DockerConfig { path } => match DockerConfig::open(path.as_deref()).await? {
                 Some(config) => config.identity(host, repository, context).await?,
@@ -163,6 +174,7 @@ mod tests {
             r#"{"dockerhub":{"username":"a","password":{"file":"b"}}}"#,
             r#"{"docker_config":{}}"#,
             r#"{"docker_config":{"path":"d"}}"#,
+            r#"{"quay":{"username":"a+b","password":{"env":"B"},"token":{"env":"C"}}}"#,
         ] {
             let credential: Credential = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&credential).unwrap(), json);

@@ -7,7 +7,7 @@ use url::Url;
 use super::connection::Connection;
 use super::connector::Connector;
 use super::definition::Registry;
-use super::{artifactory, docker, harbor, msr, plain};
+use super::{artifactory, docker, gitea, gitlab, harbor, msr, nexus, openshift, plain, quay, zot};
 use crate::error::{Error, Kind, Result};
 use crate::net::client::Client;
 use crate::net::identity::IdentitySource;
@@ -70,7 +70,18 @@ pub trait Vendor: Send + Sync {
 }
 
 /// Every kind, in the order in which they are shown.
-pub const ALL: &[&dyn Vendor] = &[&docker::Vendor, &harbor::Vendor, &msr::Vendor, &artifactory::Vendor];
+pub const ALL: &[&dyn Vendor] = &[
+    &docker::Vendor,
+    &openshift::Vendor,
+    &harbor::Vendor,
+    &msr::Vendor,
+    &quay::Vendor,
+    &nexus::Vendor,
+    &gitea::Vendor,
+    &gitlab::Vendor,
+    &zot::Vendor,
+    &artifactory::Vendor,
+];
 
 /// The kind that a definition names.
 ///
