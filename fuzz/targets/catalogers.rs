@@ -20,6 +20,7 @@ const PATHS: &[&str] = &[
     "usr/lib/python3/dist-packages/a.egg-info/PKG-INFO",
     "usr/lib/node_modules/a/package.json",
     "app/a-1.jar",
+    "usr/bin/a",
 ];
 
 fuzz_target!(|input: &[u8]| {
