@@ -1,8 +1,15 @@
 //! Behaviour suites over every implementation. What stands in for a vendor is an imitation, written from its documented contract:
 //! one readable file each.
 
+mod acr;
 mod artifactory;
+mod cloud;
 mod docker;
+mod dockerhub;
+mod ecr;
+mod ecr_public;
+mod ghcr;
+mod google;
 mod harbor;
 mod imitation;
 mod msr;

@@ -21,12 +21,16 @@ use crate::error::{Error, Kind, Result};
 const MAX_REDIRECTS: usize = 5;
 
 /// Headers that open a door, and so stay behind when a redirect leaves the origin.
-const CREDENTIAL_HEADERS: [HeaderName; 5] = [
+const CREDENTIAL_HEADERS: [HeaderName; 9] = [
     AUTHORIZATION,
     COOKIE,
     HeaderName::from_static("x-jfrog-art-api"),
     HeaderName::from_static("private-token"),
     HeaderName::from_static("job-token"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-aws-ec2-metadata-token"),
+    HeaderName::from_static("x-amz-sso_bearer_token"),
+    HeaderName::from_static("x-identity-header"),
 ];
 
 /// How to reach hosts.
@@ -36,6 +40,8 @@ pub struct Options {
     pub trust: Trust,
     /// A proxy for everything except `NO_PROXY`; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
     pub proxy: Option<String>,
+    /// Without any proxy, whatever the environment says: for services of this very machine, such as a cloud's metadata.
+    pub direct: bool,
     /// Requests at once per host; a body that is still read counts.
     pub concurrency: usize,
     /// How long to wait for a connection, for an answer, and between two pieces of a body.
@@ -49,6 +55,7 @@ impl Default for Options {
         Self {
             trust: Trust::default(),
             proxy: None,
+            direct: false,
             concurrency: 8,
             timeout: Duration::from_secs(60),
             retry: Policy::default(),
@@ -73,6 +80,11 @@ impl Request {
     /// A GET.
     pub fn get(url: Url) -> Self {
         Self { method: Method::GET, url, headers: HeaderMap::new(), body: None }
+    }
+
+    /// A POST of this body.
+    pub fn post(url: Url, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, body: Some(body.into()), ..Self::get(url) }
     }
 
     /// A HEAD.
@@ -134,6 +146,9 @@ impl Client {
                     .with_hint("a proxy is http://host:port")
             };
             builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?.no_proxy(reqwest::NoProxy::from_env()));
+        }
+        if options.direct {
+            builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| {
             Error::new(Kind::Internal, "the HTTP client cannot be built").because(error.without_url())

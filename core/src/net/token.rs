@@ -240,7 +240,7 @@ pub(crate) fn read(answer: &[u8]) -> Option<Token> {
 }
 
 /// What a JWT says about its end. It is not verified: it only decides when we ask again.
-fn expiry(token: &str) -> Option<Duration> {
+pub fn expiry(token: &str) -> Option<Duration> {
     #[derive(Deserialize)]
     struct Claims {
         exp: i64,

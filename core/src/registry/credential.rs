@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::aws::AwsCredential;
+use super::azure::AzureCredential;
 use super::docker_config::DockerConfig;
+use super::google::GoogleCredential;
 use super::secret::Secret;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -50,6 +53,14 @@ pub enum Credential {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<Secret>,
     },
+    /// Who we are at Amazon's cloud.
+    Aws(Box<AwsCredential>),
+    /// Who we are at Microsoft's cloud.
+    Azure(Box<AzureCredential>),
+    /// Who we are at Google's cloud, for the names under gcr.io.
+    Gcr(Box<GoogleCredential>),
+    /// Who we are at Google's cloud, for Artifact Registry.
+    Gar(Box<GoogleCredential>),
     /// What `docker login` left behind: docker's configuration file and its credential helpers.
     DockerConfig {
         /// The file; without it `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
@@ -80,6 +91,26 @@ impl Credential {
         Self::DockerHub { username: username.into(), password }
     }
 
+    /// Who we are at Amazon's cloud.
+    pub fn aws(credential: AwsCredential) -> Self {
+        Self::Aws(Box::new(credential))
+    }
+
+    /// Who we are at Microsoft's cloud.
+    pub fn azure(credential: AzureCredential) -> Self {
+        Self::Azure(Box::new(credential))
+    }
+
+    /// Who we are at Google's cloud, for the names under gcr.io.
+    pub fn gcr(credential: GoogleCredential) -> Self {
+        Self::Gcr(Box::new(credential))
+    }
+
+    /// Who we are at Google's cloud, for Artifact Registry.
+    pub fn gar(credential: GoogleCredential) -> Self {
+        Self::Gar(Box::new(credential))
+    }
+
     /// The word in definitions, such as `basic`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -88,6 +119,10 @@ impl Credential {
             Self::Token { .. } => "token",
             Self::DockerHub { .. } => "dockerhub",
             Self::Quay { .. } => "quay",
+            Self::Aws(_) => "aws",
+            Self::Azure(_) => "azure",
+            Self::Gcr(_) => "gcr",
+            Self::Gar(_) => "gar",
             Self::DockerConfig { .. } => "docker_config",
         }
     }
@@ -100,7 +135,8 @@ impl Credential {
     /// Looks up what is needed to speak to `host` (as references write it) about `repository`.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] and [`Kind::Unavailable`] for secrets that are not there.
+    /// [`Kind::InvalidInput`] and [`Kind::Unavailable`] for secrets that are not there, and [`Kind::InvalidInput`] for the
+    /// credential of a cloud, which its own kind of registry exchanges.
     pub async fn resolve(&self, host: &str, repository: Option<&str>, context: &Context) -> Result<Identity> {
         Ok(match self {
             Self::Anonymous => Identity::Anonymous,
@@ -108,6 +144,10 @@ impl Credential {
             | Self::DockerHub { username, password }
             | Self::Quay { username, password, .. } => basic(username, password.resolve(host, context).await?)?,
             Self::Token { token } => Identity::Bearer(token.resolve(host, context).await?),
+            Self::Aws(_) | Self::Azure(_) | Self::Gcr(_) | Self::Gar(_) => {
+                return Err(Error::new(Kind::InvalidInput, "this kind of registry does not take this credential")
+                    .with("credential", self.name()));
+            }
             Self::DockerConfig { path } => match DockerConfig::open(path.as_deref()).await? {
                 Some(config) => config.identity(host, repository, context).await?,
                 None => Identity::Anonymous,
@@ -151,6 +191,10 @@ mod tests {
             r#"{"token": {"token": {"command": ["c"]}}}"#,
             r#"{"docker_config": {}}"#,
             r#"{"docker_config": {"path": "d"}}"#,
+            r#"{"aws": {}}"#,
+            r#"{"azure": {"tenant_id": "t", "client_id": "c", "client_secret": {"env": "S"}}}"#,
+            r#"{"gar": {"service_account": {"file": "key.json"}}}"#,
+            r#"{"gcr": {"metadata": true}}"#,
         ] {
             assert!(serde_json::from_str::<Credential>(json).is_ok(), "{json}");
         }
@@ -159,6 +203,9 @@ mod tests {
             (r#"{"basic": {"username": "a"}}"#, "password"),
             (r#"{"anonymous": {"user": 1}}"#, "user"),
             (r#"{"magic": {}}"#, "magic"),
+            (r#"{"aws": {"secret_key": "x"}}"#, "secret_key"),
+            (r#"{"azure": {"tenant": "x"}}"#, "tenant"),
+            (r#"{"gar": {"key": "x"}}"#, "key"),
         ] {
             let error = serde_json::from_str::<Credential>(json).unwrap_err().to_string();
             assert!(error.contains(named), "{json}: {error}");
@@ -175,6 +222,10 @@ mod tests {
             r#"{"docker_config":{}}"#,
             r#"{"docker_config":{"path":"d"}}"#,
             r#"{"quay":{"username":"a+b","password":{"env":"B"},"token":{"env":"C"}}}"#,
+            r#"{"aws":{"profile":"p","role_arn":"arn:x","external_id":"e"}}"#,
+            r#"{"azure":{"client_id":"c","managed_identity":true}}"#,
+            r#"{"gcr":{}}"#,
+            r#"{"gar":{"access_token":{"env":"T"}}}"#,
         ] {
             let credential: Credential = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&credential).unwrap(), json);

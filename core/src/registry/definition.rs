@@ -191,6 +191,15 @@ impl Registry {
         Self { api_url: Some(url.into()), ..self }
     }
 
+    /// The same for the vendors themselves, whose kinds and fields exist.
+    pub(crate) fn of_vendor(kind: &'static str, settings: &impl Serialize) -> Self {
+        let settings = match serde_json::to_value(settings) {
+            Ok(Value::Object(settings)) => settings,
+            _ => Map::new(),
+        };
+        Self { kind: kind.to_owned(), settings, ..Self::default() }
+    }
+
     /// The registry of an image, with the defaults.
     pub fn of(image: &ImageRef) -> Self {
         let kind = vendor::recognise(image.host()).name().to_owned();

@@ -24,6 +24,18 @@ pub(super) fn identity(registry: &Registry, repository: Option<&str>) -> Result<
                 .with_hint("give a user name and a password, a token, or name the kind of the registry"));
         }
     };
+    source(credential, registry, repository)
+}
+
+/// The same for a credential that the vendor takes besides.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for a definition without an address.
+pub(super) fn source(
+    credential: Credential,
+    registry: &Registry,
+    repository: Option<&str>,
+) -> Result<Arc<dyn IdentitySource>> {
     Ok(Arc::new(Plain { credential, host: registry.host()?, repository: repository.map(str::to_owned) }))
 }
 

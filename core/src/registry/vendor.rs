@@ -7,7 +7,10 @@ use url::Url;
 use super::connection::Connection;
 use super::connector::Connector;
 use super::definition::Registry;
-use super::{artifactory, docker, gitea, gitlab, harbor, msr, nexus, openshift, plain, quay, zot};
+use super::{
+    acr, artifactory, docker, dockerhub, ecr, ecr_public, gar, gcr, ghcr, gitea, gitlab, harbor, msr, nexus, openshift,
+    plain, quay, zot,
+};
 use crate::error::{Error, Kind, Result};
 use crate::net::client::Client;
 use crate::net::identity::IdentitySource;
@@ -72,6 +75,13 @@ pub trait Vendor: Send + Sync {
 /// Every kind, in the order in which they are shown.
 pub const ALL: &[&dyn Vendor] = &[
     &docker::Vendor,
+    &dockerhub::Vendor,
+    &ecr::Vendor,
+    &ecr_public::Vendor,
+    &acr::Vendor,
+    &gcr::Vendor,
+    &gar::Vendor,
+    &ghcr::Vendor,
     &openshift::Vendor,
     &harbor::Vendor,
     &msr::Vendor,

@@ -55,7 +55,10 @@ pub async fn images(connection: &Connection, repository: &str, context: &Context
 }
 
 /// The digest and the media type behind a tag; none where there is no such tag any more.
-async fn head(
+///
+/// # Errors
+/// Whatever keeps them from being known.
+pub async fn head(
     connection: &Connection,
     repository: &str,
     tag: &str,

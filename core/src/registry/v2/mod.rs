@@ -6,5 +6,5 @@ mod pages;
 mod tags;
 
 pub use catalog::repositories;
-pub use heads::images;
+pub use heads::{head, images};
 pub use tags::tags;

@@ -1,0 +1,104 @@
+//! What a user says about who they are at Amazon's cloud.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::registry::secret::Secret;
+
+/// Who we are at Amazon's cloud. Without any field it is what the machine has: environment variables, the profile, a web identity,
+/// the container or the instance.
+///
+/// Needed for listing and scanning, as little as possible: `ecr:GetAuthorizationToken` (on `*`), and on the repositories
+/// `ecr:DescribeRepositories`, `ecr:DescribeImages`, `ecr:BatchGetImage`, `ecr:GetDownloadUrlForLayer`; `ecr:ListImages` to list
+/// tags over Docker V2. The managed policy `AmazonEC2ContainerRegistryReadOnly` has all of them. For ECR Public:
+/// `ecr-public:GetAuthorizationToken`, `sts:GetServiceBearerToken`, `ecr-public:DescribeRepositories`, `ecr-public:DescribeImageTags`.
+///
+/// ```
+/// use tidewaiter::registry::{AwsCredential, Credential, Registry, Secret};
+/// let scanner = AwsCredential::new().with_role("arn:aws:iam::123456789012:role/scanner").with_external_id("ext-42");
+/// let registry = Registry::ecr("eu-west-1", "123456789012").credential(Credential::aws(scanner));
+/// ```
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AwsCredential {
+    /// A profile of `~/.aws/config` and `~/.aws/credentials`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The name of an access key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+    /// The access key itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<Secret>,
+    /// The session token that belongs to a temporary access key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<Secret>,
+    /// A role to take on, with what the other fields say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// What the owner of the role wants to hear from us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// The name under which the role's owner sees us; `tidewaiter` unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_session_name: Option<String>,
+    /// A file with a token of another identity provider, to take on the role with. It is read anew each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_identity_token_file: Option<PathBuf>,
+    /// The address of the token service (STS), where it is not that of the region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sts_endpoint: Option<String>,
+}
+
+impl AwsCredential {
+    /// What the machine has.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An access key.
+    pub fn keys(access_key_id: impl Into<String>, secret_access_key: Secret) -> Self {
+        Self {
+            access_key_id: Some(access_key_id.into()),
+            secret_access_key: Some(secret_access_key),
+            ..Self::default()
+        }
+    }
+
+    /// A profile of the shared configuration files.
+    pub fn profile(name: impl Into<String>) -> Self {
+        Self { profile: Some(name.into()), ..Self::default() }
+    }
+
+    /// The same with the session token of a temporary access key.
+    #[must_use]
+    pub fn with_session_token(self, token: Secret) -> Self {
+        Self { session_token: Some(token), ..self }
+    }
+
+    /// The same, taking on a role.
+    #[must_use]
+    pub fn with_role(self, arn: impl Into<String>) -> Self {
+        Self { role_arn: Some(arn.into()), ..self }
+    }
+
+    /// The same with the external id that the owner of the role has asked for.
+    #[must_use]
+    pub fn with_external_id(self, id: impl Into<String>) -> Self {
+        Self { external_id: Some(id.into()), ..self }
+    }
+
+    /// The same with a file that holds a token of another identity provider.
+    #[must_use]
+    pub fn with_web_identity(self, token_file: impl Into<PathBuf>) -> Self {
+        Self { web_identity_token_file: Some(token_file.into()), ..self }
+    }
+
+    /// The same with another address of the token service (STS).
+    #[must_use]
+    pub fn with_sts_endpoint(self, url: impl Into<String>) -> Self {
+        Self { sts_endpoint: Some(url.into()), ..self }
+    }
+}

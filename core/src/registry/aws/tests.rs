@@ -1,0 +1,176 @@
+//! The places where keys are looked for, against a small server that stands in for the metadata and token services.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use super::chain::Chain;
+use super::credential::AwsCredential;
+use super::endpoint::Variant;
+use crate::context::Context;
+use crate::error::{Kind, Result};
+use crate::net::client::{Client, Options};
+use crate::registry::secret::Secret;
+use crate::registry::surroundings::Surroundings;
+
+const STS: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>\
+    <SecretAccessKey>planted-role-s3cret</SecretAccessKey><SessionToken>t&amp;k</SessionToken>\
+    <Expiration>2099-01-02T04:04:05Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+const KEY: &str = r#"{"Code":"Success","AccessKeyId":"ASIAMACHINE","SecretAccessKey":"planted-s3cret","Token":"t","Expiration":"2099-01-02T09:04:05Z"}"#;
+
+/// Answers by what the head of a request contains, and keeps heads and bodies.
+fn server(answers: &'static [(&'static str, u16, &'static str)]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or_default() == 0 || line == "\r\n" {
+                    break;
+                }
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                head.push_str(&line);
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let request = format!("{head}\n{}", String::from_utf8(body).unwrap());
+            let found = answers.iter().find(|(part, ..)| request.contains(part));
+            let (status, body) = found.map_or((404, ""), |(_, status, body)| (*status, *body));
+            seen.lock().unwrap().push(request);
+            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = reader.get_mut().write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    (url, log)
+}
+
+async fn keys(credential: AwsCredential, variables: &[(&str, &str)]) -> Result<String> {
+    let client = Client::new(&Options::default()).unwrap();
+    let surroundings = Surroundings::of(variables.iter().copied());
+    let chain = Chain::new(credential, "eu-west-1", Variant::default(), client, surroundings);
+    let keys = chain.keys(&Context::new()).await?;
+    assert!(!format!("{keys:?}").contains("s3cret"), "{keys:?}");
+    let token = keys.token.as_deref().map(String::as_str).unwrap_or("-");
+    Ok(format!("{} {token}", keys.id))
+}
+
+#[tokio::test]
+async fn is_found_in_every_place() {
+    let (url, log) = server(&[
+        ("Action=AssumeRole&", 200, STS),
+        ("Action=AssumeRoleWithWebIdentity&", 200, STS),
+        ("PUT /latest/api/token", 200, "imds-token"),
+        ("/security-credentials/default-role", 200, KEY),
+        ("/security-credentials/", 200, "default-role\n"),
+        ("/container", 200, KEY),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let config = write(
+        "config",
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = keys\nexternal_id = ext\n\
+         [profile mfa]\nrole_arn = arn:x\nsource_profile = keys\nmfa_serial = arn:y\n\
+         [profile a]\nrole_arn = arn:x\nsource_profile = b\n[profile b]\nrole_arn = arn:x\nsource_profile = a\n\
+         [profile process]\ncredential_process = /bin/false\n\
+         [profile sso]\nsso_start_url = https://x\nsso_region = eu-west-1\nsso_account_id = 1\nsso_role_name = r\n",
+    );
+    let credentials =
+        write("credentials", "[keys]\naws_access_key_id = AKIDFILE\naws_secret_access_key = planted-s3cret\n");
+    let web = write("web", "web-token\n");
+    let home = folder.path().display().to_string();
+    let files =
+        [("AWS_CONFIG_FILE", config.as_str()), ("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str()), ("HOME", &home)];
+    let with = |more: &[(&'static str, String)]| -> Vec<(&'static str, String)> {
+        let files = files.map(|(name, value)| (name, value.to_owned()));
+        files.into_iter().chain([("AWS_ENDPOINT_URL_STS", url.clone())]).chain(more.iter().cloned()).collect()
+    };
+    let environment =
+        [("AWS_ACCESS_KEY_ID", "AKIDENV".to_owned()), ("AWS_SECRET_ACCESS_KEY", "planted-s3cret".to_owned())];
+    let off = ("AWS_EC2_METADATA_DISABLED", "true".to_owned());
+    let fields = AwsCredential::keys("AKIDFIELD", Secret::value("planted-s3cret"));
+    let cases: Vec<(&str, AwsCredential, Vec<(&'static str, String)>, &str)> = vec![
+        ("fields", fields.clone(), with(&environment), "AKIDFIELD -"),
+        ("session", fields.clone().with_session_token(Secret::value("s")), with(&[]), "AKIDFIELD s"),
+        ("environment", AwsCredential::new(), with(&environment), "AKIDENV -"),
+        ("profile", AwsCredential::profile("keys"), with(&environment), "AKIDFILE -"),
+        ("AWS_PROFILE", AwsCredential::new(), with(&[("AWS_PROFILE", "keys".into())]), "AKIDFILE -"),
+        ("role of a profile", AwsCredential::profile("role"), with(&[]), "ASIAROLE t&k"),
+        (
+            "role",
+            fields.with_role("arn:aws:iam::123456789012:role/y").with_external_id("ext-42"),
+            with(&[]),
+            "ASIAROLE t&k",
+        ),
+        (
+            "web identity of the machine",
+            AwsCredential::new(),
+            with(&[("AWS_WEB_IDENTITY_TOKEN_FILE", web.clone()), ("AWS_ROLE_ARN", "arn:z".into())]),
+            "ASIAROLE t&k",
+        ),
+        ("web identity", AwsCredential::new().with_role("arn:z").with_web_identity(&web), with(&[]), "ASIAROLE t&k"),
+        (
+            "container",
+            AwsCredential::new(),
+            with(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{url}/container"))]),
+            "ASIAMACHINE t",
+        ),
+        (
+            "instance",
+            AwsCredential::new(),
+            with(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.clone())]),
+            "ASIAMACHINE t",
+        ),
+    ];
+    for (what, credential, variables, expected) in cases {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(keys(credential, &variables).await.unwrap(), expected, "{what}");
+    }
+    let seen = log.lock().unwrap().join("\n\n");
+    assert!(
+        seen.contains("ExternalId=ext-42") && seen.contains("ExternalId=ext&") || seen.contains("ExternalId=ext\n"),
+        "{seen}"
+    );
+    assert!(seen.contains("WebIdentityToken=web-token") && seen.contains("x-aws-ec2-metadata-token: imds-token"));
+    assert!(!seen.contains("s3cret"));
+
+    for (what, credential, kind, named) in [
+        ("nothing", AwsCredential::new(), Kind::Unauthenticated, "environment"),
+        ("unknown", AwsCredential::profile("none"), Kind::InvalidInput, "none"),
+        ("mfa", AwsCredential::profile("mfa"), Kind::InvalidInput, "types in"),
+        ("circle", AwsCredential::profile("a"), Kind::InvalidInput, "circle"),
+        ("process", AwsCredential::profile("process"), Kind::InvalidInput, "no key"),
+        ("nobody logged in", AwsCredential::profile("sso"), Kind::Unauthenticated, "logged in"),
+    ] {
+        let variables = with(std::slice::from_ref(&off));
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let error = keys(credential, &variables).await.unwrap_err();
+        assert!(error.kind() == kind && error.to_string().contains(named), "{what}: {error:?}");
+        assert!(error.hint().is_some(), "{what}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_given_says_why() {
+    let (url, _) = server(&[(
+        "Action=AssumeRole&",
+        403,
+        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>",
+    )]);
+    let credential =
+        AwsCredential::keys("A", Secret::value("planted-s3cret")).with_role("arn:x").with_sts_endpoint(url);
+    let error = keys(credential, &[]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::PermissionDenied);
+    let text = format!("{error:?}");
+    assert!(text.contains("sts:AssumeRole") && text.contains("trust policy") && !text.contains("s3cret"), "{text}");
+}

@@ -1,0 +1,7 @@
+//! Microsoft's cloud: who we are there.
+
+mod credential;
+mod entra;
+
+pub use credential::AzureCredential;
+pub(super) use entra::{Cloud, Entra};

@@ -1,0 +1,404 @@
+//! Amazon's private registries (ECR): listed over their own API, since Docker V2 has no dates.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, TryStreamExt as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::aws::{Api, AwsCredential, Chain, Place, Variant, service_url};
+use super::connection::Connection;
+use super::connector::{Capabilities, Connector, Wanted};
+use super::credential::Credential;
+use super::definition::Registry;
+use super::listing::{self, Images};
+use super::surroundings::Surroundings;
+use super::{plain, v2};
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::model::digest::Digest;
+use crate::model::record::{DateSource, ImageDate, ImageRecord};
+use crate::net::client::Client;
+use crate::net::identity::{Identity, IdentitySource, Issued};
+use crate::net::token::decode_base64;
+
+/// The name of the service in signatures, and what stands in front of its operations.
+const SERVICE: (&str, &str) = ("ecr", "AmazonEC2ContainerRegistry_V20150921");
+/// The longest that a token is trusted; it says twelve hours.
+const MAX_LIFE: Duration = Duration::from_secs(6 * 60 * 60);
+/// Images that are no container images: charts, signatures, other artifacts.
+const CONFIGS: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+
+/// What a definition says besides what all have. Without `url` the registry is where region and account are.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fips: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dual_stack: bool,
+    /// The address of the API; the same as `api_url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+}
+
+impl Registry {
+    /// The private registry of an account of Amazon's cloud in a region, such as `eu-west-1` and `123456789012`.
+    pub fn ecr(region: impl Into<String>, account: impl Into<String>) -> Self {
+        let settings = Settings { region: Some(region.into()), account: Some(account.into()), ..Settings::default() };
+        Self::of_vendor("ecr", &settings).credential(Credential::aws(AwsCredential::new()))
+    }
+}
+
+/// The kind `ecr`.
+pub(super) struct Vendor;
+
+impl super::Vendor for Vendor {
+    fn name(&self) -> &'static str {
+        "ecr"
+    }
+
+    fn fields(&self) -> &'static [&'static str] {
+        &["region", "account", "fips", "dual_stack", "endpoint"]
+    }
+
+    fn owns(&self, host: &str) -> bool {
+        Place::of_host(host).is_some()
+    }
+
+    fn address(&self, registry: &Registry) -> Result<String> {
+        Ok(format!("https://{}", place(registry, None)?.host()))
+    }
+
+    fn identity(
+        &self,
+        registry: &Registry,
+        client: &Client,
+        repository: Option<&str>,
+    ) -> Result<Arc<dyn IdentitySource>> {
+        match &registry.credential {
+            Credential::Aws(_) => Ok(Arc::new(Login(api(registry, client)?))),
+            // Nobody may pull from here: where docker has no login, there may be one of Amazon's.
+            Credential::DockerConfig { .. } => Ok(Arc::new(Either {
+                plain: plain::identity(registry, repository)?,
+                login: Login(api(registry, client)?),
+            })),
+            _ => plain::identity(registry, repository),
+        }
+    }
+
+    fn connect(&self, registry: &Registry, connection: Connection) -> Result<Arc<dyn Connector>> {
+        match &registry.credential {
+            Credential::Aws(_) | Credential::DockerConfig { .. } => {
+                let account = host_place(registry)?.account;
+                Ok(Arc::new(Ecr { api: api(registry, connection.session().client())?, account }))
+            }
+            // With the password of a token alone, only Docker V2 can be asked.
+            _ => Ok(Arc::new(OverV2(connection))),
+        }
+    }
+}
+
+/// Where the registry is, by its own host where that says it.
+fn host_place(registry: &Registry) -> Result<Place> {
+    let host = registry.base()?.host_str().unwrap_or_default().to_ascii_lowercase();
+    place(registry, Place::of_host(&host))
+}
+
+/// Where the registry is: what the definition says, else what the host says.
+fn place(registry: &Registry, host: Option<Place>) -> Result<Place> {
+    let settings: Settings = registry.settings()?;
+    let missing = |field: &'static str, hint: &'static str| {
+        Error::new(Kind::InvalidInput, "the address of the registry is missing").with("field", field).with_hint(hint)
+    };
+    let (region, account, variant) = match host {
+        Some(place) => (Some(place.region), Some(place.account), place.variant),
+        None => (None, None, Variant { fips: settings.fips, dual_stack: settings.dual_stack }),
+    };
+    let region = settings.region.or(region).ok_or_else(|| missing("region", "a region is such as eu-west-1"))?;
+    let account = settings.account.or(account);
+    let account = account.ok_or_else(|| missing("account", "the account that owns the registry: twelve digits"))?;
+    Place { region, account, variant }.checked()
+}
+
+/// The API of the registry's region.
+fn api(registry: &Registry, client: &Client) -> Result<Api> {
+    let place = host_place(registry)?;
+    let surroundings = Surroundings::real();
+    let settings: Settings = registry.settings()?;
+    let given = settings.endpoint.or_else(|| registry.api_url.clone());
+    let url = given.unwrap_or_else(|| service_url(SERVICE.0, &place.region, place.variant, &surroundings));
+    let credential = match &registry.credential {
+        Credential::Aws(credential) => (**credential).clone(),
+        _ => AwsCredential::new(),
+    };
+    let chain = Chain::new(credential, &place.region, place.variant, client.clone(), surroundings);
+    Api::new(client.clone(), &url, &place.region, SERVICE, chain)
+}
+
+/// Docker's login where there is one, else that of Amazon's cloud.
+#[derive(Debug)]
+struct Either {
+    plain: Arc<dyn IdentitySource>,
+    login: Login,
+}
+
+impl IdentitySource for Either {
+    fn identity<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Issued>> {
+        Box::pin(async move {
+            let issued = self.plain.identity(context).await?;
+            if issued.identity == Identity::Anonymous { self.login.identity(context).await } else { Ok(issued) }
+        })
+    }
+}
+
+/// A password for Docker V2, which the API gives for twelve hours.
+#[derive(Debug)]
+struct Login(Api);
+
+impl IdentitySource for Login {
+    fn identity<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Issued>> {
+        Box::pin(async move {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Answer {
+                authorization_data: Vec<Token>,
+            }
+            let answer: Answer = self.0.call("GetAuthorizationToken", &serde_json::json!({}), context).await?;
+            answer.authorization_data.into_iter().next().and_then(Token::issued).ok_or_else(no_password)
+        })
+    }
+}
+
+pub(super) fn no_password() -> Error {
+    Error::new(Kind::Corrupt, "the API gives something that is no password").with("action", "GetAuthorizationToken")
+}
+
+/// What `GetAuthorizationToken` gives: user and password in base64, and seconds since 1970.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Token {
+    authorization_token: Zeroizing<String>,
+    expires_at: Option<f64>,
+}
+
+impl Token {
+    pub(super) fn issued(self) -> Option<Issued> {
+        let plain = decode_base64(&self.authorization_token)?;
+        let (username, password) = std::str::from_utf8(&plain).ok()?.split_once(':')?;
+        let identity = Identity::Basic { username: username.to_owned(), password: Zeroizing::new(password.to_owned()) };
+        // Half of its life, as Amazon's own helper has it. One that has ended already, by our clock or theirs, is good for a moment.
+        let life = self.expires_at.and_then(time).map(|end| end.duration_since(Timestamp::now()));
+        let life = life.map_or(MAX_LIFE, |life| Duration::try_from(life).unwrap_or_default() / 2);
+        let until = Instant::now() + life.clamp(Duration::from_secs(60), MAX_LIFE);
+        Some(Issued { identity, until: Some(until) })
+    }
+}
+
+/// Seconds since 1970, maybe with a fraction.
+pub(super) fn time(seconds: f64) -> Option<Timestamp> {
+    let is_near = (0.0..2e11).contains(&seconds);
+    is_near.then(|| Timestamp::from_microsecond((seconds * 1e6).round() as i64).ok())?
+}
+
+/// Over the API.
+struct Ecr {
+    api: Api,
+    account: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ask<'a> {
+    registry_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository_name: Option<&'a str>,
+    max_results: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<Filter>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    tag_status: &'static str,
+}
+
+impl Ecr {
+    fn ask<'a>(&'a self, repository: Option<&'a str>, next_token: Option<String>) -> Ask<'a> {
+        // Archived images, which are not asked for, cannot be pulled.
+        let filter = repository.map(|_| Filter { tag_status: "TAGGED" });
+        Ask { registry_id: &self.account, repository_name: repository, max_results: 1000, next_token, filter }
+    }
+}
+
+impl Connector for Ecr {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().with_dates(DateSource::FirstPushed)
+    }
+
+    fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            #[serde(default)]
+            repositories: Vec<Repository>,
+            next_token: Option<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Repository {
+            repository_name: String,
+        }
+        listing::repositories(listing::pages(None, move |next| async move {
+            let page: Page = self.api.call("DescribeRepositories", &self.ask(None, next), context).await?;
+            let entries = page.repositories.into_iter().map(|repository| repository.repository_name).collect();
+            Ok(listing::Page { entries, next: more(page.next_token) })
+        }))
+    }
+
+    fn images<'a>(
+        &'a self,
+        repository: &'a str,
+        _: &'a Wanted,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            #[serde(default)]
+            image_details: Vec<Image>,
+            next_token: Option<String>,
+        }
+        let pages = listing::pages(None, move |next| async move {
+            let page: Page = self.api.call("DescribeImages", &self.ask(Some(repository), next), context).await?;
+            Ok(listing::Page { entries: page.image_details, next: more(page.next_token) })
+        });
+        Box::pin(async move {
+            let about = |error: Error| error.with("repository", repository);
+            let mut images = Images::of(repository);
+            futures_util::pin_mut!(pages);
+            while let Some(page) = pages.try_next().await.map_err(about)? {
+                page.into_iter().filter(Image::is_container).for_each(|image| image.add(&mut images));
+            }
+            Ok(images.finish())
+        })
+    }
+}
+
+/// Where the next page is; an empty token is none.
+pub(super) fn more(next_token: Option<String>) -> Option<Option<String>> {
+    next_token.filter(|next| !next.is_empty()).map(Some)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Image {
+    image_digest: Digest,
+    #[serde(default)]
+    image_tags: Vec<String>,
+    image_size_in_bytes: Option<u64>,
+    image_pushed_at: Option<f64>,
+    image_manifest_media_type: Option<String>,
+    artifact_media_type: Option<String>,
+}
+
+impl Image {
+    /// Whether it is no chart, no signature, nothing else that registries hold besides images.
+    fn is_container(&self) -> bool {
+        self.artifact_media_type.as_deref().is_none_or(|kind| kind.is_empty() || CONFIGS.contains(&kind))
+    }
+
+    fn add(self, images: &mut Images<'_>) {
+        let date = ImageDate::new(self.image_pushed_at.and_then(time), DateSource::FirstPushed);
+        for tag in &self.image_tags {
+            if let Some(record) = images.tag(self.image_digest.clone(), tag, date) {
+                record.media_type = self.image_manifest_media_type.clone().unwrap_or_default();
+                record.size = self.image_size_in_bytes;
+            }
+        }
+    }
+}
+
+/// Over Docker V2, without dates.
+struct OverV2(Connection);
+
+impl Connector for OverV2 {
+    fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {
+        v2::repositories(&self.0, context)
+    }
+
+    fn images<'a>(
+        &'a self,
+        repository: &'a str,
+        _: &'a Wanted,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
+        Box::pin(v2::images(&self.0, repository, context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_where_region_and_account_are() {
+        let base = |json: &str| Registry::from_json(json).and_then(|registry| registry.base()).map(String::from);
+        let json = |rest: &str| format!(r#"{{"kind": "ecr", "account": "123456789012", {rest}}}"#);
+        for (rest, url) in [
+            (r#""region": "eu-west-1""#, "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/"),
+            (
+                r#""region": "us-gov-west-1", "fips": true"#,
+                "https://123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/",
+            ),
+            (
+                r#""region": "cn-north-1", "dual_stack": true"#,
+                "https://123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn/",
+            ),
+        ] {
+            assert_eq!(base(&json(rest)).unwrap(), url);
+        }
+        for (rest, named) in [
+            (r#""fips": true"#, "region"),
+            (r#""region": "evil.example/x""#, "region"),
+            (r#""region": "eu-west-1", "regoin": "x""#, "regoin"),
+            (r#""region": 7"#, "string"),
+        ] {
+            let error = base(&json(rest)).unwrap_err();
+            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{rest}: {error}");
+        }
+        assert_eq!(Registry::ecr("eu-west-1", "1").base().unwrap_err().kind(), Kind::InvalidInput);
+    }
+
+    #[test]
+    fn times_come_in_every_form() {
+        for (text, shown) in [
+            ("1.700000123456E9", Some("2023-11-14T22:15:23.456Z")),
+            ("1700000123", Some("2023-11-14T22:15:23Z")),
+            ("-1", None),
+            ("1e300", None),
+        ] {
+            let found = time(serde_json::from_str(text).unwrap()).map(|time| time.to_string());
+            assert_eq!(found.as_deref(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_may_hold_colons() {
+        let token: Token = serde_json::from_str(r#"{"authorizationToken":"QVdTOmE6Yg==","expiresAt":1}"#).unwrap();
+        let issued = token.issued().unwrap();
+        assert!(issued.identity == Identity::Basic { username: "AWS".into(), password: Zeroizing::new("a:b".into()) });
+        assert!(issued.until.unwrap() > Instant::now());
+    }
+}

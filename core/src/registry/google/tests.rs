@@ -1,0 +1,57 @@
+//! Which services a key may name.
+
+use url::Url;
+
+use super::access::Access;
+use super::credential::GoogleCredential;
+use crate::context::Context;
+use crate::error::Kind;
+use crate::net::client::{Client, Options};
+use crate::net::identity::IdentitySource;
+use crate::registry::secret::Secret;
+use crate::registry::surroundings::Surroundings;
+
+async fn refused(json: &str) -> String {
+    let client = Client::new(&Options::default()).unwrap();
+    let credential = GoogleCredential::service_account(Secret::value(json));
+    let registry = Url::parse("https://us-docker.pkg.dev").unwrap();
+    let access = Access::new(credential, client, registry, Surroundings::of([]));
+    let error = access.identity(&Context::new()).await.unwrap_err();
+    let text = format!("{error:?}");
+    assert!(error.kind() == Kind::InvalidInput && !text.contains("s3cret"), "{text}");
+    text
+}
+
+#[tokio::test]
+async fn a_key_that_is_wrong_is_told() {
+    for (json, named) in [
+        ("planted-s3cret", "not JSON"),
+        ("{}", "does not say what it is"),
+        (r#"{"type": "impersonated"}"#, "impersonated"),
+        (r#"{"type": "service_account", "client_email": "a@b"}"#, "private_key"),
+        (r#"{"type": "service_account", "private_key": "planted-s3cret"}"#, "client_email"),
+        (r#"{"type": "service_account", "client_email": "a@b", "private_key": "planted-s3cret"}"#, "PEM"),
+        (r#"{"type": "authorized_user", "refresh_token": "planted-s3cret"}"#, "gcloud"),
+        (r#"{"type": "external_account"}"#, "credential_source.file"),
+        (r#"{"type": "external_account", "credential_source": {"executable": {"command": "x"}}}"#, "credential_source"),
+    ] {
+        let text = refused(json).await;
+        assert!(text.contains(named), "{json}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_asked_for_at_google_only() {
+    for uri in [
+        "http://oauth2.googleapis.com/token",
+        "https://evil.example/token",
+        "https://oauth2.googleapis.com.evil.example/token",
+        "https://evilgoogleapis.com/token",
+        "http://169.254.169.254/token",
+        "no address",
+    ] {
+        let json = serde_json::json!({"type": "service_account", "client_email": "a@b", "private_key": "planted-s3cret", "token_uri": uri});
+        let text = refused(&json.to_string()).await;
+        assert!(text.contains("not Google's"), "{uri}: {text}");
+    }
+}

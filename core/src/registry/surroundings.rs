@@ -1,0 +1,99 @@
+//! What a program finds around it: environment variables, the home of its user, small files, the services of its machine.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind, Result};
+use crate::net::client::{Client, Options};
+use crate::net::retry::Policy;
+
+/// The longest file.
+const MAX_FILE: u64 = 4 << 20;
+
+/// The environment of this process, or one that a test makes up. `Debug` shows no value.
+#[derive(Clone, Default)]
+pub(super) struct Surroundings(Option<Arc<HashMap<String, String>>>);
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Surroundings")
+    }
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub(super) fn real() -> Self {
+        Self(None)
+    }
+
+    /// Made up, with these variables and no others.
+    #[cfg(test)]
+    pub(super) fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self(Some(Arc::new(variables.collect())))
+    }
+
+    /// An environment variable; none where it is not set or empty.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = match &self.0 {
+            Some(variables) => variables.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable says yes.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+    }
+
+    /// The folder of the user.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        self.variable("HOME").or_else(|| self.variable("USERPROFILE")).map(PathBuf::from)
+    }
+}
+
+/// A small file; none where there is none.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for one that cannot be read or is too long.
+pub(super) async fn file(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let wrong = |message: &'static str| Error::new(Kind::InvalidInput, message).with("path", path.display());
+    let file = match tokio::fs::File::open(path).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(wrong("a file of a credential cannot be read").because(error)),
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes).await;
+    read.map_err(|error| wrong("a file of a credential cannot be read").because(error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(wrong("a file of a credential is longer than 4 MiB"));
+    }
+    Ok(Some(bytes))
+}
+
+/// A small file that must be there, as text without blanks at its ends.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for one that is not there, cannot be read, is too long or no text.
+pub(super) async fn text(path: &Path) -> Result<Zeroizing<String>> {
+    let wrong = |message: &'static str| Error::new(Kind::InvalidInput, message).with("path", path.display());
+    let bytes = file(path).await?.ok_or_else(|| wrong("the file of a credential does not exist"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("the file of a credential is no text"))?;
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// A client for services of this very machine: without a proxy, and quick to give up where there is no such service.
+///
+/// # Errors
+/// As [`Client::new`].
+pub(super) fn local() -> Result<Client> {
+    let retry = Policy { attempts: 3, ..Policy::default() };
+    Client::new(&Options { direct: true, timeout: Duration::from_secs(2), retry, ..Options::default() })
+}

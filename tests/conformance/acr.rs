@@ -1,0 +1,313 @@
+//! Microsoft's registries, against an imitation of Entra, of the registry's token service and of its lists, written from the
+//! documented contract.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use tidewaiter::conformance::connector::{Holding, suite};
+use tidewaiter::model::digest::Digest;
+use tidewaiter::model::record::{DateSource, ImageDate};
+use tidewaiter::registry::{AzureCredential, Connector, Credential, Registry, Secret, Wanted};
+use tidewaiter::{Context, Kind, Result};
+
+use super::cloud::{Answer, Asked, Imitation, assert_told};
+
+const SECRET: &str = "planted-s3cret-0451&+%";
+const AUDIENCE: &str = "https://containerregistry.azure.net/.default";
+
+/// A tag: repository, tag, content, when it was last moved.
+const TAGS: [(&str, &str, &str, &str); 6] = [
+    ("base/alpine", "3.20", "alpine", "2025-03-04T16:30:46.7022734Z"),
+    ("team/app", "1.4.2", "one", "2026-03-04T16:30:46.7022734Z"),
+    ("team/app", "latest", "one", "2026-03-05T16:30:46.7022734Z"),
+    ("team/app", "first", "one", "2024-03-05T16:30:46.7022734Z"),
+    ("team/app", "1.4.1", "two", "2026-02-05T16:30:46Z"),
+    ("web", "x", "three", "2026-01-01T00:00:00.0000001Z"),
+];
+
+#[derive(Default)]
+struct Cloud {
+    /// What the registry's tokens are good for; a token that is not here has ended.
+    tokens: Mutex<BTreeSet<String>>,
+    exchanges: AtomicUsize,
+    /// Whether rights end at pulling, as the built-in scope map has it.
+    pulls_only: AtomicBool,
+    faults: Mutex<Vec<Answer>>,
+}
+
+impl Cloud {
+    fn answer(&self, url: &str, asked: &Asked) -> Answer {
+        match asked.path.as_str() {
+            "/tenant/oauth2/v2.0/token" => entra(asked),
+            "/oauth2/exchange" => self.exchange(url, asked),
+            "/oauth2/token" => self.token(asked),
+            _ => self.lists(url, asked),
+        }
+    }
+
+    fn exchange(&self, url: &str, asked: &Asked) -> Answer {
+        assert_eq!(asked.field("grant_type").as_deref(), Some("access_token"));
+        assert_eq!(asked.field("service").as_deref(), url.strip_prefix("http://"));
+        if asked.field("access_token").as_deref() != Some("planted-entra-s3cret") {
+            return Answer::refused(
+                401,
+                "UNAUTHORIZED",
+                "authentication required, visit https://aka.ms/acr/authorization for more information.",
+            );
+        }
+        if self.faults.lock().unwrap().last().is_some_and(|fault| fault.0 == 403) {
+            return self.faults.lock().unwrap().pop().unwrap();
+        }
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        Answer::json(200, json!({"refresh_token": jwt(json!({"exp": now() + 7200, "s3cret": "refresh"}))}))
+    }
+
+    /// 200 even where less is granted than was asked for.
+    fn token(&self, asked: &Asked) -> Answer {
+        let scopes = match asked.method.as_str() {
+            "POST" => {
+                let refresh = asked.field("refresh_token").unwrap_or_default();
+                if asked.field("grant_type").as_deref() != Some("refresh_token") || !refresh.contains('.') {
+                    return Answer::refused(401, "UNAUTHORIZED", "authentication required");
+                }
+                asked.field("scope").unwrap_or_default()
+            }
+            _ => {
+                if asked.header("authorization") != format!("Basic {}", STANDARD.encode(format!("scoped:{SECRET}"))) {
+                    return Answer::refused(401, "UNAUTHORIZED", "authentication required");
+                }
+                let pairs = url::form_urlencoded::parse(asked.query.as_bytes());
+                let scopes: Vec<_> =
+                    pairs.filter(|(name, _)| name == "scope").map(|(_, value)| value.into_owned()).collect();
+                scopes.join(" ")
+            }
+        };
+        let granted: Vec<_> = scopes
+            .split(' ')
+            .filter(|scope| {
+                let is_list = scope.ends_with("metadata_read") || scope.starts_with("registry:");
+                !(is_list && self.pulls_only.load(Ordering::Relaxed))
+            })
+            .collect();
+        let number = self.tokens.lock().unwrap().len();
+        let token = jwt(json!({"exp": now() + 4500, "access": granted, "s3cret": number}));
+        self.tokens.lock().unwrap().insert(format!("{token} {}", granted.join(" ")));
+        Answer::json(200, json!({"access_token": token}))
+    }
+
+    fn lists(&self, url: &str, asked: &Asked) -> Answer {
+        let path = asked.path.trim_start_matches("/acr/v1/").trim_start_matches("/v2/");
+        let (scope, name) = match path.rsplit_once('/') {
+            _ if path.starts_with("_catalog") => ("registry:catalog:*".to_owned(), ""),
+            Some((name, "_tags")) => (format!("repository:{name}:metadata_read"), name),
+            Some((name, "list")) => (format!("repository:{}:metadata_read", name.trim_end_matches("/tags")), name),
+            _ => (String::new(), ""),
+        };
+        let token = asked.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
+        let is_good = self.tokens.lock().unwrap().iter().any(|known| {
+            known
+                .split_once(' ')
+                .is_some_and(|(known, scopes)| known == token && scopes.split(' ').any(|known| known == scope))
+        });
+        if !is_good {
+            return Answer::json(401, json!({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required", "detail": [{"Type": "repository", "Name": name, "Action": "metadata_read"}]}]}))
+                .with("www-authenticate", format!("Bearer realm=\"{url}/oauth2/token\",service=\"{}\",scope=\"{scope}\"", url.strip_prefix("http://").unwrap()));
+        }
+        if let Some(fault) = self.faults.lock().unwrap().pop() {
+            return fault;
+        }
+        assert_eq!(asked.param("n").as_deref(), Some("1000"));
+        let last = asked.param("last").unwrap_or_default();
+        if path.starts_with("_catalog") {
+            let names: BTreeSet<_> = TAGS.iter().map(|tag| tag.0).filter(|name| *name > last.as_str()).collect();
+            let page: Vec<_> = names.iter().take(2).collect();
+            let answer = Answer::json(200, json!({"repositories": page}));
+            // The link names the other API.
+            return match names.len() > 2 {
+                true => answer.with(
+                    "link",
+                    format!("</v2/_catalog?last={}&n=1000&orderby=>; rel=\"next\"", page[1].replace('/', "%2F")),
+                ),
+                false => answer,
+            };
+        }
+        let mut tags: Vec<_> = TAGS.iter().filter(|tag| tag.0 == name).collect();
+        if tags.is_empty() {
+            return Answer::json(
+                404,
+                json!({"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry", "detail": {"name": name}}]}),
+            );
+        }
+        assert_eq!(asked.param("orderby").as_deref(), Some("timedesc"));
+        tags.sort_by_key(|tag| std::cmp::Reverse(tag.3));
+        let from = tags.iter().position(|tag| tag.1 == last).map_or(0, |found| found + 1);
+        let page: Vec<Value> = tags[from..].iter().take(2).map(|(_, tag, content, time)| {
+            json!({"name": tag, "digest": Digest::of(content.as_bytes()).to_string(), "createdTime": "2020-01-01T00:00:00Z", "lastUpdateTime": time})
+        }).collect();
+        let answer = Answer::json(200, json!({"registry": "x", "imageName": name, "tags": page}));
+        match tags.len() > from + 2 {
+            true => answer.with(
+                "link",
+                format!(
+                    "</acr/v1/{name}/_tags?api-version=2021-07-01&last={}&n=1000&orderby=timedesc>; rel=\"next\"",
+                    tags[from + 1].1
+                ),
+            ),
+            false => answer,
+        }
+    }
+}
+
+/// Microsoft Entra: a service principal with its secret.
+fn entra(asked: &Asked) -> Answer {
+    assert_eq!(asked.field("grant_type").as_deref(), Some("client_credentials"));
+    assert_eq!(asked.field("scope").as_deref(), Some(AUDIENCE));
+    if asked.field("client_id").as_deref() != Some("application") {
+        return Answer::json(
+            400,
+            json!({"error": "unauthorized_client", "error_description": "AADSTS700016: Application was not found"}),
+        );
+    }
+    let is_assertion = asked.field("client_assertion").as_deref() == Some("federated-token");
+    if asked.field("client_secret").as_deref() != Some(SECRET) && !is_assertion {
+        return Answer::json(
+            401,
+            json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.", "error_codes": [7000215]}),
+        );
+    }
+    Answer::json(200, json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "planted-entra-s3cret"}))
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+fn jwt(claims: Value) -> String {
+    format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+fn holding() -> Holding {
+    let pushed = |time: &str| ImageDate::read(Some(time), DateSource::Pushed);
+    Holding::new()
+        .image("base/alpine", &Digest::of(b"alpine"), &["3.20"], pushed("2025-03-04T16:30:46.7022734Z"))
+        .image("team/app", &Digest::of(b"one"), &["1.4.2", "latest", "first"], pushed("2026-03-05T16:30:46.7022734Z"))
+        .image("team/app", &Digest::of(b"two"), &["1.4.1"], pushed("2026-02-05T16:30:46Z"))
+        .image("web", &Digest::of(b"three"), &["x"], pushed("2026-01-01T00:00:00.0000001Z"))
+}
+
+async fn started() -> (Arc<Cloud>, Imitation) {
+    let cloud = Arc::new(Cloud::default());
+    let answering = Arc::clone(&cloud);
+    (cloud, Imitation::start(move |url, asked| answering.answer(url, asked)).await)
+}
+
+async fn opened(url: &str, credential: AzureCredential) -> Result<Arc<dyn Connector>> {
+    let json = json!({"kind": "acr", "url": url});
+    let registry = Registry::from_json(&json.to_string()).unwrap();
+    super::connector(&registry.credential(Credential::azure(credential.with_authority(url)))).await
+}
+
+fn principal(secret: &str) -> AzureCredential {
+    AzureCredential::client_secret("tenant", "application", Secret::value(secret))
+}
+
+async fn tags(connector: &dyn Connector) -> Result<usize> {
+    connector.images("team/app", &Wanted::with_dates(), &Context::new()).await.map(|images| images.len())
+}
+
+#[tokio::test]
+async fn suite_holds() {
+    let (_, server) = started().await;
+    suite(&*opened(&server.url, principal(SECRET)).await.unwrap(), &holding()).await;
+}
+
+#[tokio::test]
+async fn suite_holds_with_a_workload_identity() {
+    let (_, server) = started().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "federated-token\n").unwrap();
+    let json = json!({"tenant_id": "tenant", "client_id": "application", "federated_token_file": file.path()});
+    suite(&*opened(&server.url, serde_json::from_value(json).unwrap()).await.unwrap(), &holding()).await;
+}
+
+#[tokio::test]
+async fn a_repository_that_is_too_old_costs_one_page() {
+    let (_, server) = started().await;
+    let connector = opened(&server.url, principal(SECRET)).await.unwrap();
+    let mut wanted = Wanted::with_dates();
+    wanted.since = Some("2026-06-01T00:00:00Z".parse().unwrap());
+    assert!(connector.images("team/app", &wanted, &Context::new()).await.unwrap().is_empty());
+    let pages = server
+        .log()
+        .iter()
+        .filter(|asked| asked.path.ends_with("_tags") && !asked.header("authorization").is_empty())
+        .count();
+    assert_eq!(pages, 1);
+}
+
+#[tokio::test]
+async fn a_scoped_token_lists_what_it_may() {
+    let (_, server) = started().await;
+    let connector = opened(&server.url, AzureCredential::user("scoped", Secret::value(SECRET))).await.unwrap();
+    assert_eq!(tags(&*connector).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_right_to_pull_alone_is_told() {
+    let (cloud, server) = started().await;
+    cloud.pulls_only.store(true, Ordering::Relaxed);
+    let connector = opened(&server.url, AzureCredential::user("scoped", Secret::value(SECRET))).await.unwrap();
+    let error = tags(&*connector).await.unwrap_err();
+    assert_told(&error, Kind::PermissionDenied, &["metadata/read", "team/app"]);
+    use futures_util::TryStreamExt as _;
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let error = connector.repositories(&wanted, &context).try_next().await.unwrap_err();
+    assert_told(&error, Kind::PermissionDenied, &["name the repositories", "AcrPull"]);
+}
+
+#[tokio::test]
+async fn what_entra_refuses_is_told() {
+    let (_, server) = started().await;
+    for (credential, named) in [
+        (principal("wrong-s3cret"), ["the secret is wrong", "AADSTS7000215"]),
+        (
+            AzureCredential::client_secret("tenant", "other", Secret::value(SECRET)),
+            ["no such application", "client_id"],
+        ),
+    ] {
+        let error = opened(&server.url, credential).await.err().unwrap();
+        assert_told(&error, Kind::Unauthenticated, &named);
+    }
+    let error =
+        opened(&server.url, AzureCredential::client_secret("a/../b", "x", Secret::value(SECRET))).await.err().unwrap();
+    assert_told(&error, Kind::InvalidInput, &["tenant_id"]);
+}
+
+#[tokio::test]
+async fn a_firewall_is_told() {
+    let (cloud, server) = started().await;
+    let message = "client with IP '203.0.113.7' is not allowed access. Refer https://aka.ms/acr/firewall";
+    cloud.faults.lock().unwrap().push(Answer::refused(403, "DENIED", message));
+    let error = opened(&server.url, principal(SECRET)).await.err().unwrap();
+    assert_told(&error, Kind::PermissionDenied, &["203.0.113.7", "firewall"]);
+}
+
+#[tokio::test]
+async fn tokens_that_end_are_renewed_and_throttling_is_waited_out() {
+    let (cloud, server) = started().await;
+    let connector = opened(&server.url, principal(SECRET)).await.unwrap();
+    assert_eq!(tags(&*connector).await.unwrap(), 2);
+    cloud.tokens.lock().unwrap().clear();
+    assert_eq!(tags(&*connector).await.unwrap(), 2);
+    cloud
+        .faults
+        .lock()
+        .unwrap()
+        .push(Answer::refused(429, "TOOMANYREQUESTS", "too many requests").with("retry-after", "0"));
+    assert_eq!(tags(&*connector).await.unwrap(), 2);
+    assert_eq!(cloud.exchanges.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,443 @@
+//! Amazon's private registries, against an imitation of the API (which checks each signature), of the token service and of the
+//! registry, written from the documented contract.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tidewaiter::conformance::connector::{Holding, suite};
+use tidewaiter::model::digest::Digest;
+use tidewaiter::model::record::{DateSource, ImageDate};
+use tidewaiter::net::client::Request;
+use tidewaiter::registry::{AwsCredential, Connection, Connector, Credential, Registry, Secret, Wanted};
+use tidewaiter::{Context, Kind, Result};
+
+use super::cloud::{Answer, Asked, Imitation, assert_told};
+
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-west-1";
+const SECRET: &str = "planted-s3cret-0451/+";
+
+/// An access key that the imitation knows: its secret, and the session token that must come along.
+type Key = (String, Option<String>);
+
+/// What an account holds, and what goes wrong next.
+#[derive(Default)]
+struct Account {
+    keys: Mutex<BTreeMap<String, Key>>,
+    /// Answers that come first, in this order.
+    faults: Mutex<Vec<Answer>>,
+    /// Seconds by which the clock is ahead.
+    ahead: AtomicUsize,
+    passwords: AtomicUsize,
+    /// Whether the registry takes the password that it gave last for expired.
+    expired: AtomicBool,
+    denied: AtomicBool,
+}
+
+/// The images: repository, digest, tags, pushed, artifact type.
+fn images() -> Vec<(&'static str, Digest, Vec<String>, f64, Option<&'static str>)> {
+    let config = Some("application/vnd.oci.image.config.v1+json");
+    let mut images = vec![
+        ("team/app", Digest::of(b"1"), vec!["1.4.2".into(), "latest".into()], 1_767_225_600.123, config),
+        ("team/app", Digest::of(b"2"), vec![], 1_767_225_599.0, config),
+        (
+            "team/app",
+            Digest::of(b"chart"),
+            vec!["chart".into()],
+            1_767_225_598.0,
+            Some("application/vnd.cncf.helm.config.v1+json"),
+        ),
+        ("web", Digest::of(b"3"), vec!["a".into()], 1_600_000_000.0, None),
+    ];
+    // More than one page.
+    images.extend((0..2500).map(|n| {
+        (
+            "many",
+            Digest::of(format!("many {n}").as_bytes()),
+            vec![format!("t{n}")],
+            1_700_000_000.0 + f64::from(n),
+            config,
+        )
+    }));
+    images
+}
+
+fn holding() -> Holding {
+    images().into_iter().filter(|image| image.0 != "team/app" || image.2 != ["chart"]).fold(
+        Holding::new(),
+        |holding, image| {
+            let (repository, digest, tags, pushed, _) = image;
+            let time = jiff::Timestamp::from_millisecond((pushed * 1e3).round() as i64).ok();
+            let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+            holding.image(repository, &digest, &tags, ImageDate::new(time, DateSource::FirstPushed))
+        },
+    )
+}
+
+fn error(name: &str, message: &str) -> Answer {
+    // In one of the forms that are seen.
+    Answer::json(400, json!({"__type": format!("com.amazonaws.ecr#{name}"), "message": message}))
+}
+
+impl Account {
+    fn answer(&self, url: &str, asked: &Asked) -> Answer {
+        if asked.path.starts_with("/v2/") {
+            return self.registry(asked);
+        }
+        if asked.field("Action").is_some() {
+            return self.sts(url, asked);
+        }
+        if let Some(fault) = self.faults.lock().unwrap().pop() {
+            return fault;
+        }
+        if let Err(refused) = self.signature(url, asked, "ecr") {
+            return refused;
+        }
+        let target = asked.header("x-amz-target").strip_prefix("AmazonEC2ContainerRegistry_V20150921.");
+        assert_eq!(asked.header("content-type"), "application/x-amz-json-1.1");
+        let body = asked.json();
+        if self.denied.load(Ordering::Relaxed) {
+            return error(
+                "AccessDeniedException",
+                "User: arn:aws:iam::1:user/x is not authorized to perform: ecr:DescribeImages",
+            );
+        }
+        match target {
+            Some("GetAuthorizationToken") => {
+                let number = self.passwords.fetch_add(1, Ordering::Relaxed) + 1;
+                self.expired.store(false, Ordering::Relaxed);
+                let token = base64::engine::general_purpose::STANDARD.encode(format!("AWS:planted-s3cret:{number}"));
+                let expires = jiff::Timestamp::now().as_second() as f64 + 43200.5;
+                Answer::json(
+                    200,
+                    json!({"authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": url}]}),
+                )
+            }
+            Some("DescribeRepositories") => {
+                assert_eq!(body["registryId"], ACCOUNT);
+                let mut names: Vec<_> = images().into_iter().map(|image| image.0).collect();
+                names.dedup();
+                page(
+                    &body,
+                    "repositories",
+                    names.into_iter().map(|name| json!({"repositoryName": name, "registryId": ACCOUNT})).collect(),
+                    2,
+                )
+            }
+            Some("DescribeImages") => {
+                let name = body["repositoryName"].as_str().unwrap();
+                let tagged = body["filter"]["tagStatus"] == "TAGGED";
+                let found: Vec<_> = images().into_iter().filter(|image| image.0 == name).collect();
+                if found.is_empty() {
+                    return error("RepositoryNotFoundException", "The repository does not exist in the registry");
+                }
+                let details = found.into_iter().filter(|image| !tagged || !image.2.is_empty()).map(|(_, digest, tags, pushed, artifact)| {
+                    let mut detail = json!({"registryId": ACCOUNT, "repositoryName": name, "imageDigest": digest.to_string(), "imagePushedAt": pushed,
+                        "imageSizeInBytes": 48231122, "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json", "imageStatus": "ACTIVE"});
+                    if !tags.is_empty() {
+                        detail["imageTags"] = json!(tags);
+                    }
+                    if let Some(artifact) = artifact {
+                        detail["artifactMediaType"] = json!(artifact);
+                    }
+                    detail
+                });
+                page(&body, "imageDetails", details.collect(), 1000)
+            }
+            other => error("UnknownOperationException", &format!("{other:?}")),
+        }
+    }
+
+    /// Signature Version 4, byte by byte: written down again from the documentation, not with the library's words.
+    fn signature(&self, url: &str, asked: &Asked, service: &str) -> Result<(), Answer> {
+        let refuse = |message: &str| Err(error("InvalidSignatureException", message));
+        let header = asked.header("authorization");
+        let Some(rest) = header.strip_prefix("AWS4-HMAC-SHA256 Credential=") else { return refuse("no signature") };
+        let (credential, rest) = rest.split_once(", SignedHeaders=").unwrap();
+        let (signed, signature) = rest.split_once(", Signature=").unwrap();
+        let [id, day, region, scope_service, "aws4_request"] = credential.split('/').collect::<Vec<_>>()[..] else {
+            return refuse("the scope");
+        };
+        let keys = self.keys.lock().unwrap();
+        let Some((secret, token)) = keys.get(id) else {
+            return Err(error("UnrecognizedClientException", "The security token included in the request is invalid."));
+        };
+        let time = asked.header("x-amz-date");
+        let sent: jiff::Timestamp = format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            &time[..4],
+            &time[4..6],
+            &time[6..8],
+            &time[9..11],
+            &time[11..13],
+            &time[13..15]
+        )
+        .parse()
+        .unwrap();
+        let now = jiff::Timestamp::now().as_second() + self.ahead.load(Ordering::Relaxed) as i64;
+        if (now - sent.as_second()).abs() > 300 {
+            // The service repeats what was signed, the token too.
+            let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+                .timestamp_to_rfc9110_string(&jiff::Timestamp::from_second(now).unwrap())
+                .unwrap();
+            return Err(error(
+                "InvalidSignatureException",
+                &format!("Signature expired: {time} is now earlier than ({SECRET})"),
+            )
+            .with("date", date));
+        }
+        if (region, scope_service, day) != (REGION, service, &time[..8]) {
+            return refuse("Credential should be scoped to a valid region");
+        }
+        if token.as_deref().unwrap_or_default() != asked.header("x-amz-security-token") {
+            return refuse("the session token");
+        }
+        let mut canonical = format!("{}\n{}\n{}\n", asked.method, asked.path, asked.query);
+        for name in signed.split(';') {
+            canonical += &format!("{name}:{}\n", asked.header(name).trim());
+        }
+        for needed in ["host", "content-type", "x-amz-date"] {
+            assert!(signed.split(';').any(|name| name == needed), "{needed} is not signed");
+        }
+        assert_eq!(format!("http://{}", asked.header("host")), url);
+        canonical += &format!("\n{signed}\n{}", hex(&Sha256::digest(&asked.body)));
+        let text = format!(
+            "AWS4-HMAC-SHA256\n{time}\n{day}/{region}/{service}/aws4_request\n{}",
+            hex(&Sha256::digest(canonical.as_bytes()))
+        );
+        let hmac = |key: &[u8], text: &str| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
+        };
+        let key = [day, region, service, "aws4_request"]
+            .iter()
+            .fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part));
+        if hex(&hmac(&key, &text)) == signature {
+            Ok(())
+        } else {
+            refuse(&format!("The Canonical String should have been {canonical} {SECRET}"))
+        }
+    }
+
+    /// The token service: a role for who knows the external id.
+    fn sts(&self, url: &str, asked: &Asked) -> Answer {
+        let refused = |code: &str, message: &str| {
+            Answer(
+                403,
+                vec![],
+                format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+                ),
+            )
+        };
+        if self.signature(url, asked, "sts").is_err() {
+            return refused("SignatureDoesNotMatch", SECRET);
+        }
+        if asked.field("ExternalId").as_deref() != Some("ext-42") {
+            return refused("AccessDenied", "User: arn:aws:iam::1:user/x is not authorized to perform: sts:AssumeRole");
+        }
+        let mut keys = self.keys.lock().unwrap();
+        // A role's key lives as long as the next one is asked for.
+        keys.retain(|id, _| !id.starts_with("ASIA"));
+        let number = asked.header("x-amz-date").len() + self.passwords.fetch_add(1, Ordering::Relaxed);
+        keys.insert(format!("ASIA{number}"), ("planted-role-s3cret".into(), Some("planted/session&s3cret".into())));
+        let end = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 3600).unwrap();
+        Answer(
+            200,
+            vec![("content-type", "text/xml".into())],
+            format!(
+                "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA{number}</AccessKeyId><SecretAccessKey>planted-role-s3cret</SecretAccessKey>\
+             <SessionToken>planted/session&amp;s3cret</SessionToken><Expiration>{end}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+            ),
+        )
+    }
+
+    /// The registry: Basic with the password of the API; an expired one gets 403 and no challenge.
+    fn registry(&self, asked: &Asked) -> Answer {
+        let number = self.passwords.load(Ordering::Relaxed);
+        let good = format!(
+            "Basic {}",
+            base64::engine::general_purpose::STANDARD.encode(format!("AWS:planted-s3cret:{number}"))
+        );
+        if asked.header("authorization").is_empty() {
+            return Answer::refused(401, "UNAUTHORIZED", "Not Authorized").with(
+                "www-authenticate",
+                format!(
+                    "Basic realm=\"https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/\",service=\"ecr.amazonaws.com\""
+                ),
+            );
+        }
+        if asked.header("authorization") != good || self.expired.load(Ordering::Relaxed) {
+            return Answer::refused(
+                403,
+                "DENIED",
+                "Your authorization token has expired. Reauthenticate and try again.",
+            );
+        }
+        if asked.path.ends_with("/tags/list") && asked.param("n").is_some_and(|n| n.parse::<u32>().unwrap() > 1000) {
+            return Answer::refused(405, "UNSUPPORTED", "Member must have value less than or equal to 1000");
+        }
+        Answer(
+            200,
+            vec![("content-type", "text/plain; charset=utf-8".into())],
+            json!({"name": "team/app", "tags": ["1.4.2"]}).to_string(),
+        )
+    }
+}
+
+/// A page of at most so many, with an opaque token for the next, and an empty page in between.
+fn page(body: &Value, name: &str, items: Vec<Value>, at_most: usize) -> Answer {
+    let size = (body["maxResults"].as_u64().unwrap_or(100) as usize).min(at_most);
+    assert!(body["maxResults"].as_u64().unwrap_or(1) <= 1000, "InvalidParameterException");
+    let token = body["nextToken"].as_str().unwrap_or_default();
+    let from: usize = token.trim_start_matches("opaque/+=").parse().unwrap_or_default();
+    if from > 0 && !token.ends_with(' ') {
+        return Answer::json(200, json!({name: [], "nextToken": format!("{token} ")}));
+    }
+    let from: usize = token.trim_start_matches("opaque/+=").trim().parse().unwrap_or_default();
+    let to = (from + size).min(items.len());
+    let mut answer = json!({name: items[from..to]});
+    if to < items.len() {
+        answer["nextToken"] = json!(format!("opaque/+={to}"));
+    }
+    Answer::json(200, answer)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn started() -> (Arc<Account>, Imitation) {
+    let account = Arc::new(Account::default());
+    account.keys.lock().unwrap().insert("AKIDEXAMPLE".into(), (SECRET.into(), None));
+    let server = Imitation::start({
+        let account = Arc::clone(&account);
+        move |url, asked| account.answer(url, asked)
+    })
+    .await;
+    (account, server)
+}
+
+fn registry(url: &str, credential: AwsCredential) -> Registry {
+    let json = json!({"kind": "ecr", "region": REGION, "account": ACCOUNT, "url": url, "endpoint": url});
+    Registry::from_json(&json.to_string()).unwrap().credential(Credential::aws(credential))
+}
+
+fn keys() -> AwsCredential {
+    AwsCredential::keys("AKIDEXAMPLE", Secret::value(SECRET))
+}
+
+async fn opened(url: &str, credential: AwsCredential) -> Result<Arc<dyn Connector>> {
+    super::connector(&registry(url, credential)).await
+}
+
+#[tokio::test]
+async fn suite_holds() {
+    let (_, server) = started().await;
+    suite(&*opened(&server.url, keys()).await.unwrap(), &holding()).await;
+}
+
+#[tokio::test]
+async fn suite_holds_with_a_role() {
+    let (_, server) = started().await;
+    let role = keys().with_role("arn:aws:iam::123456789012:role/scanner").with_external_id("ext-42");
+    suite(&*opened(&server.url, role.with_sts_endpoint(&server.url)).await.unwrap(), &holding()).await;
+}
+
+#[tokio::test]
+async fn a_role_without_its_external_id_is_not_given() {
+    let (_, server) = started().await;
+    let role = keys().with_role("arn:aws:iam::123456789012:role/scanner").with_sts_endpoint(&server.url);
+    let error = opened(&server.url, role).await.err().unwrap();
+    assert_told(&error, Kind::PermissionDenied, &["sts:AssumeRole", "external id"]);
+}
+
+#[tokio::test]
+async fn wrong_keys_are_told_without_showing_them() {
+    let (_, server) = started().await;
+    for (id, secret) in [("AKIDEXAMPLE", "other-s3cret"), ("AKIDOTHER", SECRET)] {
+        let credential = AwsCredential::keys(id, Secret::value(secret));
+        let error = opened(&server.url, credential).await.err().unwrap();
+        assert_told(&error, Kind::Unauthenticated, &["access key is refused", "ecr:GetAuthorizationToken"]);
+    }
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named() {
+    let (account, server) = started().await;
+    let connector = opened(&server.url, keys()).await.unwrap();
+    account.denied.store(true, Ordering::Relaxed);
+    let error = connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap_err();
+    assert_told(&error, Kind::PermissionDenied, &["allow ecr:DescribeImages", "team/app"]);
+}
+
+#[tokio::test]
+async fn throttling_comes_as_400_and_is_waited_out() {
+    let (account, server) = started().await;
+    let connector = opened(&server.url, keys()).await.unwrap();
+    *account.faults.lock().unwrap() = vec![
+        error("ThrottlingException", "Rate exceeded"),
+        Answer(
+            400,
+            vec![("x-amzn-errortype", "TooManyRequestsException:http://internal/".into())],
+            "{\"Message\": \"x\"}".into(),
+        ),
+        Answer::json(503, json!({})),
+    ];
+    assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
+    assert!(account.faults.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_allowed_for() {
+    let (account, server) = started().await;
+    account.ahead.store(3600, Ordering::Relaxed);
+    let connector = opened(&server.url, keys()).await.unwrap();
+    assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_is_renewed_once() {
+    let (account, server) = started().await;
+    let role = keys().with_role("arn:x").with_external_id("ext-42").with_sts_endpoint(&server.url);
+    let connector = opened(&server.url, role).await.unwrap();
+    account
+        .faults
+        .lock()
+        .unwrap()
+        .push(error("ExpiredTokenException", "The security token included in the request is expired"));
+    assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
+    // Not for ever.
+    account.faults.lock().unwrap().extend(vec![error("ExpiredTokenException", "expired"); 2]);
+    let error = connector.images("web", &Wanted::default(), &Context::new()).await.unwrap_err();
+    assert_told(&error, Kind::Unauthenticated, &["expired"]);
+}
+
+#[tokio::test]
+async fn a_password_that_expires_with_403_is_replaced() {
+    let (account, server) = started().await;
+    let context = Context::new();
+    let connection = Connection::open(&registry(&server.url, keys()), None, &context).await.unwrap();
+    let session = connection.session();
+    let ask = || async {
+        let request = Request::get(session.url("team/app/tags/list").unwrap());
+        session.send(&request, Some("repository:team/app:pull"), &context).await.unwrap().status()
+    };
+    assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 1));
+    account.expired.store(true, Ordering::Relaxed);
+    assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 2));
+    assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 2));
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_told() {
+    let server =
+        Imitation::start(|_, _| Answer(200, vec![("content-type", "text/html".into())], "<html>".into())).await;
+    let error = opened(&server.url, keys()).await.err().unwrap();
+    assert_told(&error, Kind::Corrupt, &["a web page came"]);
+}

@@ -1,0 +1,163 @@
+//! Amazon's public registry, against an imitation of its API, its token server and its registry, written from the documented contract.
+//! The signature is looked at in `ecr`, where it is the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tidewaiter::conformance::connector::{Holding, suite};
+use tidewaiter::model::digest::Digest;
+use tidewaiter::model::record::{DateSource, ImageDate};
+use tidewaiter::registry::{AwsCredential, Connector, Credential, Registry, Secret};
+
+use super::cloud::{Answer, Asked, Imitation};
+
+/// A tag: repository, tag, content, when the tag came into being.
+const TAGS: [(&str, &str, &str, f64); 4] = [
+    ("app", "1.4.2", "one", 1_767_225_600.5),
+    ("app", "latest", "one", 1_767_225_700.0),
+    ("app", "1.4.1", "two", 1_700_000_000.0),
+    ("team/web", "x", "three", 1_600_000_000.0),
+];
+
+#[derive(Default)]
+struct Gallery {
+    passwords: AtomicUsize,
+    /// Whether the registry takes tokens for expired once.
+    expired: AtomicBool,
+}
+
+impl Gallery {
+    fn answer(&self, url: &str, asked: &Asked) -> Answer {
+        if asked.path == "/token/" {
+            return self.token(asked);
+        }
+        if asked.path.starts_with("/v2/") {
+            return self.registry(url, asked);
+        }
+        assert!(
+            asked.header("authorization").contains("/us-east-1/ecr-public/aws4_request"),
+            "{}",
+            asked.header("authorization")
+        );
+        let body = asked.json();
+        match asked.header("x-amz-target").strip_prefix("SpencerFrontendService.").unwrap() {
+            "GetAuthorizationToken" => {
+                let number = self.passwords.fetch_add(1, Ordering::Relaxed);
+                let token = STANDARD.encode(format!("AWS:planted-s3cret-{number}"));
+                Answer::json(
+                    200,
+                    json!({"authorizationData": {"authorizationToken": token, "expiresAt": jiff::Timestamp::now().as_second() + 43200}}),
+                )
+            }
+            "DescribeRepositories" => {
+                let mut names: Vec<_> = TAGS.iter().map(|tag| tag.0).collect();
+                names.dedup();
+                page(&body, "repositories", names.into_iter().map(|name| json!({"repositoryName": name, "repositoryUri": format!("public.ecr.aws/acme/{name}")})).collect())
+            }
+            "DescribeImageTags" => {
+                let tags: Vec<_> = TAGS.iter().filter(|tag| body["repositoryName"] == tag.0).map(|(_, tag, content, created)| {
+                    json!({"imageTag": tag, "createdAt": created, "imageDetail": {"imageDigest": Digest::of(content.as_bytes()).to_string(), "imageSizeInBytes": 7, "imagePushedAt": 1.5e9,
+                        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json"}})
+                }).collect();
+                match tags.is_empty() {
+                    true => Answer::json(
+                        400,
+                        json!({"__type": "RepositoryNotFoundException", "message": "The repository does not exist"}),
+                    ),
+                    false => page(&body, "imageTagDetails", tags),
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    fn token(&self, asked: &Asked) -> Answer {
+        let sent = asked.header("authorization");
+        let number = self.passwords.load(Ordering::Relaxed).wrapping_sub(1);
+        let good = format!("Basic {}", STANDARD.encode(format!("AWS:planted-s3cret-{number}")));
+        if !sent.is_empty() && sent != good {
+            return Answer::json(403, json!({"message": "denied"}));
+        }
+        Answer::json(200, json!({"token": "planted-registry-s3cret"}))
+    }
+
+    fn registry(&self, url: &str, asked: &Asked) -> Answer {
+        if asked.header("authorization").is_empty() {
+            return Answer::refused(401, "UNAUTHORIZED", "Not Authorized").with(
+                "www-authenticate",
+                format!("Bearer realm=\"{url}/token/\",service=\"public.ecr.aws\",scope=\"aws\""),
+            );
+        }
+        if self.expired.swap(false, Ordering::Relaxed) {
+            return Answer::refused(
+                400,
+                "DENIED",
+                "Your authorization token has expired. Reauthenticate and try again.",
+            );
+        }
+        let path = asked.path.trim_start_matches("/v2/acme/");
+        if let Some(name) = path.strip_suffix("/tags/list") {
+            let tags: Vec<_> = TAGS.iter().filter(|tag| tag.0 == name).map(|tag| tag.1).collect();
+            return match tags.is_empty() {
+                true => Answer::refused(404, "NAME_UNKNOWN", "The repository does not exist"),
+                false => Answer::json(200, json!({"name": name, "tags": tags})),
+            };
+        }
+        if let Some((name, tag)) = path.split_once("/manifests/") {
+            let content = TAGS.iter().find(|known| known.0 == name && known.1 == tag).unwrap().2;
+            return Answer::json(200, json!({}))
+                .with("docker-content-digest", Digest::of(content.as_bytes()).to_string());
+        }
+        Answer::json(200, json!({}))
+    }
+}
+
+/// One entry a page.
+fn page(body: &Value, name: &str, items: Vec<Value>) -> Answer {
+    let from: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+    let mut answer = json!({name: items[from..=from]});
+    if from + 1 < items.len() {
+        answer["nextToken"] = json!((from + 1).to_string());
+    }
+    Answer::json(200, answer)
+}
+
+fn holding(with_dates: bool) -> Holding {
+    let date = |seconds: f64| {
+        let time = jiff::Timestamp::from_millisecond((seconds * 1e3) as i64).ok();
+        ImageDate::new(time.filter(|_| with_dates), DateSource::Pushed)
+    };
+    Holding::new()
+        .image("app", &Digest::of(b"one"), &["1.4.2", "latest"], date(1_767_225_700.0))
+        .image("app", &Digest::of(b"two"), &["1.4.1"], date(1_700_000_000.0))
+        .image("team/web", &Digest::of(b"three"), &["x"], date(1_600_000_000.0))
+}
+
+async fn opened(credential: Credential) -> (Arc<Gallery>, Imitation, Arc<dyn Connector>) {
+    let gallery = Arc::new(Gallery::default());
+    let answering = Arc::clone(&gallery);
+    let server = Imitation::start(move |url, asked| answering.answer(url, asked)).await;
+    let json = json!({"kind": "ecr-public", "url": server.url, "api_url": server.url, "alias": "acme"});
+    let registry = Registry::from_json(&json.to_string()).unwrap().credential(credential);
+    let connector = super::connector(&registry).await.unwrap();
+    (gallery, server, connector)
+}
+
+#[tokio::test]
+async fn suite_holds_for_the_owner() {
+    let keys = AwsCredential::keys("AKIDEXAMPLE", Secret::value("planted-s3cret"));
+    let (_, _server, connector) = opened(Credential::aws(keys)).await;
+    assert_eq!(connector.prefix(), "acme");
+    suite(&*connector, &holding(true)).await;
+}
+
+#[tokio::test]
+async fn suite_holds_for_everybody_else() {
+    let (gallery, _server, connector) = opened(Credential::Anonymous).await;
+    // Some time, a token has expired: told with 400.
+    gallery.expired.store(true, Ordering::Relaxed);
+    suite(&*connector, &holding(false)).await;
+}
