@@ -9,11 +9,17 @@ mod dockerhub;
 mod ecr;
 mod ecr_public;
 mod ghcr;
+mod gitea;
+mod gitlab;
 mod google;
 mod harbor;
 mod imitation;
 mod msr;
+mod nexus;
+mod openshift;
+mod quay;
 mod sources;
+mod zot;
 
 use std::sync::Arc;
 

@@ -1,0 +1,117 @@
+//! GitLab: an imitation of its token server, its REST API and the registry's own API, from their documentation.
+
+use serde_json::json;
+use tidewaiter::conformance::connector::suite;
+use tidewaiter::model::record::{DateSource, ImageDate};
+use tidewaiter::registry::{Credential, GitlabSettings, Registry, Secret};
+
+use super::connector;
+use super::imitation::{Answer, Asked, Image, Imitation, holding, images, latest, v2};
+
+const TOKEN: &str = "planted-t0ken";
+
+fn respond(asked: &Asked, has_database: bool) -> Answer {
+    let refused = || Answer::refused(401, "UNAUTHORIZED", "authentication required");
+    match asked.segments()[..] {
+        ["jwt", "auth"] => match asked.basic() {
+            Some((name, password)) if name == "alice" && password == TOKEN => {
+                Answer::json(json!({"token": asked.param("scope").replace(' ', "+")}))
+            }
+            _ => Answer::new(
+                401,
+                "application/json",
+                r#"{"errors":[{"code":"UNAUTHORIZED","message":"HTTP Basic: Access denied"}]}"#,
+            ),
+        },
+        ["api", "v4", ref rest @ ..] => match asked.header("private-token") {
+            TOKEN => rest_api(asked, rest),
+            _ => Answer::new(401, "application/json", r#"{"message":"401 Unauthorized"}"#),
+        },
+        _ => {
+            let name = asked.path.trim_start_matches("/v2/").trim_start_matches("/gitlab/v1/repositories/");
+            let name = ["/tags/list", "/manifests/"].iter().find_map(|middle| Some(name.split_once(middle)?.0));
+            let scope = name.map(|name| format!("repository:{name}:pull")).unwrap_or_default();
+            if asked.bearer() != Some(scope.as_str()) || scope.is_empty() {
+                let scope = if scope.is_empty() { String::new() } else { format!(",scope=\"{scope}\"") };
+                return refused().with(
+                    "www-authenticate",
+                    format!("Bearer realm=\"{}/jwt/auth\",service=\"container_registry\"{scope}", asked.own),
+                );
+            }
+            match asked.path.starts_with("/gitlab/v1/") {
+                true if has_database => tags(asked, name.unwrap()),
+                true => Answer::new(404, "text/plain", "404 page not found\n"),
+                false => v2(asked, &images(), ""),
+            }
+        }
+    }
+}
+
+/// Projects 1 to 3, of which the third has no registry; each of the others has the repositories of one group.
+fn rest_api(asked: &Asked, path: &[&str]) -> Answer {
+    let page = |entries: Vec<serde_json::Value>| {
+        let number: usize = asked.param("page").parse().unwrap();
+        let next = if number * 2 < entries.len() { (number + 1).to_string() } else { String::new() };
+        Answer::json(json!(entries.into_iter().skip((number - 1) * 2).take(2).collect::<Vec<_>>()))
+            .with("x-next-page", next)
+    };
+    let below = |group: &str| {
+        let mut names: Vec<_> = images()
+            .into_iter()
+            .map(|image| image.repository)
+            .filter(|name| name.starts_with(&format!("{group}/")))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        page(names.into_iter().map(|name| json!({"id": 1, "name": "", "path": name, "project_id": 9})).collect())
+    };
+    match path {
+        ["projects"] => page((1..=3).map(|id| json!({"id": id})).collect()),
+        ["projects", "1", "registry", "repositories"] => below("team"),
+        ["projects", "2", "registry", "repositories"] => below("other"),
+        ["groups", group @ ("team" | "other"), "registry", "repositories"] => below(group),
+        _ => Answer::new(404, "application/json", r#"{"message":"404 Not Found"}"#),
+    }
+}
+
+/// Two tags a page, the next by `Link`; older versions have no `published_at`.
+fn tags(asked: &Asked, name: &str) -> Answer {
+    let all = images();
+    let mut rows: Vec<_> = all
+        .iter()
+        .filter(|image| image.repository == name)
+        .flat_map(|image| image.tags.iter().map(move |(tag, time)| (tag, time, &image.digest)))
+        .collect();
+    if rows.is_empty() {
+        return Answer::refused(404, "NAME_UNKNOWN", "repository name not known to registry");
+    }
+    rows.sort_unstable();
+    let last = asked.param("last");
+    let rest: Vec<_> = rows.iter().filter(|(tag, ..)| tag.as_str() > last).collect();
+    let shown: Vec<_> = rest.iter().take(2).map(|(tag, time, digest)| {
+        let mut row = json!({"name": tag, "digest": digest.as_str(), "media_type": "application/vnd.oci.image.manifest.v1+json", "size_bytes": 1, "created_at": "2025-01-01T00:00:00.000Z"});
+        row[if tag.starts_with('v') { "updated_at" } else { "published_at" }] = json!(time);
+        row
+    }).collect();
+    let answer = Answer::json(json!(shown));
+    match rest.get(1) {
+        Some((tag, ..)) if rest.len() > 2 => answer.with("link", format!("<https://elsewhere.example/x?n=2&before=a>; rel=\"previous\", <https://elsewhere.example/x?n=2&last={tag}>; rel=\"next\"")),
+        _ => answer,
+    }
+}
+
+#[tokio::test]
+async fn suite_holds() {
+    let groups = GitlabSettings { groups: vec!["team".into(), "other".into()] };
+    for has_database in [true, false] {
+        let server = Imitation::start(move |asked| respond(asked, has_database)).await;
+        let registry = Registry::gitlab(server.url()).credential(Credential::basic("alice", Secret::value(TOKEN)));
+        let date = |image: &Image| match has_database {
+            true => ImageDate::read(latest(image), DateSource::Pushed),
+            false => ImageDate::none(),
+        };
+        suite(&*connector(&registry).await.unwrap(), &holding(&images(), date)).await;
+        let of_groups = registry.with_settings(&groups).unwrap();
+        suite(&*connector(&of_groups).await.unwrap(), &holding(&images(), date)).await;
+    }
+}

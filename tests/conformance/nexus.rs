@@ -1,0 +1,61 @@
+//! Nexus Repository 3: an imitation of its search over REST and of Docker V2 below `/repository/<name>`, from its documentation.
+
+use serde_json::json;
+use tidewaiter::conformance::connector::suite;
+use tidewaiter::model::record::{DateSource, ImageDate};
+use tidewaiter::registry::{Credential, NexusSettings, Registry, Secret};
+
+use super::connector;
+use super::imitation::{Answer, Asked, Image, Imitation, holding, images, latest, v2};
+
+fn respond(asked: &Asked) -> Answer {
+    if asked.basic() != Some(("alice".into(), "planted-s3cret".into())) {
+        return Answer::refused(401, "UNAUTHORIZED", "access to the requested resource is not authorized")
+            .with("www-authenticate", "BASIC realm=\"Sonatype Nexus Repository Manager\"");
+    }
+    if asked.path != "/service/rest/v1/search" {
+        return v2(asked, &images(), "/repository/docker-hosted");
+    }
+    if asked.param("repository") != "docker-hosted" {
+        return Answer::json(json!({"items": [], "continuationToken": null}));
+    }
+    let name = asked.param("name");
+    let mut items = Vec::new();
+    for image in images().iter().filter(|image| image.repository == name) {
+        for (tag, time) in &image.tags {
+            let path = format!("v2/{name}/manifests/{tag}");
+            items.push(json!({"id": "x", "repository": "docker-hosted", "format": "docker", "group": null, "name": name, "version": tag, "assets": [{
+                "downloadUrl": format!("https://nexus.example/repository/docker-hosted/{path}"), "path": path, "format": "docker",
+                "checksum": {"sha1": "0", "sha256": image.digest.hex()}, "contentType": "application/vnd.docker.distribution.manifest.v2+json",
+                "lastModified": time.replace('Z', "+00:00"), "fileSize": 1520, "blobCreated": "2025-01-01T00:00:00.000+00:00",
+            }]}));
+        }
+        // A manifest without a tag.
+        items.push(json!({"name": name, "version": image.digest.as_str(), "assets": []}));
+    }
+    let from: usize = asked.param("continuationToken").parse().unwrap_or(0);
+    let next = (from + 2 < items.len()).then(|| (from + 2).to_string());
+    let shown: Vec<_> = items.into_iter().skip(from).take(2).collect();
+    Answer::json(json!({"items": shown, "continuationToken": next}))
+}
+
+#[tokio::test]
+async fn suite_holds() {
+    let server = Imitation::start(respond).await;
+    let credential = Credential::basic("alice", Secret::value("planted-s3cret"));
+    let address = format!("{}/repository/docker-hosted", server.url());
+    let date = |image: &Image| ImageDate::read(latest(image), DateSource::Modified);
+    let registry = Registry::nexus(&address).credential(credential);
+    suite(&*connector(&registry).await.unwrap(), &holding(&images(), date)).await;
+    // The key wins over the address; a wrong one finds nothing, and Docker V2 knows better.
+    let wrong = registry.with_settings(NexusSettings { repository_key: Some("other".into()) }).unwrap();
+    suite(&*connector(&wrong).await.unwrap(), &holding(&images(), |_| ImageDate::none())).await;
+}
+
+#[tokio::test]
+async fn without_the_name_of_the_repository_there_are_no_dates() {
+    // A port of Docker's own: nothing but Docker V2 answers there.
+    let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
+    let registry = Registry::nexus(server.url()).credential(Credential::Anonymous);
+    suite(&*connector(&registry).await.unwrap(), &holding(&images(), |_| ImageDate::none())).await;
+}
