@@ -136,6 +136,9 @@ fn registry(url: &str, path: &[&str], asked: &Asked) -> Answer {
     }
     match path {
         ["v2"] => Answer::json(200, json!({})),
+        ["v2", "ratelimitpreview", "test", "manifests", "latest"] => Answer::json(200, json!({}))
+            .with("ratelimit-limit", "100;w=21600")
+            .with("ratelimit-remaining", "76;w=21600"),
         ["v2", namespace, name, "manifests", tag] => {
             assert_eq!(asked.method, "HEAD", "a GET counts as a pull");
             let repository = format!("{namespace}/{name}");
@@ -232,6 +235,15 @@ async fn limits_are_waited_for_as_the_hub_says_them() {
     let error = connector.images("me/tool", &Wanted::default(), &Context::new()).await.unwrap_err();
     assert_told(&error, Kind::RateLimited, &["me/tool"]);
     assert!(error.retry_after().is_some_and(|delay| (3500..=3600).contains(&delay.as_secs())), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_check_tells_what_is_left() {
+    let (_, server) = started().await;
+    let check = tidewaiter::registry::check(&registry_of(&server.url, &[], me()), None, &Context::new()).await.unwrap();
+    assert!(check.is_ok(), "{check:?}");
+    let text = serde_json::to_string(&check).unwrap();
+    assert!(text.contains("76 of 100 pulls in 6 h are left") && !text.contains("s3cret"), "{text}");
 }
 
 #[test]

@@ -282,6 +282,9 @@ impl Account {
         if asked.path.ends_with("/tags/list") && asked.param("n").is_some_and(|n| n.parse::<u32>().unwrap() > 1000) {
             return Answer::refused(405, "UNSUPPORTED", "Member must have value less than or equal to 1000");
         }
+        if asked.path.contains("/manifests/") {
+            return Answer::json(200, json!({})).with("docker-content-digest", Digest::of(b"1").to_string());
+        }
         Answer(
             200,
             vec![("content-type", "text/plain; charset=utf-8".into())],
@@ -432,6 +435,19 @@ async fn a_password_that_expires_with_403_is_replaced() {
     account.expired.store(true, Ordering::Relaxed);
     assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 2));
     assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 2));
+}
+
+/// Docker's login alone: the password that somebody got, and no key of Amazon's.
+#[tokio::test]
+async fn a_password_alone_lists_over_docker_v2() {
+    let (account, server) = started().await;
+    account.passwords.store(1, Ordering::Relaxed);
+    let json = json!({"kind": "ecr", "region": REGION, "account": ACCOUNT, "url": server.url});
+    let basic = Credential::basic("AWS", Secret::value("planted-s3cret:1"));
+    let registry = Registry::from_json(&json.to_string()).unwrap().credential(basic);
+    let connector = super::connector(&registry).await.unwrap();
+    let images = connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap();
+    assert_eq!(images.iter().map(|image| image.tags.len()).sum::<usize>(), 1);
 }
 
 #[tokio::test]

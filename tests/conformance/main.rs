@@ -14,6 +14,7 @@ mod gitlab;
 mod google;
 mod harbor;
 mod imitation;
+mod moto;
 mod msr;
 mod nexus;
 mod openshift;

@@ -191,6 +191,11 @@ pub async fn check(registry: &Registry, repository: Option<&str>, context: &Cont
         Ok(None) => return Ok(check.finish()),
         Err(error) => return Err(error),
     };
+    if let Some(limits) = vendor.limits(&session, context).await?
+        && let Some(step) = check.steps.last_mut()
+    {
+        step.detail = format!("{}; {limits}", step.detail);
+    }
     list(&mut check, registry, &session, context).await?;
     match repository {
         Some(repository) => may_pull(&mut check, &session, repository, context).await?,

@@ -26,7 +26,7 @@ use crate::net::api::{Api, Way};
 use crate::net::client::{Client, Request};
 use crate::net::identity::{Identity, IdentitySource, Issued};
 use crate::net::redact;
-use crate::net::session::Session;
+use crate::net::session::{Session, pull};
 
 /// Where the API is.
 const API: &str = "https://hub.docker.com";
@@ -78,6 +78,19 @@ impl super::Vendor for Vendor {
         }
     }
 
+    fn limits<'a>(&'a self, session: &'a Session, context: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move {
+            // The image that Docker has for this. A HEAD does not count as a pull.
+            let url = session.url("ratelimitpreview/test/manifests/latest")?;
+            let answer = session.send(&Request::head(url), Some(&pull("ratelimitpreview/test")), context).await;
+            match answer {
+                Ok(answer) if answer.status() == 200 => Ok(Some(pulls(|name| answer.header(name)))),
+                Err(error) if error.kind() == Kind::Canceled => Err(error),
+                Ok(_) | Err(_) => Ok(None),
+            }
+        })
+    }
+
     fn connect(&self, registry: &Registry, connection: Connection) -> Result<Arc<dyn Connector>> {
         let Settings { namespaces } = registry.settings()?;
         if let Some(name) = namespaces.iter().find(|name| !is_repository(name) || name.contains('/')) {
@@ -92,6 +105,20 @@ impl super::Vendor for Vendor {
         let is_nobody = matches!(registry.credential, Credential::Anonymous);
         let can_list = !namespaces.is_empty() || !is_nobody;
         Ok(Arc::new(Hub { api: Api::new(session, base, Way::Plain), connection, namespaces, can_list }))
+    }
+}
+
+/// How many pulls are left: `ratelimit-remaining: 76;w=21600` is 76 in six hours; without it there is no limit.
+fn pulls<'a>(header: impl Fn(&str) -> Option<&'a str>) -> String {
+    let read = |name| -> Option<(u64, u64)> {
+        let (count, window) = header(name)?.split_once(";w=")?;
+        Some((count.trim().parse().ok()?, window.trim().parse().ok()?))
+    };
+    match (read("ratelimit-limit"), read("ratelimit-remaining")) {
+        (Some((limit, window)), Some((left, _))) => {
+            format!("{left} of {limit} pulls in {} h are left", window.div_ceil(3600))
+        }
+        _ => "pulls are not counted".to_owned(),
     }
 }
 
@@ -306,5 +333,22 @@ impl Tag {
     /// Whether it is an image, and no plugin or chart.
     fn is_image(&self) -> bool {
         self.content_type.as_deref().is_none_or(|kind| kind.is_empty() || kind == "image")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pull_limits_are_read() {
+        let header = |name: &str| match name {
+            "ratelimit-limit" => Some("100;w=21600"),
+            "ratelimit-remaining" => Some("76;w=21600"),
+            _ => None,
+        };
+        assert_eq!(pulls(header), "76 of 100 pulls in 6 h are left");
+        assert_eq!(pulls(|_| None), "pulls are not counted");
+        assert_eq!(pulls(|_| Some("x;w=y")), "pulls are not counted");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -99,7 +99,12 @@ impl super::Vendor for Vendor {
         match &registry.credential {
             Credential::Aws(_) | Credential::DockerConfig { .. } => {
                 let account = host_place(registry)?.account;
-                Ok(Arc::new(Ecr { api: api(registry, connection.session().client())?, account }))
+                let api = api(registry, connection.session().client())?;
+                let docker = match registry.credential {
+                    Credential::DockerConfig { .. } => Some(connection),
+                    _ => None,
+                };
+                Ok(Arc::new(Ecr { api, account, docker, has_keys: tokio::sync::OnceCell::new() }))
             }
             // With the password of a token alone, only Docker V2 can be asked.
             _ => Ok(Arc::new(OverV2(connection))),
@@ -213,6 +218,9 @@ pub(super) fn time(seconds: f64) -> Option<Timestamp> {
 struct Ecr {
     api: Api,
     account: String,
+    /// The way over Docker V2, for those who may have docker's login and nothing else.
+    docker: Option<Connection>,
+    has_keys: tokio::sync::OnceCell<bool>,
 }
 
 #[derive(Serialize)]
@@ -235,6 +243,19 @@ struct Filter {
 }
 
 impl Ecr {
+    /// The way over Docker V2 where there is no other.
+    async fn only_docker(&self, context: &Context) -> Result<Option<&Connection>> {
+        let Some(connection) = &self.docker else { return Ok(None) };
+        let look = || async {
+            match self.api.has_keys(context).await {
+                Err(error) if error.kind() == Kind::Unauthenticated => Ok(false),
+                found => found.map(|()| true),
+            }
+        };
+        let has_keys = self.has_keys.get_or_try_init(look).await?;
+        Ok((!has_keys).then_some(connection))
+    }
+
     fn ask<'a>(&'a self, repository: Option<&'a str>, next_token: Option<String>) -> Ask<'a> {
         // Archived images, which are not asked for, cannot be pulled.
         let filter = repository.map(|_| Filter { tag_status: "TAGGED" });
@@ -260,11 +281,20 @@ impl Connector for Ecr {
         struct Repository {
             repository_name: String,
         }
-        listing::repositories(listing::pages(None, move |next| async move {
-            let page: Page = self.api.call("DescribeRepositories", &self.ask(None, next), context).await?;
-            let entries = page.repositories.into_iter().map(|repository| repository.repository_name).collect();
-            Ok(listing::Page { entries, next: more(page.next_token) })
-        }))
+        let over_api = move || {
+            listing::repositories(listing::pages(None, move |next| async move {
+                let page: Page = self.api.call("DescribeRepositories", &self.ask(None, next), context).await?;
+                let entries = page.repositories.into_iter().map(|repository| repository.repository_name).collect();
+                Ok(listing::Page { entries, next: more(page.next_token) })
+            }))
+        };
+        let way = async move {
+            Ok::<_, Error>(match self.only_docker(context).await? {
+                Some(connection) => v2::repositories(connection, context),
+                None => over_api(),
+            })
+        };
+        Box::pin(stream::once(way).try_flatten())
     }
 
     fn images<'a>(
@@ -285,6 +315,9 @@ impl Connector for Ecr {
             Ok(listing::Page { entries: page.image_details, next: more(page.next_token) })
         });
         Box::pin(async move {
+            if let Some(connection) = self.only_docker(context).await? {
+                return v2::images(connection, repository, context).await;
+            }
             let about = |error: Error| error.with("repository", repository);
             let mut images = Images::of(repository);
             futures_util::pin_mut!(pages);

@@ -31,6 +31,8 @@ mod plain;
 mod quay;
 mod rsa;
 pub mod secret;
+#[cfg(test)]
+mod stub;
 mod surroundings;
 pub mod v2;
 pub mod vendor;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::connection::Connection;
@@ -11,9 +12,11 @@ use super::{
     acr, artifactory, docker, dockerhub, ecr, ecr_public, gar, gcr, ghcr, gitea, gitlab, harbor, msr, nexus, openshift,
     plain, quay, zot,
 };
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::Client;
 use crate::net::identity::IdentitySource;
+use crate::net::session::Session;
 
 /// A kind of registry: what a definition may say of it, where it is, who we are there, and how to list it.
 pub trait Vendor: Send + Sync {
@@ -63,6 +66,15 @@ pub trait Vendor: Send + Sync {
     ) -> Result<Arc<dyn IdentitySource>> {
         let _ = client;
         plain::identity(registry, repository)
+    }
+
+    /// How much may still be asked of the registry, one line for the check; none where it does not say.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    fn limits<'a>(&'a self, session: &'a Session, context: &'a Context) -> BoxFuture<'a, Result<Option<String>>> {
+        let _ = (session, context);
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// The connector of a registry that is open.

@@ -124,6 +124,14 @@ impl Api {
         }
     }
 
+    /// That there is a key to ask with.
+    ///
+    /// # Errors
+    /// Those of the chain.
+    pub(in crate::registry) async fn has_keys(&self, context: &Context) -> Result<()> {
+        self.keys(context).await.map(|_| ())
+    }
+
     async fn keys(&self, context: &Context) -> Result<Keys> {
         let mut current = context.run(async { Ok(self.current.lock().await) }).await?;
         let now = Timestamp::now();

@@ -1,9 +1,5 @@
 //! The places where keys are looked for, against a small server that stands in for the metadata and token services.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
-
 use super::chain::Chain;
 use super::credential::AwsCredential;
 use super::endpoint::Variant;
@@ -11,45 +7,13 @@ use crate::context::Context;
 use crate::error::{Kind, Result};
 use crate::net::client::{Client, Options};
 use crate::registry::secret::Secret;
+use crate::registry::stub::server;
 use crate::registry::surroundings::Surroundings;
 
 const STS: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>\
     <SecretAccessKey>planted-role-s3cret</SecretAccessKey><SessionToken>t&amp;k</SessionToken>\
     <Expiration>2099-01-02T04:04:05Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
 const KEY: &str = r#"{"Code":"Success","AccessKeyId":"ASIAMACHINE","SecretAccessKey":"planted-s3cret","Token":"t","Expiration":"2099-01-02T09:04:05Z"}"#;
-
-/// Answers by what the head of a request contains, and keeps heads and bodies.
-fn server(answers: &'static [(&'static str, u16, &'static str)]) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&log);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or_default() == 0 || line == "\r\n" {
-                    break;
-                }
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                head.push_str(&line);
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            let request = format!("{head}\n{}", String::from_utf8(body).unwrap());
-            let found = answers.iter().find(|(part, ..)| request.contains(part));
-            let (status, body) = found.map_or((404, ""), |(_, status, body)| (*status, *body));
-            seen.lock().unwrap().push(request);
-            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-            let _ = reader.get_mut().write_all(format!("{head}{body}").as_bytes());
-        }
-    });
-    (url, log)
-}
 
 async fn keys(credential: AwsCredential, variables: &[(&str, &str)]) -> Result<String> {
     let client = Client::new(&Options::default()).unwrap();
@@ -64,12 +28,12 @@ async fn keys(credential: AwsCredential, variables: &[(&str, &str)]) -> Result<S
 #[tokio::test]
 async fn is_found_in_every_place() {
     let (url, log) = server(&[
-        ("Action=AssumeRole&", 200, STS),
-        ("Action=AssumeRoleWithWebIdentity&", 200, STS),
-        ("PUT /latest/api/token", 200, "imds-token"),
-        ("/security-credentials/default-role", 200, KEY),
-        ("/security-credentials/", 200, "default-role\n"),
-        ("/container", 200, KEY),
+        ("Action=AssumeRole&", 200, "", STS),
+        ("Action=AssumeRoleWithWebIdentity&", 200, "", STS),
+        ("PUT /latest/api/token", 200, "", "imds-token"),
+        ("/security-credentials/default-role", 200, "", KEY),
+        ("/security-credentials/", 200, "", "default-role\n"),
+        ("/container", 200, "", KEY),
     ]);
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -165,6 +129,7 @@ async fn a_role_that_is_not_given_says_why() {
     let (url, _) = server(&[(
         "Action=AssumeRole&",
         403,
+        "",
         "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform sts:AssumeRole</Message></Error></ErrorResponse>",
     )]);
     let credential =

@@ -2,6 +2,8 @@
 
 mod credential;
 mod entra;
+#[cfg(test)]
+mod tests;
 
 pub use credential::AzureCredential;
 pub(super) use entra::{Cloud, Entra};

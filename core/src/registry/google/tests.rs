@@ -9,6 +9,7 @@ use crate::error::Kind;
 use crate::net::client::{Client, Options};
 use crate::net::identity::IdentitySource;
 use crate::registry::secret::Secret;
+use crate::registry::stub::server;
 use crate::registry::surroundings::Surroundings;
 
 async fn refused(json: &str) -> String {
@@ -54,4 +55,30 @@ async fn tokens_are_asked_for_at_google_only() {
         let text = refused(&json.to_string()).await;
         assert!(text.contains("not Google's"), "{uri}: {text}");
     }
+}
+
+async fn machine(variables: &[(&str, &str)]) -> crate::error::Result<String> {
+    let client = Client::new(&Options::default()).unwrap();
+    let registry = Url::parse("https://us-docker.pkg.dev").unwrap();
+    let access = Access::new(GoogleCredential::new(), client, registry, Surroundings::of(variables.iter().copied()));
+    let issued = access.identity(&Context::new()).await?;
+    assert!(issued.until.is_some());
+    match issued.identity {
+        crate::net::identity::Identity::Bearer(token) => Ok(token.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_machine_says_who_it_is() {
+    let token = r#"{"access_token": "ya29.planted", "expires_in": 3599, "token_type": "Bearer"}"#;
+    let path = "GET /computeMetadata/v1/instance/service-accounts/default/token";
+    let (url, log) = server(Box::leak(Box::new([(path, 200, "Metadata-Flavor: Google\r\n", token)])));
+    let host = url.strip_prefix("http://").unwrap();
+    assert_eq!(machine(&[("GCE_METADATA_HOST", host)]).await.unwrap(), "ya29.planted");
+    assert!(log.lock().unwrap().join("").contains("metadata-flavor: Google"));
+    // Something else that answers at that name.
+    let (url, _) = server(Box::leak(Box::new([(path, 200, "", token)])));
+    let error = machine(&[("GCE_METADATA_HOST", url.strip_prefix("http://").unwrap())]).await.unwrap_err();
+    assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
 }

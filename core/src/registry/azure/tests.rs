@@ -1,0 +1,118 @@
+//! Where tokens of Entra come from, against a small server that stands in for Entra and for the machine.
+
+use super::credential::AzureCredential;
+use super::entra::{Cloud, Entra};
+use crate::context::Context;
+use crate::error::{Kind, Result};
+use crate::net::client::{Client, Options};
+use crate::registry::secret::Secret;
+use crate::registry::stub::server;
+use crate::registry::surroundings::Surroundings;
+
+const TOKEN: &str = r#"{"access_token": "planted-entra-s3cret", "expires_on": "1767323045", "token_type": "Bearer"}"#;
+
+async fn token(credential: AzureCredential, variables: &[(&str, &str)]) -> Result<String> {
+    let client = Client::new(&Options::default()).unwrap();
+    let surroundings = Surroundings::of(variables.iter().copied());
+    let entra = Entra::new(credential, Cloud::ALL[0], client, surroundings);
+    entra.token("https://containerregistry.azure.net", &Context::new()).await.map(|token| token.to_string())
+}
+
+#[tokio::test]
+async fn is_found_in_every_place() {
+    let (url, log) = server(&[("/oauth2/v2.0/token", 200, "", TOKEN), ("/msi", 200, "", TOKEN)]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "federated\n").unwrap();
+    let path = file.path().display().to_string();
+    let app = format!("{url}/msi");
+    let principal = AzureCredential::client_secret("tenant", "application", Secret::value("planted&s3cret"));
+    let cases: [(&str, AzureCredential, &[(&str, &str)]); 5] = [
+        ("secret", principal.clone().with_authority(&url), &[]),
+        (
+            "environment",
+            AzureCredential::new(),
+            &[
+                ("AZURE_AUTHORITY_HOST", &url),
+                ("AZURE_TENANT_ID", "t"),
+                ("AZURE_CLIENT_ID", "c"),
+                ("AZURE_CLIENT_SECRET", "planted-s3cret"),
+            ],
+        ),
+        (
+            "workload",
+            AzureCredential::new(),
+            &[
+                ("AZURE_AUTHORITY_HOST", &url),
+                ("AZURE_TENANT_ID", "t"),
+                ("AZURE_CLIENT_ID", "c"),
+                ("AZURE_FEDERATED_TOKEN_FILE", &path),
+            ],
+        ),
+        ("app", AzureCredential::new(), &[("IDENTITY_ENDPOINT", &app), ("IDENTITY_HEADER", "planted-header")]),
+        (
+            "one of several",
+            AzureCredential::managed_identity(Some("mine".into())),
+            &[("IDENTITY_ENDPOINT", &app), ("IDENTITY_HEADER", "planted-header")],
+        ),
+    ];
+    for (what, credential, variables) in cases {
+        assert_eq!(token(credential, variables).await.unwrap(), "planted-entra-s3cret", "{what}");
+    }
+    let seen = log.lock().unwrap().join("\n\n");
+    for part in [
+        "client_secret=planted%26s3cret",
+        "client_assertion=federated",
+        "scope=https%3A%2F%2Fcontainerregistry.azure.net%2F.default",
+        "resource=https%3A%2F%2Fcontainerregistry.azure.net",
+        "client_id=mine",
+        "x-identity-header: planted-header",
+    ] {
+        assert!(seen.contains(part), "{part} is not in {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_signs_for_its_application() {
+    use aws_lc_rs::encoding::AsDer as _;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let (url, log) = server(&[("client_assertion", 200, "", TOKEN)]);
+    let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let der: aws_lc_rs::encoding::Pkcs8V1Der = pair.as_der().unwrap();
+    let block =
+        |name: &str, der: &[u8]| format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", STANDARD.encode(der));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), block("CERTIFICATE", b"not looked into") + &block("PRIVATE KEY", der.as_ref()))
+        .unwrap();
+    let credential = AzureCredential::client_certificate("tenant", "application", file.path()).with_authority(&url);
+    token(credential, &[]).await.unwrap();
+    let seen = log.lock().unwrap().join("");
+    let assertion = seen.split("client_assertion=").nth(1).unwrap().split('&').next().unwrap();
+    let [header, claims, signature] = assertion.split('.').collect::<Vec<_>>()[..] else { panic!("{assertion}") };
+    let part =
+        |text: &str| serde_json::from_slice::<serde_json::Value>(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
+    assert_eq!(part(header)["alg"], "RS256");
+    // The SHA-1 of the certificate.
+    assert_eq!(part(header)["x5t"].as_str().map(str::len), Some(27));
+    assert_eq!(part(claims)["aud"], format!("{url}/tenant/oauth2/v2.0/token"));
+    assert_eq!((&part(claims)["iss"], &part(claims)["sub"]), (&"application".into(), &"application".into()));
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref().to_vec());
+    let text = format!("{header}.{claims}");
+    public.verify(text.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_without_the_identity_says_so() {
+    let refusal = r#"{"error": "invalid_request", "error_description": "Identity not found"}"#;
+    let (url, _) = server(Box::leak(Box::new([("/msi", 400, "", refusal)])));
+    let error = token(
+        AzureCredential::new(),
+        &[("IDENTITY_ENDPOINT", &format!("{url}/msi")), ("IDENTITY_HEADER", "planted-s3cret")],
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated);
+    let text = format!("{error:?}");
+    assert!(text.contains("no managed identity") && !text.contains("s3cret"), "{text}");
+}
