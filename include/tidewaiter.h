@@ -171,6 +171,12 @@ tw_status tw_advisories_status(const tw_scanner *scanner,
                                char **json,
                                tw_error **error);
 
+// Tells when a schedule runs next. `schedule` is JSON:
+// `{"every": DAYS, "at": "HH:MM", "weekday": "monday"..."sunday", "zone": NAME, "anchor": TIME}`, of which `at` needs
+// every 1 and `weekday` every 7. `options` is JSON, or NULL for the next run from now: `{"after": TIME, "count": N}`.
+// `json` gets an array of times (RFC 3339, UTC); free it with tw_string_free.
+tw_status tw_schedule_next(const char *schedule, const char *options, char **json, tw_error **error);
+
 // The report of the next platform, which belongs to this one; NULL behind the last.
 const tw_report *tw_report_next(const tw_report *report);
 

@@ -9,6 +9,7 @@ mod cancel;
 mod error;
 mod report;
 mod scanner;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -121,3 +121,31 @@ fn a_zero_byte_is_shown() {
     assert_eq!(owned("a\0b").to_str().unwrap(), "a\u{fffd}b");
     assert_eq!(text(tw_version()), env!("CARGO_PKG_VERSION"));
 }
+
+#[test]
+fn tells_the_next_runs() {
+    let next = |schedule: &CStr, options: Option<&CStr>| {
+        let (mut json, mut error) = (null_mut(), null_mut());
+        let options = options.map_or(null(), CStr::as_ptr);
+        // SAFETY: the texts and the places are ours.
+        let status =
+            unsafe { crate::schedule::tw_schedule_next(schedule.as_ptr(), options, &raw mut json, &raw mut error) };
+        if status != tw_status::TW_OK {
+            assert!(json.is_null());
+            return Err(told(error));
+        }
+        let found = text(json);
+        // SAFETY: it was given to us, and is not used again.
+        unsafe { tw_string_free(json) };
+        Ok(found)
+    };
+    let weekly = c"{\"every\": 7, \"anchor\": \"2026-11-24T17:00:00Z\"}";
+    assert_eq!(
+        next(weekly, Some(c"{\"after\": \"2026-11-24T17:00:00Z\", \"count\": 2}")).unwrap(),
+        r#"["2026-12-01T17:00:00Z","2026-12-08T17:00:00Z"]"#
+    );
+    assert_eq!(next(c"null", None).unwrap(), "[]");
+    let (status, message, hint) = next(c"{\"every\": 1, \"zone\": \"Mars\"}", None).unwrap_err();
+    assert_eq!(status, tw_status::TW_INVALID_INPUT);
+    assert!(message.contains("field: zone") && hint.contains("Europe/Berlin"), "{message} {hint}");
+}

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: &[&str] = &["error", "cancel", "boundary", "scanner", "advisories", "report", "text"];
+const SOURCES: &[&str] = &["error", "cancel", "boundary", "scanner", "advisories", "schedule", "report", "text"];
 
 #[test]
 fn the_header_is_up_to_date() {

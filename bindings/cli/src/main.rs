@@ -39,6 +39,8 @@ enum Command {
     Check(Box<commands::check::Check>),
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
+    #[command(subcommand)]
+    Schedule(commands::schedule::Schedule),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Scan(scan) => scan.run(&cancel),
         Command::Check(check) => check.run(&cancel),
         Command::Advisories(advisories) => advisories.run(&cancel),
+        Command::Schedule(schedule) => schedule.run(),
     };
     match done {
         Ok(exit) => exit.into(),

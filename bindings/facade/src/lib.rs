@@ -16,6 +16,7 @@ mod records;
 mod report;
 mod runtime;
 mod scanner;
+mod schedule;
 
 pub use call::{Observer, Pending, Silent};
 pub use config::{CheckOptions, Config, ImportOptions, ScanOptions, UpdateOptions, from_json, parse_platforms};
@@ -23,3 +24,4 @@ pub use event::to_json as event_to_json;
 pub use records::{AdvisoryStatus, Imported, Skipped};
 pub use report::{Report, format_of, write_file};
 pub use scanner::Scanner;
+pub use schedule::{NextOptions, next_runs};

@@ -86,6 +86,21 @@ pub const ALL: &[Operation] = &[
         shell: &[(&["advisories", "status"], "--db")],
     },
     Operation {
+        name: "schedule-next",
+        about: "tell when a schedule runs next",
+        c: &["tw_schedule_next"],
+        python: &["class Schedule", "def daily", "def weekly", "def every", "def on_demand", "def next"],
+        shell: &[
+            (&["schedule", "next"], "--every"),
+            (&["schedule", "next"], "--at"),
+            (&["schedule", "next"], "--weekday"),
+            (&["schedule", "next"], "--zone"),
+            (&["schedule", "next"], "--anchor"),
+            (&["schedule", "next"], "--after"),
+            (&["schedule", "next"], "--count"),
+        ],
+    },
+    Operation {
         name: "events",
         about: "watch how far a call has come",
         c: &["tw_on_event"],

@@ -6,6 +6,7 @@ mod error;
 mod observer;
 mod report;
 mod scanner;
+mod schedule;
 
 use pyo3::prelude::*;
 
@@ -19,5 +20,6 @@ fn _tidewaiter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::Finding>()?;
     module.add_class::<report::Severity>()?;
     module.add_class::<report::Problem>()?;
+    module.add_function(wrap_pyfunction!(schedule::schedule_next, module)?)?;
     Ok(())
 }

@@ -44,7 +44,7 @@ impl TryFrom<Definition> for Schedule {
             schedule = schedule.weekday(weekday.parse()?)?;
         }
         if let Some(anchor) = written.anchor {
-            schedule = schedule.anchor(parse_timestamp("anchor", &anchor)?)?;
+            schedule = schedule.anchor(parse_time("anchor", &anchor)?)?;
         }
         Ok(schedule)
     }
@@ -84,7 +84,10 @@ fn time_of_day(text: &str) -> Result<(u8, u8)> {
 }
 
 /// A time in RFC 3339, such as `2026-11-24T02:30:00Z`; `field` says in an error what it was for.
-pub(super) fn parse_timestamp(field: &'static str, text: &str) -> Result<Timestamp> {
+///
+/// # Errors
+/// `Kind::InvalidInput` for what is no time.
+pub fn parse_time(field: &'static str, text: &str) -> Result<Timestamp> {
     text.parse().map_err(|error: jiff::Error| {
         invalid("this is no time", field)
             .with("time", text.chars().take(100).collect::<String>().escape_debug())

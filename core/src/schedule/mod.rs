@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 
-pub use definition::Definition;
+pub use definition::{Definition, parse_time};
 pub use scan_all::ScanAll;
 pub use weekday::Weekday;
 

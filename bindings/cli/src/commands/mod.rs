@@ -3,3 +3,4 @@
 pub(crate) mod advisories;
 pub(crate) mod check;
 pub(crate) mod scan;
+pub(crate) mod schedule;

@@ -27,6 +27,7 @@ from .errors import (
 )
 from .registry import Registry
 from .scanner import AdvisoryStatus, Check, Imported, Scanner, Step
+from .schedule import Schedule
 
 __all__ = [
     "AdvisoryStatus",
@@ -54,6 +55,7 @@ __all__ = [
     "Registry",
     "Report",
     "Scanner",
+    "Schedule",
     "Severity",
     "Step",
     "Storage",
