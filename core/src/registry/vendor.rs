@@ -126,3 +126,52 @@ pub fn recognise(host: &str) -> &'static dyn Vendor {
     let name = host.strip_suffix(":443").unwrap_or(&host);
     ALL.iter().find(|vendor| vendor.owns(name)).copied().unwrap_or(&docker::Vendor)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hosts that can be nobody else's, of every kind that has such.
+    const OWN: [(&str, &str); 12] = [
+        ("docker.io", "dockerhub"),
+        ("registry-1.docker.io", "dockerhub"),
+        ("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "ecr"),
+        ("123456789012.dkr-ecr.eu-west-1.on.aws", "ecr"),
+        ("public.ecr.aws", "ecr-public"),
+        ("contoso.azurecr.io", "acr"),
+        ("contoso.azurecr.us", "acr"),
+        ("gcr.io", "gcr"),
+        ("eu.gcr.io", "gcr"),
+        ("europe-west1-docker.pkg.dev", "gar"),
+        ("ghcr.io", "ghcr"),
+        ("quay.io", "quay"),
+    ];
+
+    #[test]
+    fn a_host_is_recognised_as_a_whole() {
+        for (host, kind) in OWN {
+            for same in [host.to_owned(), host.to_ascii_uppercase(), format!("{host}:443")] {
+                assert_eq!(recognise(&same).name(), kind, "{same}");
+            }
+            let strangers = [
+                format!("{host}.evil.example"),
+                format!("evil.example/{host}"),
+                format!("{host}:5000"),
+                format!("evil-{host}.example"),
+                format!("{host}@evil.example"),
+                format!("{host}."),
+                format!("_{host}"),
+            ];
+            for stranger in strangers {
+                assert_eq!(recognise(&stranger).name(), "docker", "{stranger}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> = ALL.iter().map(|vendor| vendor.name()).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert_eq!(of("dokcer").err().map(|error| error.kind()), Some(Kind::InvalidInput));
+    }
+}

@@ -95,7 +95,16 @@ fn unquoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn takes_anything(text in "(\\[|\\]|profile |sso-session |\n|=| |#|.)*", is_config: bool) {
+            Profiles::default().read(&text, is_config);
+        }
+    }
 
     #[test]
     fn reads_both_files() {

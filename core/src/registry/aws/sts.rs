@@ -134,3 +134,26 @@ fn element(xml: &str, name: &str) -> Option<Zeroizing<String>> {
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
     Some(entities.iter().fold(text, |text, (entity, character)| Zeroizing::new(text.replace(entity, character))))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn elements_are_found() {
+        let text = |xml| element(xml, "Code").map(|text| text.to_string());
+        assert_eq!(text("<E><Code> AccessDenied\n</Code><Code>x</Code></E>").as_deref(), Some("AccessDenied"));
+        assert_eq!(text("<Code>a&lt;b&amp;lt;</Code>").as_deref(), Some("a<b&lt;"));
+        assert_eq!(text("<Code>"), None);
+        assert_eq!(text("</Code><Code>"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn takes_anything(text in "(<Code>|</Code>|&amp;|.)*") {
+            element(&text, "Code");
+        }
+    }
+}

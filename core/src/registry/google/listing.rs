@@ -267,8 +267,12 @@ impl Connector for Artifacts {
             let Some(api) = &self.api else { return self.over_registry(repository, context).await.map_err(about) };
             match self.over_api(api, repository, context).await {
                 // Who may pull may still not ask the API, or it is not enabled.
-                Err(error) if error.kind() == Kind::PermissionDenied => {
-                    self.over_registry(repository, context).await.map_err(|_| about(error))
+                Err(refused) if refused.kind() == Kind::PermissionDenied => {
+                    match self.over_registry(repository, context).await {
+                        // What the API said tells more about what is missing.
+                        Err(error) if error.kind() != Kind::Canceled => Err(about(refused)),
+                        done => done,
+                    }
                 }
                 done => done.map_err(about),
             }
