@@ -62,8 +62,18 @@ impl Cloud {
         if self.faults.lock().unwrap().last().is_some_and(|fault| fault.0 == 403) {
             return self.faults.lock().unwrap().pop().unwrap();
         }
-        self.exchanges.fetch_add(1, Ordering::Relaxed);
-        Answer::json(200, json!({"refresh_token": jwt(json!({"exp": now() + 7200, "s3cret": "refresh"}))}))
+        let number = self.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
+        Answer::json(
+            200,
+            json!({"refresh_token": jwt(json!({"exp": now() + 7200, "s3cret": format!("refresh {number}")}))}),
+        )
+    }
+
+    /// Whether it is the refresh token that was given last.
+    fn is_refresh(&self, token: &str) -> bool {
+        let claims = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok()).unwrap_or_default();
+        let claims: Value = serde_json::from_slice(&claims).unwrap_or_default();
+        claims["s3cret"] == format!("refresh {}", self.exchanges.load(Ordering::Relaxed))
     }
 
     /// 200 even where less is granted than was asked for.
@@ -71,7 +81,7 @@ impl Cloud {
         let scopes = match asked.method.as_str() {
             "POST" => {
                 let refresh = asked.field("refresh_token").unwrap_or_default();
-                if asked.field("grant_type").as_deref() != Some("refresh_token") || !refresh.contains('.') {
+                if asked.field("grant_type").as_deref() != Some("refresh_token") || !self.is_refresh(&refresh) {
                     return Answer::refused(401, "UNAUTHORIZED", "authentication required");
                 }
                 asked.field("scope").unwrap_or_default()
@@ -310,4 +320,9 @@ async fn tokens_that_end_are_renewed_and_throttling_is_waited_out() {
         .push(Answer::refused(429, "TOOMANYREQUESTS", "too many requests").with("retry-after", "0"));
     assert_eq!(tags(&*connector).await.unwrap(), 2);
     assert_eq!(cloud.exchanges.load(Ordering::Relaxed), 1);
+    // The refresh token has ended too: the one of Entra is exchanged once more.
+    cloud.tokens.lock().unwrap().clear();
+    cloud.exchanges.store(2, Ordering::Relaxed);
+    assert_eq!(tags(&*connector).await.unwrap(), 2);
+    assert_eq!(cloud.exchanges.load(Ordering::Relaxed), 3);
 }
