@@ -15,6 +15,9 @@ const STS: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKey
     <Expiration>2099-01-02T04:04:05Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
 const KEY: &str = r#"{"Code":"Success","AccessKeyId":"ASIAMACHINE","SecretAccessKey":"planted-s3cret","Token":"t","Expiration":"2099-01-02T09:04:05Z"}"#;
 
+/// A place: what it is called, what the user says, the environment, the key that is found and its session token.
+type Case = (&'static str, AwsCredential, Vec<(&'static str, String)>, &'static str);
+
 async fn keys(credential: AwsCredential, variables: &[(&str, &str)]) -> Result<String> {
     let client = Client::new(&Options::default()).unwrap();
     let surroundings = Surroundings::of(variables.iter().copied());
@@ -63,7 +66,7 @@ async fn is_found_in_every_place() {
         [("AWS_ACCESS_KEY_ID", "AKIDENV".to_owned()), ("AWS_SECRET_ACCESS_KEY", "planted-s3cret".to_owned())];
     let off = ("AWS_EC2_METADATA_DISABLED", "true".to_owned());
     let fields = AwsCredential::keys("AKIDFIELD", Secret::value("planted-s3cret"));
-    let cases: Vec<(&str, AwsCredential, Vec<(&'static str, String)>, &str)> = vec![
+    let cases: Vec<Case> = vec![
         ("fields", fields.clone(), with(&environment), "AKIDFIELD -"),
         ("session", fields.clone().with_session_token(Secret::value("s")), with(&[]), "AKIDFIELD s"),
         ("environment", AwsCredential::new(), with(&environment), "AKIDENV -"),

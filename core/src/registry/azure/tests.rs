@@ -11,6 +11,9 @@ use crate::registry::surroundings::Surroundings;
 
 const TOKEN: &str = r#"{"access_token": "planted-entra-s3cret", "expires_on": "1767323045", "token_type": "Bearer"}"#;
 
+/// A place: what it is called, what the user says, the environment.
+type Case<'a> = (&'static str, AzureCredential, &'a [(&'static str, &'a str)]);
+
 async fn token(credential: AzureCredential, variables: &[(&str, &str)]) -> Result<String> {
     let client = Client::new(&Options::default()).unwrap();
     let surroundings = Surroundings::of(variables.iter().copied());
@@ -26,7 +29,7 @@ async fn is_found_in_every_place() {
     let path = file.path().display().to_string();
     let app = format!("{url}/msi");
     let principal = AzureCredential::client_secret("tenant", "application", Secret::value("planted&s3cret"));
-    let cases: [(&str, AzureCredential, &[(&str, &str)]); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("secret", principal.clone().with_authority(&url), &[]),
         (
             "environment",
