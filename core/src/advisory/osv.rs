@@ -121,7 +121,10 @@ impl Entry {
         if base.is_empty() || name.is_empty() {
             return None;
         }
-        let ranges: Vec<_> = self.ranges.into_iter().filter_map(WireRange::into_range).collect();
+        let mut ranges: Vec<_> = self.ranges.into_iter().filter_map(WireRange::into_range).collect();
+        if base == "Red Hat" {
+            ranges.iter_mut().flat_map(|range| &mut range.events).for_each(drop_architecture);
+        }
         let stale = ecosystem::is_distribution(&base) && !ranges.is_empty();
         let affected = Affected {
             record: RecordId::default(),
@@ -157,6 +160,18 @@ impl WireRange {
             ]
         });
         Some(Range { kind, events: events.flatten().collect() })
+    }
+}
+
+/// Red Hat writes some versions with the architecture of a package behind them (`3.el8_6.1.src`), which would make each greater
+/// than the version itself.
+fn drop_architecture(event: &mut Event) {
+    const ARCHITECTURES: &[&str] =
+        &[".src", ".noarch", ".x86_64", ".aarch64", ".ppc64le", ".ppc64", ".s390x", ".s390", ".i686", ".i386"];
+    let (Event::Introduced(version) | Event::Fixed(version) | Event::LastAffected(version) | Event::Limit(version)) =
+        event;
+    if let Some(plain) = ARCHITECTURES.iter().find_map(|architecture| version.strip_suffix(architecture)) {
+        *version = plain.to_owned();
     }
 }
 
@@ -312,6 +327,20 @@ mod tests {
         };
         assert!(package(r#"[{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]"#).versions.is_empty());
         assert_eq!(package("[]").versions, ["1"]);
+    }
+
+    #[test]
+    fn versions_of_red_hat_have_no_architecture() {
+        for (ecosystem, expected) in
+            [("Red Hat:rhel_aus:8.6::appstream", "0:2.13.3-3.el8_6.1"), ("AlmaLinux:8", "0:2.13.3-3.el8_6.1.src")]
+        {
+            let json = format!(
+                r#"{{"id": "X", "affected": [{{"package": {{"ecosystem": "{ecosystem}", "name": "git-lfs"}},
+                    "ranges": [{{"type": "ECOSYSTEM", "events": [{{"introduced": "0"}}, {{"fixed": "0:2.13.3-3.el8_6.1.src"}}]}}]}}]}}"#
+            );
+            let affected = parse(json.as_bytes()).unwrap().packages.remove(0).2;
+            assert_eq!(affected.ranges[0].events[1], Event::Fixed(expected.into()), "{ecosystem}");
+        }
     }
 
     #[test]

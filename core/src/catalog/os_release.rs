@@ -32,21 +32,40 @@ enum Release {
     Alpine,
     /// `YY.MM`, and `:LTS` in April of every other year.
     Ubuntu,
+    /// Up to the first dot, since 7; before that, two numbers.
+    Debian,
+    /// `enterprise_linux:` and the major version, as in a CPE without its repository.
+    RedHat,
+    /// `PRETTY_NAME` without the first word: `Leap 15.5` of `openSUSE Leap 15.5`.
+    Product,
+    /// The same with hyphens: `22.03-LTS-SP3` of `openEuler 22.03 (LTS-SP3)`.
+    OpenEuler,
 }
 
-/// `ID` of os-release, the OSV ecosystem, its releases (ossf/osv-schema, `ecosystems.json`). Red Hat, SUSE and openEuler are
-/// left out: their releases are not in `os-release` in the form that the records use.
+/// `ID` of os-release, the OSV ecosystem, its releases (ossf/osv-schema, "Defined ecosystems"). Others, such as
+/// Amazon Linux, Fedora and Oracle Linux, are not in OSV.
 const ECOSYSTEMS: &[(&str, &str, Release)] = &[
     ("almalinux", "AlmaLinux", Release::Major),
     ("alpaquita", "Alpaquita", Release::Whole),
     ("alpine", "Alpine", Release::Alpine),
     ("azurelinux", "Azure Linux", Release::Major),
+    ("bellsoft-hardened-containers", "BellSoft Hardened Containers", Release::Whole),
     ("chainguard", "Chainguard", Release::None),
-    ("debian", "Debian", Release::Major),
+    ("debian", "Debian", Release::Debian),
+    ("echo", "Echo", Release::None),
     ("mageia", "Mageia", Release::Whole),
+    ("mariner", "Azure Linux", Release::Major),
     ("minimos", "MinimOS", Release::None),
+    ("openEuler", "openEuler", Release::OpenEuler),
+    ("opensuse", "openSUSE", Release::Product),
+    ("opensuse-leap", "openSUSE", Release::Product),
+    ("opensuse-tumbleweed", "openSUSE", Release::Product),
     ("photon", "Photon OS", Release::Whole),
+    ("rhel", "Red Hat", Release::RedHat),
     ("rocky", "Rocky Linux", Release::Major),
+    ("sled", "SUSE", Release::Product),
+    ("sles", "SUSE", Release::Product),
+    ("sles_sap", "SUSE", Release::Product),
     ("ubuntu", "Ubuntu", Release::Ubuntu),
     ("wolfi", "Wolfi", Release::None),
 ];
@@ -113,14 +132,14 @@ impl Cataloger for OsRelease {
             Some(file) => file.facts::<Named>()?.version,
             None => String::new(),
         };
-        let ecosystem = ecosystem(&id, &version, &branch);
+        let ecosystem = ecosystem(&id, &version, &name, &branch);
         draft.set_distro(Distro { id, version, name, ecosystem });
         Ok(())
     }
 }
 
 /// The OSV ecosystem; without a release where it should have one and none is known.
-fn ecosystem(id: &str, version: &str, branch: &str) -> Option<String> {
+fn ecosystem(id: &str, version: &str, product: &str, branch: &str) -> Option<String> {
     let (_, name, release) = ECOSYSTEMS.iter().find(|(known, ..)| *known == id)?;
     let mut numbers = version.split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
@@ -128,6 +147,15 @@ fn ecosystem(id: &str, version: &str, branch: &str) -> Option<String> {
         Release::None => String::new(),
         Release::Whole => version.to_owned(),
         Release::Major => major.to_owned(),
+        Release::Debian if matches!(major, "3" | "4" | "5" | "6") && !minor.is_empty() => format!("{major}.{minor}"),
+        Release::Debian => major.to_owned(),
+        Release::RedHat if major.is_empty() => String::new(),
+        Release::RedHat => format!("enterprise_linux:{major}"),
+        Release::Product => product.split_once(' ').map_or("", |(_, release)| release).to_owned(),
+        Release::OpenEuler => {
+            let release = product.split_once(' ').map_or("", |(_, release)| release);
+            release.replace([' ', '('], "-").replace("--", "-").replace(')', "")
+        }
         // The repositories say what the packages are; os-release is one of these packages.
         Release::Alpine if !branch.is_empty() => branch.to_owned(),
         // `3.21.0_alpha20240807`: what will be a release is still edge.

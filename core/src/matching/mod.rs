@@ -1,12 +1,13 @@
 //! Matching: the packages of an image against the advisories, by the rules of OSV, with the reason for each finding
 //! (OSV schema 1.7, "Evaluation", <https://ossf.github.io/osv-schema/#evaluation>).
 //!
-//! A distribution's packages are looked up by the name and the version of their source package, in the release that the
-//! image names. All others are looked up by their own name and version.
+//! A distribution's packages are looked up by the name and the version that its advisories use, most often those of the source
+//! package, in the release that the image names. All others are looked up by their own name and version.
 
 mod group;
 mod range;
 mod severity;
+mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -18,10 +19,11 @@ use crate::advisory::{Advisories, Affected, RangeKind, Record, RecordId, Score};
 use crate::error::{Error, Kind, Result};
 use crate::model::ecosystem;
 use crate::model::finding::{Evidence, Finding, Status};
-use crate::model::inventory::{Inventory, Package};
+use crate::model::inventory::Inventory;
 use crate::model::problem::{Problem, ProblemKind};
 use crate::version::scheme;
 use range::{Compare, Verdict};
+use subject::Subject;
 
 /// How packages are matched.
 #[derive(Clone, Debug, Default)]
@@ -53,12 +55,23 @@ pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptio
     })?;
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
     for package in inventory.packages() {
-        let Some(subject) = Subject::of(&package) else { continue };
-        let hits = hits(&subject, advisories, now)?;
-        if hits.is_empty() {
+        let subjects = Subject::all(&package);
+        let Some(subject) = subjects.first() else { continue };
+        let mut found: Vec<Hit> = Vec::new();
+        for subject in &subjects {
+            for hit in hits(subject, advisories, now)? {
+                // A record that speaks of both names says the same of both.
+                let is_known = found.iter().any(|known| known.record.id == hit.record.id);
+                if !is_known && !subject::is_other_module(&package, &hit.fixed, &hit.record.summary) {
+                    found.push(hit);
+                }
+            }
+        }
+        if found.is_empty() {
             continue;
         }
-        let mut findings = group::findings(&package, &subject, hits);
+        found.sort_by(|a, b| (a.status, &a.record.id).cmp(&(b.status, &b.record.id)));
+        let mut findings = group::findings(&package, subject, found);
         let owned = package.owner().is_some();
         if owned {
             matches.owned_findings += findings.len() as u64;
@@ -68,39 +81,6 @@ pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptio
         }
     }
     Ok(matches)
-}
-
-/// What is looked up of a package.
-struct Subject<'a> {
-    ecosystem: &'a str,
-    base: &'a str,
-    release: &'a str,
-    name: &'a str,
-    version: &'a str,
-    distribution: bool,
-}
-
-impl<'a> Subject<'a> {
-    fn of(package: &Package<'a>) -> Option<Self> {
-        let ecosystem = package.ecosystem()?;
-        let distribution = package.kind().is_os();
-        let itself = (package.name(), package.version());
-        let (name, version) = if distribution { package.source().unwrap_or(itself) } else { itself };
-        let (base, release) = (ecosystem::base(ecosystem), ecosystem::release(ecosystem));
-        Some(Self { ecosystem, base, release, name, version, distribution })
-    }
-
-    /// Whether an advisory for `release` concerns the package; none if that cannot be told.
-    fn concerns(&self, release: &str) -> Option<bool> {
-        // Ubuntu's advisories say 22.04:LTS where its images say 22.04.
-        let plain = |release: &'a str| release.strip_suffix(":LTS").unwrap_or(release);
-        match release {
-            "" => Some(true),
-            _ if self.release.is_empty() && self.distribution => None,
-            _ if self.base == "Ubuntu" => Some(plain(self.release) == release.strip_suffix(":LTS").unwrap_or(release)),
-            _ => Some(self.release == release),
-        }
-    }
 }
 
 /// A record that concerns a package, and why.
@@ -116,11 +96,24 @@ struct Hit {
 
 /// All records that concern a package, those that surely do first, then by id.
 fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Hit>> {
-    let own = scheme(subject.base).map(|scheme| scheme.compare);
+    let own = subject.order();
     // Semantic versions are ordered the same way whatever the ecosystem; npm's scheme also takes a leading v.
     let semver = own.or_else(|| scheme("npm").map(|scheme| scheme.compare));
     let mut found: BTreeMap<RecordId, Hit> = BTreeMap::new();
+    // Where a record has rows for the expanded maintenance of a release, these speak for what comes from it.
+    let mut maintained = BTreeSet::new();
+    if subject.is_maintained() {
+        advisories.each(subject.base, subject.name, |row| {
+            if row.release.starts_with("Pro:") && subject.concerns(&row.release) == Some(true) {
+                maintained.insert(row.record);
+            }
+            Ok(())
+        })?;
+    }
     advisories.each(subject.base, subject.name, |row| {
+        if maintained.contains(&row.record) && !row.release.starts_with("Pro:") {
+            return Ok(());
+        }
         let Some(hit) = look(subject, &row, own, semver) else { return Ok(()) };
         match found.entry(row.record) {
             std::collections::btree_map::Entry::Vacant(slot) => {
@@ -168,14 +161,14 @@ fn look(subject: &Subject<'_>, row: &Affected, own: Option<Compare>, semver: Opt
     let mut unsure = None;
     for range in &row.ranges {
         let compare = if range.kind == RangeKind::Semver { semver } else { own };
-        match range::evaluate(range, subject.version, compare) {
+        match range::evaluate(range, &subject.version, compare) {
             Verdict::Affected(evidence) => sure = sure.or(Some(evidence)),
             Verdict::Unknown(evidence) => unsure = unsure.or(Some(evidence)),
             Verdict::NotAffected => {}
         }
     }
     if sure.is_none() {
-        sure = range::listed(&row.versions, subject.version, own);
+        sure = range::listed(&row.versions, &subject.version, own);
     }
     let (status, mut evidence) = match (sure, unsure) {
         (Some(evidence), _) => (Status::Affected, evidence),
@@ -191,7 +184,7 @@ fn look(subject: &Subject<'_>, row: &Affected, own: Option<Compare>, semver: Opt
     let mut fixed = Vec::new();
     for range in &row.ranges {
         let compare = if range.kind == RangeKind::Semver { semver } else { own };
-        range::fixes_after(range, subject.version, compare, &mut fixed);
+        range::fixes_after(range, &subject.version, compare, &mut fixed);
     }
     let record = Record::default();
     Some(Hit { record, status, evidence, fixed, scores: row.scores.clone(), word: row.word.clone() })
@@ -203,7 +196,15 @@ pub(crate) fn judge(record: &Record, ecosystem: &str, version: &str, row: &Affec
     let base = ecosystem::base(ecosystem);
     let own = scheme(base).map(|scheme| scheme.compare);
     let distribution = ecosystem::is_distribution(base);
-    let subject = Subject { ecosystem, base, release: &row.release, name: "a", version, distribution };
+    let subject = Subject {
+        ecosystem,
+        base,
+        release: &row.release,
+        name: "a",
+        version: version.into(),
+        distribution,
+        epochless: false,
+    };
     let Some(mut hit) = look(&subject, row, own, own) else { return false };
     hit.record = record.clone();
     severity::of(&subject, &[hit]);

@@ -290,3 +290,91 @@ fn cvss_scores_are_those_of_the_corpus() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+fn rpm(ecosystem: &str, package: (&str, &str, Option<(&str, &str)>), module: &str) -> Inventory {
+    let mut draft = Draft::new(100);
+    draft.set_distro(Distro {
+        id: "x".into(),
+        version: "9".into(),
+        name: String::new(),
+        ecosystem: Some(ecosystem.into()),
+    });
+    let mut package_draft = PackageDraft::new(PackageType::Rpm, package.0, package.1, "p", 0);
+    (package_draft.source, package_draft.module) = (package.2, module);
+    draft.push(&package_draft).unwrap();
+    draft.finish()
+}
+
+#[test]
+fn each_distribution_has_its_names() {
+    let records: Vec<_> = ["AlmaLinux:9", "Rocky Linux:9", "Wolfi", "openSUSE:Leap 15.5"]
+        .iter()
+        .flat_map(|ecosystem| {
+            ["lib", "source"].map(|name| {
+                record(
+                    &format!("{}-{name}", &ecosystem[..1]),
+                    "",
+                    ecosystem,
+                    name,
+                    r#"{"introduced": "0"}, {"fixed": "2-1"}"#,
+                )
+            })
+        })
+        .collect();
+    let advisories = database(&records.iter().map(String::as_str).collect::<Vec<_>>());
+    for (ecosystem, expected) in [
+        ("AlmaLinux:9", vec!["A-lib"]),
+        ("Rocky Linux:9", vec!["R-source"]),
+        ("Wolfi", vec!["W-lib", "W-source"]),
+        ("openSUSE:Leap 15.5", vec!["o-source"]),
+    ] {
+        let inventory = rpm(ecosystem, ("lib", "1-1", Some(("source", "1-1"))), "");
+        let found: Vec<_> = matches(&inventory, &advisories).findings.into_iter().map(|finding| finding.id).collect();
+        assert_eq!(found, expected, "{ecosystem}");
+    }
+}
+
+#[test]
+fn epochs_of_rpms() {
+    let events = r#"{"introduced": "0"}, {"fixed": "1:2.0-1"}"#;
+    let advisories = database(&[&record("R-1", "", "Rocky Linux:9", "source", events)]);
+    let is_affected = |own: &str, source: &str| {
+        !matches(&rpm("Rocky Linux:9", ("lib", own, Some(("source", source))), ""), &advisories).findings.is_empty()
+    };
+    // The epoch of what was built from it; else, none is compared.
+    assert!(!is_affected("1:2.1-1", "2.1-1"));
+    assert!(is_affected("2.1-1", "2.1-1"), "its epoch is 0");
+    assert!(!is_affected("7.5-3", "2.1-1"), "its epoch is not known");
+    assert!(is_affected("7.5-3", "1.9-1"));
+}
+
+#[test]
+fn modules_and_streams() {
+    let fixed = |version: &str| format!(r#"{{"introduced": "0"}}, {{"fixed": "{version}"}}"#);
+    let advisories = database(&[
+        &record(
+            "A-20",
+            r#""summary": "Important: nodejs:20 security update","#,
+            "AlmaLinux:9",
+            "nodejs",
+            &fixed("20.9-1.module_el9+1"),
+        ),
+        &record(
+            "A-18",
+            r#""summary": "Important: nodejs:18 security update","#,
+            "AlmaLinux:9",
+            "nodejs",
+            &fixed("18.9-1.module_el9+1"),
+        ),
+        &record("A-plain", "", "AlmaLinux:9", "nodejs", &fixed("16.9-1.el9")),
+    ]);
+    let found = |version: &str, module: &str| -> Vec<String> {
+        let found = matches(&rpm("AlmaLinux:9", ("nodejs", version, None), module), &advisories);
+        found.findings.into_iter().map(|finding| finding.id).collect()
+    };
+    assert_eq!(found("18.1-1.module_el9+1", "nodejs:18:9020:abc:x86_64"), ["A-18"]);
+    assert_eq!(found("20.1-1.module_el9+1", "nodejs:20:9020:abc:x86_64"), ["A-20"]);
+    assert_eq!(found("16.1-1.el9", ""), ["A-plain"]);
+    // Without a label the stream is not known.
+    assert_eq!(found("18.1-1.module_el9+1", ""), ["A-18", "A-20"]);
+}

@@ -31,6 +31,12 @@ fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(Version::parse(a)?.cmp(&Version::parse(b)?))
 }
 
+/// The same order without epochs, for what does not say its own.
+pub(crate) fn compare_without_epoch(a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (Version::parse(a)?, Version::parse(b)?);
+    Some(a.version.cmp(&b.version).then_with(|| a.release.cmp(&b.release)))
+}
+
 /// The derived order is that of rpm: the epoch first, the release last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Version<'a> {
