@@ -36,4 +36,5 @@ pub use model::report::Report;
 #[cfg(feature = "net")]
 pub use registry::{Check, Credential, Registry, Secret};
 pub use schedule::Schedule;
+pub use select::{Pushed, Selection};
 pub use source::{Platforms, Target};

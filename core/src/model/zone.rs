@@ -32,7 +32,7 @@ impl Zone {
         Self { name: "UTC".to_owned(), rules: TimeZone::UTC }
     }
 
-    /// The name, as the database spells it.
+    /// The name, as the database spells it; upper and lower case do not count where it is read.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -72,12 +72,15 @@ impl FromStr for Zone {
         if text.eq_ignore_ascii_case("utc") {
             return Ok(Self::utc());
         }
-        let rules = TimeZone::get(text).map_err(|error| {
+        let unknown = || {
             Error::new(Kind::InvalidInput, "there is no such time zone")
-                .with("zone", text.escape_debug())
+                .with("zone", text.chars().take(100).collect::<String>().escape_debug())
                 .with_hint("time zones are named as in the IANA database, for example Europe/Berlin, or UTC")
-                .because(error)
-        })?;
+        };
+        let rules = TimeZone::get(text).map_err(|error| unknown().because(error))?;
+        if rules.is_unknown() {
+            return Err(unknown());
+        }
         let name = rules.iana_name().unwrap_or(text).to_owned();
         Ok(Self { name, rules })
     }
@@ -115,7 +118,7 @@ mod tests {
     fn names_are_those_of_the_database() {
         assert_eq!("europe/berlin".parse::<Zone>().unwrap().name(), "Europe/Berlin");
         assert_eq!("UTC".parse::<Zone>().unwrap(), Zone::default());
-        for text in ["", "Europe/Bärlin", "+02:00", "../etc/passwd", "Mars/Olympus"] {
+        for text in ["", "Europe/Bärlin", "+02:00", "../etc/passwd", "Mars/Olympus", "Etc/Unknown"] {
             let error = text.parse::<Zone>().unwrap_err();
             assert_eq!(error.kind(), Kind::InvalidInput, "{text}");
         }

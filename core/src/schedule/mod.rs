@@ -17,7 +17,6 @@ mod scan_all;
 #[cfg(test)]
 mod tests;
 mod weekday;
-mod zone;
 
 use jiff::Timestamp;
 use jiff::civil::Time;
@@ -28,8 +27,8 @@ pub use scan_all::ScanAll;
 pub use weekday::Weekday;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::zone::Zone;
 use calendar::Calendar;
-use zone::Zone;
 
 /// The longest interval, in days.
 const LONGEST: u16 = 365;
@@ -137,7 +136,7 @@ impl Schedule {
     /// # Errors
     /// [`Kind::InvalidInput`] for a zone that is not known.
     pub fn zone(mut self, name: &str) -> Result<Self> {
-        self.recurrence("zone")?.zone = Zone::named(name)?;
+        self.recurrence("zone")?.zone = name.parse().map_err(|error: Error| error.with("field", "zone"))?;
         Ok(self)
     }
 
