@@ -65,6 +65,9 @@ typedef struct tw_cancel tw_cancel;
 // Why a call failed.
 typedef struct tw_error tw_error;
 
+// A registry on its way to being listed. It may be used from one thread at a time; a second one waits.
+typedef struct tw_listing tw_listing;
+
 // The report of one image of one platform. Texts that its functions return live as long as it does. An index that is too large gives
 // NULL. Reading it from several threads at once is fine.
 typedef struct tw_report tw_report;
@@ -109,7 +112,7 @@ void tw_cancel_cancel(const tw_cancel *cancel);
 void tw_cancel_free(tw_cancel *cancel);
 
 // Opens a scanner. `config` is JSON, or NULL for all defaults:
-// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "limits": {NAME: N}}`.
+// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "registries": FILE, "limits": {NAME: N}}`.
 tw_status tw_scanner_new(const char *config,
                          tw_scanner **scanner,
                          tw_error **error);
@@ -127,7 +130,8 @@ tw_status tw_scanner_scan(const tw_scanner *scanner,
                           tw_report **report,
                           tw_error **error);
 
-// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`;
+// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`, or `"NAME"` of the
+// scanner's file of registries;
 // `options` is JSON, or NULL: `{"repository": NAME, "timeout": SECONDS}`. `json` gets
 // `{"registry", "kind", "steps": [{"step", "ok", "detail", "hint"}]}`; free it with tw_string_free. A step that fails
 // is no error of the call.
@@ -142,6 +146,45 @@ tw_status tw_scanner_check(const tw_scanner *scanner,
 
 // Frees a scanner, after the calls that run in other threads have returned. NULL is fine.
 void tw_scanner_free(tw_scanner *scanner);
+
+// Lists the repositories of a registry that a selection names. `registry` is JSON, such as `{"url": "https://registry.example"}`
+// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`; `selection` is JSON, or NULL for all.
+// Each line of the listing is `{"repository"}`. Free it with tw_listing_free.
+tw_status tw_scanner_repositories(const tw_scanner *scanner,
+                                  const char *registry,
+                                  const char *selection,
+                                  tw_listing **listing,
+                                  tw_error **error);
+
+// Lists the images of a registry that a selection chooses, repository by repository as each is complete. `selection` is JSON, or
+// NULL for all: `{"repositories": ["team/*"], "exclude_repositories": [], "tags": ["v*"], "exclude_tags": [], "pushed": "last-7-days", ...}`.
+// Each line is `{"repository", "digest", "tags", "media_type", "size", "date": {"time", "source"}}`. Free it with tw_listing_free.
+tw_status tw_scanner_images(const tw_scanner *scanner,
+                            const char *registry,
+                            const char *selection,
+                            tw_listing **listing,
+                            tw_error **error);
+
+// Lists all images of the repositories that a selection names, each with `"verdict": "scan" | "rematch" | "skip"` and
+// `"reason"` besides the fields of tw_scanner_images. Free it with tw_listing_free.
+tw_status tw_scanner_explain(const tw_scanner *scanner,
+                             const char *registry,
+                             const char *selection,
+                             tw_listing **listing,
+                             tw_error **error);
+
+// Waits for the next line. `json` gets an object of JSON, to be freed with tw_string_free, or NULL at the end. A repository that
+// cannot be listed is told to `on_event` as a problem, the others go on, and the error comes at the end.
+// `on_event` and `cancel` may be NULL.
+tw_status tw_listing_next(tw_listing *listing,
+                          tw_on_event on_event,
+                          void *user,
+                          const tw_cancel *cancel,
+                          char **json,
+                          tw_error **error);
+
+// Ends a listing and frees it. NULL is fine.
+void tw_listing_free(tw_listing *listing);
 
 // Imports OSV advisories into the database of the scanner; the ecosystems that they bring are replaced, the others kept.
 // `options` is JSON: `{"paths": [FILE or DIR, ...]}`. `json` gets

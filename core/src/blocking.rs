@@ -3,15 +3,23 @@
 use std::future::Future;
 use std::sync::{Arc, mpsc};
 
+#[cfg(feature = "net")]
+use futures_util::TryStreamExt as _;
+#[cfg(feature = "net")]
+use futures_util::stream::BoxStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::context::Context;
+#[cfg(feature = "net")]
+use crate::engine::Listed;
 use crate::engine::scanner::{ScanOptions, Scanner as AsyncScanner, ScannerBuilder};
 use crate::error::{Error, Kind, Result};
 use crate::model::report::Report;
 #[cfg(feature = "net")]
 use crate::registry::{Check, Registry};
+#[cfg(feature = "net")]
+use crate::select::Selection;
 use crate::source::Target;
 
 /// A [`Scanner`](crate::Scanner) with a runtime of its own, on a thread of its own; every method waits until it is done.
@@ -87,5 +95,55 @@ impl Scanner {
         let (scanner, registry) = (self.scanner.clone(), registry.clone());
         let (repository, context) = (repository.map(str::to_owned), context.clone());
         self.wait(async move { scanner.check(&registry, repository.as_deref(), &context).await })
+    }
+
+    /// See [`Scanner::images_with`](crate::Scanner::images_with): the images that a selection chooses, as an iterator.
+    ///
+    /// ```no_run
+    /// use tidewaiter::{Context, Registry, Scanner, Selection, blocking};
+    /// let scanner = blocking::Scanner::new(Scanner::builder())?;
+    /// let registry = Registry::docker("https://registry.example");
+    /// for image in scanner.images(&registry, &Selection::new().repositories(["team/*"])?, &Context::new()) {
+    ///     println!("{}", image?);
+    /// }
+    /// # Ok::<(), tidewaiter::Error>(())
+    /// ```
+    #[cfg(feature = "net")]
+    pub fn images(&self, registry: &Registry, selection: &Selection, context: &Context) -> Listing<Listed> {
+        self.listing(self.scanner.images_with(registry, selection, context))
+    }
+
+    /// See [`Scanner::explain`](crate::Scanner::explain).
+    #[cfg(feature = "net")]
+    pub fn explain(&self, registry: &Registry, selection: &Selection, context: &Context) -> Listing<Listed> {
+        self.listing(self.scanner.explain(registry, selection, context))
+    }
+
+    /// See [`Scanner::repositories`](crate::Scanner::repositories).
+    #[cfg(feature = "net")]
+    pub fn repositories(&self, registry: &Registry, selection: &Selection, context: &Context) -> Listing<String> {
+        self.listing(self.scanner.repositories(registry, selection, context))
+    }
+
+    #[cfg(feature = "net")]
+    fn listing<T>(&self, stream: BoxStream<'static, Result<T>>) -> Listing<T> {
+        Listing { scanner: self.clone(), stream: Arc::new(tokio::sync::Mutex::new(stream)) }
+    }
+}
+
+/// What a registry holds, one by one as it becomes known.
+#[cfg(feature = "net")]
+pub struct Listing<T> {
+    scanner: Scanner,
+    stream: Arc<tokio::sync::Mutex<BoxStream<'static, Result<T>>>>,
+}
+
+#[cfg(feature = "net")]
+impl<T: Send + 'static> Iterator for Listing<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        let stream = Arc::clone(&self.stream);
+        self.scanner.wait(async move { stream.lock().await.try_next().await }).transpose()
     }
 }

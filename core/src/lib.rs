@@ -29,6 +29,8 @@ pub mod version;
 pub use advisory::Advisories;
 pub use cancel::Cancel;
 pub use context::Context;
+#[cfg(feature = "net")]
+pub use engine::Listed;
 pub use engine::scanner::{ScanOptions, Scanner, ScannerBuilder};
 pub use error::{Error, Kind, Result};
 pub use model::limits::Limits;

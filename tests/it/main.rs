@@ -9,6 +9,7 @@ mod formats;
 mod hostile;
 mod images;
 mod layering;
+mod listing;
 mod overlay;
 mod parity;
 mod registry;

@@ -7,6 +7,7 @@ mod advisories;
 mod boundary;
 mod cancel;
 mod error;
+mod listing;
 mod report;
 mod scanner;
 mod schedule;

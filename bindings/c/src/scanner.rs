@@ -15,7 +15,7 @@ use crate::report::tw_report;
 pub struct tw_scanner(pub(crate) Scanner);
 
 /// Opens a scanner. `config` is JSON, or NULL for all defaults:
-/// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "limits": {NAME: N}}`.
+/// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "registries": FILE, "limits": {NAME: N}}`.
 ///
 /// # Safety
 /// As the head of the header says.
@@ -63,7 +63,8 @@ pub unsafe extern "C" fn tw_scanner_scan(
     })
 }
 
-/// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`;
+/// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`, or `"NAME"` of the
+/// scanner's file of registries;
 /// `options` is JSON, or NULL: `{"repository": NAME, "timeout": SECONDS}`. `json` gets
 /// `{"registry", "kind", "steps": [{"step", "ok", "detail", "hint"}]}`; free it with tw_string_free. A step that fails
 /// is no error of the call.

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: &[&str] = &["error", "cancel", "boundary", "scanner", "advisories", "schedule", "report", "text"];
+const SOURCES: &[&str] =
+    &["error", "cancel", "boundary", "scanner", "listing", "advisories", "schedule", "report", "text"];
 
 #[test]
 fn the_header_is_up_to_date() {

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tidewaiter::registry::{Credential, Registry};
+use tidewaiter::registry::{Credential, Registry, vendor};
 use tidewaiter::{Error, Kind, Result};
-use tidewaiter_facade::from_json;
+use tidewaiter_facade::{Named, from_json};
 use zeroize::Zeroizing;
 
 /// How a registry is reached, and who asks.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct Connection {
-    /// What kind of registry it is
-    #[arg(long, default_value = "docker")]
-    kind: String,
+    /// What kind of registry it is: docker is any that speaks Docker V2 [default: by its address, else docker]
+    #[arg(long)]
+    kind: Option<String>,
     /// Speak http instead of https
     #[arg(long)]
     plain_http: bool,
@@ -32,8 +32,104 @@ pub(crate) struct Connection {
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
+    /// A file with definitions of registries under names (TOML or JSON)
+    #[arg(long, value_name = "FILE")]
+    registries: Option<PathBuf>,
+    #[command(flatten)]
+    fields: Fields,
     #[command(flatten)]
     identity: Identity,
+}
+
+/// What definitions of some kinds say besides. A field that the kind does not have is refused by the library.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Registries of one kind")]
+struct Fields {
+    /// Where the vendor's own API is, if not at the usual place
+    #[arg(long, value_name = "URL")]
+    api_url: Option<String>,
+    /// ecr: the region
+    #[arg(long)]
+    region: Option<String>,
+    /// ecr: the account that owns the registry
+    #[arg(long)]
+    account: Option<String>,
+    /// ecr: use the FIPS endpoints
+    #[arg(long)]
+    fips: bool,
+    /// ecr: use the endpoints with IPv6 as well
+    #[arg(long)]
+    dual_stack: bool,
+    /// ecr: another address of the API, such as a VPC endpoint
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// ecr-public: the alias
+    #[arg(long)]
+    alias: Option<String>,
+    /// acr: the name of the registry
+    #[arg(long)]
+    name: Option<String>,
+    /// acr: public, usgov or china
+    #[arg(long)]
+    cloud: Option<String>,
+    /// gcr, gar: the project
+    #[arg(long)]
+    project: Option<String>,
+    /// gcr, gar: the location, such as us or europe-west1
+    #[arg(long)]
+    location: Option<String>,
+    /// gar: the repository of Artifact Registry, which holds images in turn
+    #[arg(long, value_name = "REPOSITORY")]
+    gar_repository: Option<String>,
+    /// harbor, msr, openshift: the projects to list
+    #[arg(long, value_name = "PROJECT")]
+    projects: Vec<String>,
+    /// gitlab: the groups to list
+    #[arg(long, value_name = "GROUP")]
+    groups: Vec<String>,
+    /// dockerhub, quay: the namespaces to list
+    #[arg(long, value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
+    /// ghcr: the user or organisation to list
+    #[arg(long)]
+    owner: Option<String>,
+    /// artifactory: path, subdomain or port
+    #[arg(long)]
+    access: Option<String>,
+    /// artifactory: the context of the service, such as artifactory
+    #[arg(long)]
+    context: Option<String>,
+    /// artifactory, nexus: the key of the repository that holds the images
+    #[arg(long, value_name = "KEY")]
+    repository_key: Option<String>,
+}
+
+impl Fields {
+    /// Those that were given, under their names in a definition.
+    fn given(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let texts = [
+            ("api_url", &self.api_url),
+            ("region", &self.region),
+            ("account", &self.account),
+            ("endpoint", &self.endpoint),
+            ("alias", &self.alias),
+            ("name", &self.name),
+            ("cloud", &self.cloud),
+            ("project", &self.project),
+            ("location", &self.location),
+            ("repository", &self.gar_repository),
+            ("owner", &self.owner),
+            ("access", &self.access),
+            ("context", &self.context),
+            ("repository_key", &self.repository_key),
+        ];
+        let texts = texts.map(|(name, text)| text.as_ref().map(|text| (name, json!(text))));
+        let lists = [("namespaces", &self.namespaces), ("projects", &self.projects), ("groups", &self.groups)];
+        let lists = lists.map(|(name, list)| (!list.is_empty()).then(|| (name, json!(list))));
+        let switches = [("fips", self.fips), ("dual_stack", self.dual_stack)];
+        let switches = switches.map(|(name, on)| on.then_some((name, json!(true))));
+        texts.into_iter().chain(switches).chain(lists).flatten().collect::<Vec<_>>().into_iter()
+    }
 }
 
 /// Who asks. Without any of these: the Docker configuration, else anonymous.
@@ -61,6 +157,27 @@ struct Identity {
     /// Look for the credential in this Docker configuration (a config.json, or its folder)
     #[arg(long, value_name = "PATH", group = "secret", conflicts_with = "username")]
     docker_config: Option<PathBuf>,
+    /// AWS: the profile of the configuration files
+    #[arg(long, conflicts_with = "secret")]
+    profile: Option<String>,
+    /// AWS: the role to assume
+    #[arg(long, value_name = "ARN", conflicts_with = "secret")]
+    role_arn: Option<String>,
+    /// AWS: the external id that the role asks for
+    #[arg(long, value_name = "ID", requires = "role_arn")]
+    external_id: Option<String>,
+    /// Azure: the tenant
+    #[arg(long, value_name = "ID", conflicts_with = "secret")]
+    tenant: Option<String>,
+    /// Azure: the application (service principal), or the managed identity
+    #[arg(long, value_name = "ID", conflicts_with = "secret")]
+    client_id: Option<String>,
+    /// Azure: take the secret of the application from this environment variable
+    #[arg(long, value_name = "VAR", requires_all = ["tenant", "client_id"])]
+    client_secret_env: Option<String>,
+    /// Google: the key of a service account (JSON)
+    #[arg(long, value_name = "FILE", conflicts_with = "secret")]
+    key_file: Option<PathBuf>,
 }
 
 impl Connection {
@@ -69,10 +186,34 @@ impl Connection {
         self.timeout
     }
 
+    /// The file of definitions.
+    pub(crate) fn registries(&self) -> Option<PathBuf> {
+        self.registries.clone()
+    }
+
+    /// The registry that an argument means: a name of the file of definitions, or an address, which has a dot, a colon, or is
+    /// `localhost`.
+    pub(crate) fn named(&self, argument: &str) -> Result<Named> {
+        let is_address = argument.contains(['.', ':']) || argument == "localhost";
+        // A kind whose address follows from its fields needs none.
+        if is_address || (self.registries.is_none() && self.kind.is_none()) {
+            return self.registry(Some(argument)).map(Named::from);
+        }
+        if self.registries.is_some() {
+            return Ok(Named::Name(argument.to_owned()));
+        }
+        self.registry(Some(argument)).map(Named::from)
+    }
+
     /// The registry at `url`, or that of the image.
     pub(crate) fn registry(&self, url: Option<&str>) -> Result<Registry> {
+        let kind = match (&self.kind, url) {
+            (Some(kind), _) => kind.clone(),
+            (None, Some(url)) => vendor::recognise(host(url)).name().to_owned(),
+            (None, None) => "docker".to_owned(),
+        };
         let mut fields = Map::new();
-        fields.insert("kind".to_owned(), json!(self.kind));
+        fields.insert("kind".to_owned(), json!(kind));
         fields.insert("plain_http".to_owned(), json!(self.plain_http));
         if let Some(url) = url {
             fields.insert("url".to_owned(), json!(url));
@@ -82,16 +223,20 @@ impl Connection {
                 fields.insert(name.to_owned(), json!(path));
             }
         }
+        fields.extend(self.fields.given().map(|(name, value)| (name.to_owned(), value)));
         let mut registry: Registry = from_json(&Value::Object(fields).to_string(), "the registry")?;
-        if let Some(credential) = self.credential()? {
+        if let Some(credential) = self.credential(&kind)? {
             registry.credential = credential;
         }
         Ok(registry)
     }
 
     /// The credential; none where the default holds.
-    fn credential(&self) -> Result<Option<Credential>> {
+    fn credential(&self, kind: &str) -> Result<Option<Credential>> {
         let identity = &self.identity;
+        if let Some(shape) = identity.cloud(kind) {
+            return from_json(&shape.to_string(), "the credential").map(Some);
+        }
         let secret = if identity.password_stdin {
             json!(read_password()?.as_str())
         } else if let Some(variable) = identity.password_env.as_ref().or(identity.token_env.as_ref()) {
@@ -116,6 +261,41 @@ impl Connection {
         };
         from_json(&shape.to_string(), "the credential").map(Some)
     }
+}
+
+impl Identity {
+    /// The credential of a cloud, where an option of one is given.
+    fn cloud(&self, kind: &str) -> Option<Value> {
+        let given = |fields: &[(&str, Value)]| -> Option<Value> {
+            let fields: Map<_, _> = fields
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect();
+            (!fields.is_empty()).then_some(Value::Object(fields))
+        };
+        let aws = [
+            ("profile", json!(self.profile)),
+            ("role_arn", json!(self.role_arn)),
+            ("external_id", json!(self.external_id)),
+        ];
+        let azure = [
+            ("tenant_id", json!(self.tenant)),
+            ("client_id", json!(self.client_id)),
+            ("client_secret", self.client_secret_env.as_ref().map_or(Value::Null, |name| json!({"env": name}))),
+        ];
+        let google = if kind == "gcr" { "gcr" } else { "gar" };
+        let key = [("service_account", self.key_file.as_ref().map_or(Value::Null, |path| json!({"file": path})))];
+        [("aws", given(&aws)), ("azure", given(&azure)), (google, given(&key))]
+            .into_iter()
+            .find_map(|(name, shape)| Some(json!({name: shape?})))
+    }
+}
+
+/// The host of an address, with its port.
+fn host(address: &str) -> &str {
+    let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+    address.split('/').next().unwrap_or(address)
 }
 
 /// The first line of standard input.

@@ -8,6 +8,7 @@ mod console;
 mod interrupt;
 mod output;
 mod progress;
+mod selection;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ TIDEWAITER_LOG=debug shows what happens inside, on standard error.";
 enum Command {
     Scan(Box<commands::scan::Scan>),
     Check(Box<commands::check::Check>),
+    List(Box<commands::list::List>),
+    Explain(Box<commands::list::Explain>),
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
     #[command(subcommand)]
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Scan(scan) => scan.run(&cancel),
         Command::Check(check) => check.run(&cancel),
+        Command::List(list) => list.run(&cancel),
+        Command::Explain(explain) => explain.run(&cancel),
         Command::Advisories(advisories) => advisories.run(&cancel),
         Command::Schedule(schedule) => schedule.run(),
     };

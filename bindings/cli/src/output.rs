@@ -25,6 +25,14 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(text.as_bytes())
 }
 
+/// A value as one line of JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<String> {
+    let mut text = serde_json::to_string(value)
+        .map_err(|error| Error::new(Kind::Internal, "a result cannot be written as JSON").because(error))?;
+    text.push('\n');
+    Ok(text)
+}
+
 /// Bytes on standard output.
 pub(crate) fn print(bytes: &[u8]) -> Result<()> {
     let mut out = Patient(io::stdout().lock());

@@ -9,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tidewaiter::model::event::Event;
 use tidewaiter_facade::Observer;
 
+use crate::console::printable;
+
 /// One bar for what is going on now.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -28,6 +30,11 @@ impl Progress {
             bar
         };
         Self { bar, layers: HashMap::new(), done: 0 }
+    }
+
+    /// Writes something without the bar in the way.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
     }
 
     fn style(&self, template: &str) {
@@ -72,6 +79,13 @@ impl Observer for Progress {
                 self.bar.set_message(ecosystem.clone());
                 self.bar.set_length(total.unwrap_or(*done));
                 self.bar.set_position(*done);
+            }
+            Event::RepositoryListed { repository, .. } => {
+                self.done += 1;
+                self.bar.set_message(format!("{} repositories, {}", self.done, printable(repository)));
+            }
+            Event::RepositoryFailed { repository, message } => {
+                self.bar.suspend(|| eprintln!("{}: {}", printable(repository), printable(message)));
             }
             _ => {}
         }

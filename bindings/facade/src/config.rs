@@ -1,14 +1,16 @@
 //! The configuration, in the one shape that every language has: JSON objects whose unknown fields are refused by name.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tidewaiter::model::platform::Platform;
-use tidewaiter::registry::{Credential, Registry};
+use tidewaiter::registry::Credential;
 use tidewaiter::{Error, Kind, Platforms, Result};
+
+use crate::registries::{self, Named};
 
 /// What a scanner is made of. `{}` is all defaults.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Config {
     pub memory_mib: Option<u64>,
     /// How many layers are read side by side at the most.
     pub concurrency: Option<usize>,
+    /// A file with definitions of registries under names, in TOML or JSON.
+    pub registries: Option<PathBuf>,
     /// Other limits, by name.
     pub limits: BTreeMap<String, u64>,
 }
@@ -42,6 +46,7 @@ impl Default for Config {
             cache: crate::paths::layers(),
             memory_mib: None,
             concurrency: None,
+            registries: None,
             limits: BTreeMap::new(),
         }
     }
@@ -58,8 +63,8 @@ fn folder<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Option<Pa
 pub struct ScanOptions {
     /// Who asks; in the place of the registry's own credential. Default: the Docker configuration.
     pub credential: Option<Credential>,
-    /// How the registry is reached.
-    pub registry: Option<Registry>,
+    /// How the registry is reached: its definition, or its name in the file of the scanner.
+    pub registry: Option<Named>,
     /// Whether the registry is asked over http.
     pub plain_http: bool,
     /// `"all"`, or a list of `os/architecture[/variant]`. Default: this host's.
@@ -73,19 +78,20 @@ pub struct ScanOptions {
     pub timeout: Option<f64>,
 }
 
-impl From<ScanOptions> for tidewaiter::ScanOptions {
-    fn from(options: ScanOptions) -> Self {
-        let mut registry = options.registry.unwrap_or_default();
-        if let Some(credential) = options.credential {
+impl ScanOptions {
+    /// The options of the library; names of registries are looked up in `file`.
+    pub(crate) fn resolve(self, file: Option<&Path>) -> Result<tidewaiter::ScanOptions> {
+        let mut registry = self.registry.map(|named| registries::find(named, file)).transpose()?.unwrap_or_default();
+        if let Some(credential) = self.credential {
             registry.credential = credential;
         }
-        registry.plain_http |= options.plain_http;
-        Self {
+        registry.plain_http |= self.plain_http;
+        Ok(tidewaiter::ScanOptions {
             registry: Some(registry),
-            platforms: options.platforms,
-            foreign_layers: options.foreign_layers,
-            include_owned: options.include_owned,
-        }
+            platforms: self.platforms,
+            foreign_layers: self.foreign_layers,
+            include_owned: self.include_owned,
+        })
     }
 }
 
@@ -132,7 +138,7 @@ pub fn from_json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<
 }
 
 /// The message of serde without the value that it found.
-fn without_values(message: &str) -> String {
+pub(crate) fn without_values(message: &str) -> String {
     // `invalid type: string "hunter2", expected …` and `unknown variant `hunter2`, expected …` quote what they found.
     for (quoting, open) in [("invalid type: string ", '"'), ("invalid value: string ", '"'), ("unknown variant ", '`')]
     {

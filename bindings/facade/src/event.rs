@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use tidewaiter::model::event::Event;
 
-/// One event as an object; `event` says which: `image-resolved`, `layer-progress`, `layer-done`, `image-done`, `problem`,
-/// `advisories-progress`, `notice`.
+/// One event as an object; `event` says which: `image-resolved`, `layer-progress`, `layer-done`, `image-done`, `repository-listed`,
+/// `repository-failed`, `notice`, `problem`, `advisories-progress`.
 pub fn to_json(event: &Event) -> Value {
     match event {
         Event::ImageResolved { image, digest, layers } => json!({
@@ -24,6 +24,12 @@ pub fn to_json(event: &Event) -> Value {
         }
         Event::ImageDone { image, packages, findings } => {
             json!({"event": "image-done", "image": image, "packages": packages, "findings": findings})
+        }
+        Event::RepositoryListed { repository, images } => {
+            json!({"event": "repository-listed", "repository": repository, "images": images})
+        }
+        Event::RepositoryFailed { repository, message } => {
+            json!({"event": "repository-failed", "repository": repository, "message": message})
         }
         Event::Problem(problem) => json!({
             "event": "problem",

@@ -65,6 +65,27 @@ pub const ALL: &[Operation] = &[
         shell: &[(&["check"], "--repository")],
     },
     Operation {
+        name: "repositories",
+        about: "list the repositories of a registry",
+        c: &["tw_scanner_repositories", "tw_listing_next", "tw_listing_free"],
+        python: &["def repositories"],
+        shell: &[(&["list"], "--repositories")],
+    },
+    Operation {
+        name: "images",
+        about: "list the images of a registry that a selection chooses, with their dates",
+        c: &["tw_scanner_images"],
+        python: &["def images", "class Selection", "class Image", "class ImageDate"],
+        shell: &[(&["list"], "--repo"), (&["list"], "--pushed")],
+    },
+    Operation {
+        name: "explain",
+        about: "say of every image of a registry whether a selection chooses it, and why",
+        c: &["tw_scanner_explain"],
+        python: &["def explain"],
+        shell: &[(&["explain"], "--repo")],
+    },
+    Operation {
         name: "import-advisories",
         about: "import OSV advisories from files and folders into the database",
         c: &["tw_advisories_import"],

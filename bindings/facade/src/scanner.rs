@@ -6,18 +6,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use tidewaiter::advisory::Advisories;
 use tidewaiter::model::limits::Limits;
 use tidewaiter::model::report::AdvisoryProvenance;
 use tidewaiter::registry::{self, Check, Registry};
+use tidewaiter::select::Selection;
 use tidewaiter::store::DirectoryCache;
 use tidewaiter::{Cancel, Context, Error, Kind, Result, Target, engine};
 
 use crate::call::{self, Pending};
 use crate::config::{self, CheckOptions, Config, ImportOptions, ScanOptions, UpdateOptions};
 use crate::exports::{self, Exports};
+use crate::listing::{Item, Listing, Source};
 use crate::paths;
 use crate::records::{AdvisoryStatus, Imported};
+use crate::registries::{self, Named};
 use crate::report::Report;
 use crate::runtime::Runtime;
 
@@ -33,6 +38,7 @@ struct Shared {
     process: u32,
     advisories: Option<PathBuf>,
     exports: Option<Exports>,
+    registries: Option<PathBuf>,
     base_url: Option<String>,
     closed: Cancel,
     live: Mutex<Option<Live>>,
@@ -78,6 +84,7 @@ impl Scanner {
             process: std::process::id(),
             advisories,
             exports,
+            registries: config.registries,
             base_url: config.base_url,
             closed: Cancel::new(),
             live: Mutex::new(Some(live)),
@@ -92,7 +99,7 @@ impl Scanner {
     pub fn scan(&self, target: &str, options: ScanOptions, cancel: &Cancel) -> Result<Pending<Vec<Report>>> {
         let target: Target = target.parse()?;
         let timeout = config::timeout(options.timeout)?;
-        let options = options.into();
+        let options = options.resolve(self.shared.registries.as_deref())?;
         let exports = self.shared.exports.clone();
         self.call(cancel, timeout, |scanner, context| async move {
             if let Some(exports) = exports {
@@ -108,11 +115,42 @@ impl Scanner {
     ///
     /// # Errors
     /// As [`Scanner::scan`].
-    pub fn check(&self, registry: Registry, options: CheckOptions, cancel: &Cancel) -> Result<Pending<Check>> {
+    pub fn check(&self, registry: Named, options: CheckOptions, cancel: &Cancel) -> Result<Pending<Check>> {
+        let registry = self.registry(registry)?;
         let timeout = config::timeout(options.timeout)?;
         self.call(cancel, timeout, |_, context| async move {
             context.run(registry::check(&registry, options.repository.as_deref(), &context)).await
         })
+    }
+
+    /// Lists the repositories of a registry that a selection names, as they come.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`]; the others from the listing.
+    pub fn repositories(&self, registry: Named, selection: Selection) -> Result<Listing> {
+        let registry = self.registry(registry)?;
+        self.list(|scanner, context| {
+            let names = scanner.repositories(&registry, &selection, context);
+            names.map_ok(|repository| Item::Repository { repository }).boxed()
+        })
+    }
+
+    /// Lists the images of a registry that a selection chooses, repository by repository as each is complete.
+    ///
+    /// # Errors
+    /// As [`Scanner::repositories`].
+    pub fn images(&self, registry: Named, selection: Selection) -> Result<Listing> {
+        let registry = self.registry(registry)?;
+        self.list(|scanner, context| scanner.images_with(&registry, &selection, context).map_ok(Item::Image).boxed())
+    }
+
+    /// Lists all images of the repositories that a selection names, also those that it leaves out, each with the reason.
+    ///
+    /// # Errors
+    /// As [`Scanner::repositories`].
+    pub fn explain(&self, registry: Named, selection: Selection) -> Result<Listing> {
+        let registry = self.registry(registry)?;
+        self.list(|scanner, context| scanner.explain(&registry, &selection, context).map_ok(Item::Image).boxed())
     }
 
     /// Puts the advisories of archives, records and folders into the database. What they bring is replaced, the rest stays.
@@ -185,6 +223,26 @@ impl Scanner {
         Ok(())
     }
 
+    /// The registry of a call.
+    fn registry(&self, named: Named) -> Result<Registry> {
+        registries::find(named, self.shared.registries.as_deref())
+    }
+
+    fn list(
+        &self,
+        make: impl FnOnce(&tidewaiter::Scanner, &Context) -> BoxStream<'static, Result<Item>>,
+    ) -> Result<Listing> {
+        self.usable()?;
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = live.as_ref().ok_or_else(closed)?;
+        Ok(Listing::new(self.clone(), Source::new(|context| make(&live.scanner, context))))
+    }
+
+    /// Asks a listing for what comes next.
+    pub(crate) fn batch(&self, source: Arc<Source>, cancel: &Cancel) -> Result<Pending<Vec<Result<Item>>>> {
+        self.call(cancel, None, |_, context| async move { source.batch(&context).await })
+    }
+
     fn usable(&self) -> Result<()> {
         if self.shared.process != std::process::id() {
             return Err(Error::new(Kind::InvalidState, "the scanner was opened before this process was forked")
@@ -213,9 +271,7 @@ impl Scanner {
     {
         self.usable()?;
         let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(live) = live.as_ref() else {
-            return Err(Error::new(Kind::InvalidState, "the scanner is closed"));
-        };
+        let live = live.as_ref().ok_or_else(closed)?;
         // A switch of this call alone: the caller's may be shared by calls that go on.
         let own = Cancel::new();
         let (pending, answer) = call::call(self.shared.id, self.shared.clone(), own.clone());
@@ -261,6 +317,10 @@ impl std::fmt::Debug for Scanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scanner").field("advisories", &self.shared.advisories).finish_non_exhaustive()
     }
+}
+
+fn closed() -> Error {
+    Error::new(Kind::InvalidState, "the scanner is closed")
 }
 
 /// Runs what blocks on a thread of its own.

@@ -3,6 +3,7 @@
 
 mod cancel;
 mod error;
+mod listing;
 mod observer;
 mod report;
 mod scanner;
@@ -15,6 +16,7 @@ fn _tidewaiter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<cancel::Cancel>()?;
     module.add_class::<scanner::NativeScanner>()?;
+    module.add_class::<listing::NativeListing>()?;
     module.add_class::<report::Report>()?;
     module.add_class::<report::Package>()?;
     module.add_class::<report::Finding>()?;

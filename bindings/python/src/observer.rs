@@ -63,8 +63,17 @@ pub(crate) fn wait<T: Send>(
     on_event: Option<Py<PyAny>>,
 ) -> PyResult<T> {
     let pending = pending.map_err(|error| raise(py, &error))?;
+    watch(py, on_event, |observer| pending.wait(observer))
+}
+
+/// Waits for what `work` waits for.
+pub(crate) fn watch<T: Send>(
+    py: Python<'_>,
+    on_event: Option<Py<PyAny>>,
+    work: impl FnOnce(&mut dyn Observer) -> tidewaiter::Result<T> + Send,
+) -> PyResult<T> {
     let mut watch = Watch { on_event, raised: None };
-    let result = py.detach(|| pending.wait(&mut watch));
+    let result = py.detach(|| work(&mut watch));
     match (watch.raised, result) {
         (Some(raised), _) => Err(raised),
         (None, Ok(value)) => Ok(value),

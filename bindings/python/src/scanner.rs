@@ -6,6 +6,7 @@ use tidewaiter_facade::{Scanner, from_json};
 
 use crate::cancel::Cancel;
 use crate::error::raise;
+use crate::listing::NativeListing;
 use crate::observer::{loads, wait};
 use crate::report::Report;
 
@@ -52,6 +53,28 @@ impl NativeScanner {
         });
         let check = wait(py, pending, None)?;
         loads(py, &json!(check).to_string())
+    }
+
+    /// `what` is `repositories`, `images` or `explain`.
+    fn list(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        registry: &str,
+        selection: &str,
+        on_event: Callback,
+        cancel: Option<&Bound<'_, Cancel>>,
+    ) -> PyResult<NativeListing> {
+        let listing = from_json(registry, "the registry").and_then(|registry| {
+            let selection = from_json(selection, "the selection")?;
+            match what {
+                "repositories" => self.0.repositories(registry, selection),
+                "images" => self.0.images(registry, selection),
+                _ => self.0.explain(registry, selection),
+            }
+        });
+        let listing = listing.map_err(|error| raise(py, &error))?;
+        Ok(NativeListing::new(listing, on_event, switch(cancel)))
     }
 
     fn import_advisories<'py>(

@@ -6,6 +6,11 @@ mod fetch;
 mod image;
 mod lanes;
 mod layers;
+#[cfg(feature = "net")]
+mod listing;
 mod memory;
 mod pipe;
 pub mod scanner;
+
+#[cfg(feature = "net")]
+pub use listing::Listed;

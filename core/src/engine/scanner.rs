@@ -19,9 +19,15 @@ use crate::source::{self, DockerArchive, ImageSource, OciArchive, OciLayout, Pla
 use crate::store::LayerCache;
 
 #[cfg(feature = "net")]
+use super::listing::{self, Listed, Show};
+#[cfg(feature = "net")]
 use crate::registry::{Check, Registry, check};
 #[cfg(feature = "net")]
+use crate::select::Selection;
+#[cfg(feature = "net")]
 use crate::source::remote::RemoteSource;
+#[cfg(feature = "net")]
+use futures_util::stream::BoxStream;
 
 /// MiB of the ceiling that are not lanes: the program, TLS, facts, report text, the advisory index.
 const BASE_MIB: u64 = 36;
@@ -239,6 +245,65 @@ impl Scanner {
     #[cfg(feature = "net")]
     pub async fn check(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Check> {
         context.run(check(registry, repository, context)).await
+    }
+}
+
+/// Registries as a whole.
+#[cfg(feature = "net")]
+impl Scanner {
+    /// The images of a registry that a selection chooses, repository by repository as each is complete: pages are fetched as the
+    /// stream is polled, and memory is bounded by the largest repository.
+    ///
+    /// A repository that cannot be listed is told as an event, the others go on, and the error comes last.
+    ///
+    /// ```no_run
+    /// use futures_util::TryStreamExt;
+    /// use tidewaiter::{Registry, Scanner, Selection};
+    /// # async fn list() -> tidewaiter::Result<()> {
+    /// let scanner = Scanner::builder().build()?;
+    /// let registry = Registry::docker("https://registry.example");
+    /// let selection = Selection::new().repositories(["team/*"])?.tags(["v*"])?;
+    /// let mut images = scanner.images(&registry, &selection);
+    /// while let Some(image) = images.try_next().await? {
+    ///     println!("{} {} ({})", image.reference, image.record.date, image.verdict);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn images(&self, registry: &Registry, selection: &Selection) -> BoxStream<'static, Result<Listed>> {
+        self.images_with(registry, selection, &Context::new())
+    }
+
+    /// The same with cancellation, a deadline and events.
+    pub fn images_with(
+        &self,
+        registry: &Registry,
+        selection: &Selection,
+        context: &Context,
+    ) -> BoxStream<'static, Result<Listed>> {
+        let limits = self.0.plan.limits.clone();
+        listing::images(registry.clone(), selection.clone(), Show::Selected, limits, context.clone())
+    }
+
+    /// All images of the repositories that a selection names, also those that it leaves out, each with the reason.
+    pub fn explain(
+        &self,
+        registry: &Registry,
+        selection: &Selection,
+        context: &Context,
+    ) -> BoxStream<'static, Result<Listed>> {
+        let limits = self.0.plan.limits.clone();
+        listing::images(registry.clone(), selection.clone(), Show::All, limits, context.clone())
+    }
+
+    /// The repositories that a selection names, page by page as they come. One that names none is an error with what is near.
+    pub fn repositories(
+        &self,
+        registry: &Registry,
+        selection: &Selection,
+        context: &Context,
+    ) -> BoxStream<'static, Result<String>> {
+        listing::repositories(registry.clone(), selection.clone(), context.clone())
     }
 }
 

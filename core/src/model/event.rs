@@ -41,6 +41,20 @@ pub enum Event {
         /// How many findings there are.
         findings: usize,
     },
+    /// A repository is listed.
+    RepositoryListed {
+        /// The repository.
+        repository: String,
+        /// How many images it has.
+        images: usize,
+    },
+    /// A repository cannot be listed; the others go on.
+    RepositoryFailed {
+        /// The repository.
+        repository: String,
+        /// Why, one line.
+        message: String,
+    },
     /// Something could not be looked at.
     Problem(Problem),
     /// A registry answers less than it could, such as no dates: one line that says what and why, and what to do.

@@ -30,6 +30,7 @@ use crate::model::digest::Digest;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::model::reference::is_repository;
 use crate::net::api::{Api, Way};
+use crate::select::Naming;
 
 /// How many names a page of the catalog has.
 const PAGE: usize = 500;
@@ -370,6 +371,10 @@ fn tag_of(item: &Item) -> Option<(&str, &str)> {
 }
 
 impl Connector for Artifactory {
+    fn naming(&self, host: &str) -> Naming {
+        Naming::below(host, self.prefix()).with_wildcards()
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().with_dates(DateSource::Modified)
     }

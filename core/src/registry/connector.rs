@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::record::{DateSource, ImageRecord};
+use crate::select::Naming;
 
 /// What a connector can do, which decides what its conformance suite asks of it and what a user is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,14 @@ pub trait Connector: Send + Sync {
     /// The path between the host and the repository in a reference, such as a project: without slashes at its ends.
     fn prefix(&self) -> &str {
         ""
+    }
+
+    /// How its repositories are named, seen from `host`: what a user may write for one.
+    fn naming(&self, host: &str) -> Naming {
+        match self.prefix() {
+            "" => Naming::of_host(host),
+            prefix => Naming::below(host, prefix),
+        }
     }
 
     /// The repositories, page by page as they come, each once.

@@ -27,6 +27,7 @@ use crate::net::client::{Client, Request};
 use crate::net::identity::{Identity, IdentitySource, Issued};
 use crate::net::redact;
 use crate::net::session::{Session, pull};
+use crate::select::Naming;
 
 /// Where the API is.
 const API: &str = "https://hub.docker.com";
@@ -235,6 +236,10 @@ impl Hub {
 }
 
 impl Connector for Hub {
+    fn naming(&self, _: &str) -> Naming {
+        Naming::docker_hub()
+    }
+
     fn capabilities(&self) -> Capabilities {
         let capabilities = Capabilities::new().with_dates(DateSource::Pushed);
         if self.can_list { capabilities } else { capabilities.without_repositories() }

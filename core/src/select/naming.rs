@@ -38,6 +38,12 @@ impl Naming {
         Self { syntax: Syntax::Wildcard, ..Self::of_host(host) }
     }
 
+    /// The same registry, where patterns have `*` and `?` anywhere.
+    #[must_use]
+    pub fn with_wildcards(self) -> Self {
+        Self { syntax: Syntax::Wildcard, ..self }
+    }
+
     /// How patterns are read.
     pub fn syntax(&self) -> Syntax {
         self.syntax

@@ -31,6 +31,8 @@ pub enum Platforms {
     List(Vec<Platform>),
     /// Every one.
     All,
+    /// The first of the index: what a listing looks at.
+    First,
 }
 
 /// An image, and what the reader of its report should know about how it was chosen.
@@ -125,7 +127,7 @@ impl Resolver<'_> {
         let asked: &[Platform] = match platforms {
             Platforms::Host => &host,
             Platforms::List(list) => list,
-            Platforms::All => &[],
+            Platforms::All | Platforms::First => &[],
         };
         let missing = asked.iter().filter(|asked| !asked.accepts(&image.platform));
         let notes = missing
@@ -188,8 +190,11 @@ impl Resolver<'_> {
         }
         let mut children = children;
         let host = [Platform::host()];
+        if *platforms == Platforms::First {
+            children.truncate(1);
+        }
         let asked: &[Platform] = match platforms {
-            Platforms::All => {
+            Platforms::All | Platforms::First => {
                 if children.len() > MANIFESTS {
                     return Err(Error::new(Kind::LimitExceeded, "the index names too many images to read all")
                         .with_hint("name the platforms"));
@@ -297,7 +302,8 @@ impl Resolver<'_> {
         let artifact_type = document.artifact_type.as_deref().filter(|name| !name.is_empty());
         if !is_image_config(config_type) || artifact_type.is_some() {
             let shown = artifact_type.unwrap_or(config_type).escape_debug();
-            return Err(Error::new(Kind::Unsupported, format!("this is not a container image but {shown}"))
+            return Err(Error::new(Kind::Unsupported, "this is not a container image")
+                .with("artifact", shown)
                 .with("digest", digest)
                 .with_hint("only container images are scanned"));
         }

@@ -1,6 +1,7 @@
 //! Where an image comes from: manifests and blobs, whoever keeps them.
 
 pub mod archive;
+pub mod describe;
 pub mod docker_archive;
 pub mod image;
 pub mod layout;
@@ -24,6 +25,7 @@ use crate::model::digest::Digest;
 use crate::model::image::Descriptor;
 
 pub use archive::OciArchive;
+pub use describe::{Description, describe};
 pub use docker_archive::DockerArchive;
 pub use image::{LayerKind, Platforms, Resolved, resolve};
 pub use layout::OciLayout;

@@ -51,7 +51,11 @@ impl RemoteSource {
                 let mut registry = registry.clone();
                 registry.plain_http |= image.plain_http();
                 if registry.url.is_none() && registry.base().is_err() {
-                    registry.url = Registry::of(image).url;
+                    let own = Registry::of(image);
+                    registry.url = own.url;
+                    if registry.kind == Registry::default().kind {
+                        registry.kind = own.kind;
+                    }
                 }
                 registry
             }

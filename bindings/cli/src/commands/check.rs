@@ -15,7 +15,8 @@ use crate::progress::Progress;
 /// images be listed and pulled? A step that fails says why, and what to do.
 #[derive(Args)]
 pub(crate) struct Check {
-    /// The registry: host, host:port or a URL
+    /// The registry: host, host:port, a URL, or a name of --registries
+    #[arg(value_name = "REGISTRY|NAME")]
     registry: String,
     /// Check also whether this repository may be pulled
     #[arg(long, value_name = "REPOSITORY")]
@@ -29,8 +30,9 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
-        let scanner = Scanner::open(Config { cache: None, offline: true, ..Config::default() })?;
-        let registry = self.connection.registry(Some(&self.registry))?;
+        let registries = self.connection.registries();
+        let scanner = Scanner::open(Config { cache: None, offline: true, registries, ..Config::default() })?;
+        let registry = self.connection.named(&self.registry)?;
         let options = CheckOptions { repository: self.repository, timeout: self.connection.timeout() };
         let check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(true))?;
         match self.format {

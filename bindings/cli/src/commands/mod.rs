@@ -2,5 +2,6 @@
 
 pub(crate) mod advisories;
 pub(crate) mod check;
+pub(crate) mod list;
 pub(crate) mod scan;
 pub(crate) mod schedule;

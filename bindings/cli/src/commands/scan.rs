@@ -6,7 +6,7 @@ use clap::Args;
 use tidewaiter::model::problem::ProblemKind;
 use tidewaiter::model::severity::Rating;
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::{Config, Report, ScanOptions, Scanner, parse_platforms, paths};
+use tidewaiter_facade::{Config, Named, Report, ScanOptions, Scanner, parse_platforms, paths};
 
 use crate::connection::Connection;
 use crate::console::Exit;
@@ -62,6 +62,9 @@ pub(crate) struct Scan {
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
+    /// Reach the registry of the image as this definition of --registries says
+    #[arg(long, value_name = "NAME", requires = "registries")]
+    registry: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -80,12 +83,16 @@ impl Scan {
             cache: if self.no_cache { None } else { paths::layers() },
             memory_mib: Some(self.memory),
             concurrency: self.concurrency,
+            registries: self.connection.registries(),
             ..Config::default()
         };
         config.limits.extend(self.limits);
         let scanner = Scanner::open(config)?;
         let options = ScanOptions {
-            registry: Some(self.connection.registry(None)?),
+            registry: Some(match self.registry {
+                Some(name) => Named::Name(name),
+                None => self.connection.registry(None)?.into(),
+            }),
             platforms: parse_platforms(&self.platforms)?,
             foreign_layers: self.foreign_layers,
             include_owned: self.include_owned,

@@ -7,7 +7,7 @@
 """
 
 from ._tidewaiter import Cancel, Finding, Package, Problem, Report, Severity, __version__
-from .credentials import Anonymous, Basic, Credential, DockerConfig, Token
+from .credentials import Anonymous, Aws, Azure, Basic, Credential, DockerConfig, DockerHub, Gar, Gcr, Quay, Token
 from .errors import (
     Busy,
     Canceled,
@@ -25,6 +25,7 @@ from .errors import (
     Unavailable,
     Unsupported,
 )
+from .listing import Image, ImageDate, Selection
 from .registry import Registry
 from .scanner import AdvisoryStatus, Check, Imported, Scanner, Step
 from .schedule import Schedule
@@ -32,6 +33,8 @@ from .schedule import Schedule
 __all__ = [
     "AdvisoryStatus",
     "Anonymous",
+    "Aws",
+    "Azure",
     "Basic",
     "Busy",
     "Cancel",
@@ -40,8 +43,13 @@ __all__ = [
     "Corrupt",
     "Credential",
     "DockerConfig",
+    "DockerHub",
     "Error",
     "Finding",
+    "Gar",
+    "Gcr",
+    "Image",
+    "ImageDate",
     "Imported",
     "Internal",
     "InvalidInput",
@@ -51,11 +59,13 @@ __all__ = [
     "Package",
     "PermissionDenied",
     "Problem",
+    "Quay",
     "RateLimited",
     "Registry",
     "Report",
     "Scanner",
     "Schedule",
+    "Selection",
     "Severity",
     "Step",
     "Storage",

@@ -104,6 +104,12 @@ class Report:
     def write(self, path: str | os.PathLike[str], *, format: str | None = None) -> None: ...
 
 @final
+class NativeListing:
+    """A registry on its way to being listed."""
+
+    def next(self) -> dict[str, Any] | None: ...
+
+@final
 class NativeScanner:
     """What ``tidewaiter.Scanner`` is made of; options are JSON."""
 
@@ -116,6 +122,14 @@ class NativeScanner:
         cancel: Cancel | None,
     ) -> list[Report]: ...
     def check(self, registry: str, options: str, cancel: Cancel | None) -> dict[str, Any]: ...
+    def list(
+        self,
+        what: str,
+        registry: str,
+        selection: str,
+        on_event: Callable[[dict[str, Any]], object] | None,
+        cancel: Cancel | None,
+    ) -> NativeListing: ...
     def import_advisories(
         self, options: str, on_event: Callable[[dict[str, Any]], object] | None, cancel: Cancel | None
     ) -> dict[str, Any]: ...

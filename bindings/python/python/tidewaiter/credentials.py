@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union
 
 
 class Credential:
@@ -68,6 +68,143 @@ class Token(Credential):
         return f"Token({_origin(self._shape['token']['token'])})"
 
 
+class DockerHub(Credential):
+    """An account of Docker Hub with its password or, better, an access token."""
+
+    __slots__ = ("username",)
+
+    def __init__(
+        self,
+        username: str,
+        password: str | None = None,
+        *,
+        env: str | None = None,
+        file: str | os.PathLike[str] | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self.username = username
+        self._shape = {"dockerhub": {"username": username, "password": _secret(password, env, file, command)}}
+
+    def __repr__(self) -> str:
+        return f"DockerHub({self.username!r}, {_origin(self._shape['dockerhub']['password'])})"
+
+
+#: A secret: itself, or ``{"env": NAME}``, ``{"file": PATH}``, ``{"command": [...]}``.
+Secret = Union[str, dict[str, Any]]
+
+
+class Aws(Credential):
+    """An identity of AWS. Without arguments: the chain that AWS's own programs use (environment, files, container, instance)."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *,
+        profile: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: Secret | None = None,
+        session_token: Secret | None = None,
+        role_arn: str | None = None,
+        external_id: str | None = None,
+        role_session_name: str | None = None,
+        web_identity_token_file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._shape = {
+            "aws": _fields(
+                profile=profile,
+                access_key_id=access_key_id,
+                secret_access_key=secret_access_key,
+                session_token=session_token,
+                role_arn=role_arn,
+                external_id=external_id,
+                role_session_name=role_session_name,
+                web_identity_token_file=None if web_identity_token_file is None else os.fspath(web_identity_token_file),
+            )
+        }
+
+
+class Azure(Credential):
+    """An identity of Azure: an application (service principal) with its secret, a managed identity, or a user of the registry."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *,
+        tenant_id: str | None = None,
+        client_id: str | None = None,
+        client_secret: Secret | None = None,
+        client_certificate: str | os.PathLike[str] | None = None,
+        federated_token_file: str | os.PathLike[str] | None = None,
+        managed_identity: bool | None = None,
+        username: str | None = None,
+        password: Secret | None = None,
+        access_token: Secret | None = None,
+        refresh_token: Secret | None = None,
+    ) -> None:
+        self._shape = {
+            "azure": _fields(
+                tenant_id=tenant_id,
+                client_id=client_id,
+                client_secret=client_secret,
+                client_certificate=None if client_certificate is None else os.fspath(client_certificate),
+                federated_token_file=None if federated_token_file is None else os.fspath(federated_token_file),
+                managed_identity=managed_identity,
+                username=username,
+                password=password,
+                access_token=access_token,
+                refresh_token=refresh_token,
+            )
+        }
+
+
+class Quay(Credential):
+    """A robot or an account of Quay, and beside it the OAuth ``token`` that opens its API; without that there are no push dates."""
+
+    __slots__ = ("username",)
+
+    def __init__(self, username: str, password: Secret, token: Secret | None = None) -> None:
+        self.username = username
+        self._shape = {"quay": _fields(username=username, password=password, token=token)}
+
+    def __repr__(self) -> str:
+        return f"Quay({self.username!r}, {_origin(self._shape['quay']['password'])})"
+
+
+class _Google(Credential):
+    __slots__ = ()
+
+    _word = ""
+
+    def __init__(
+        self,
+        *,
+        service_account: Secret | None = None,
+        access_token: Secret | None = None,
+        metadata: bool | None = None,
+    ) -> None:
+        self._shape = {
+            self._word: _fields(service_account=service_account, access_token=access_token, metadata=metadata)
+        }
+
+
+class Gcr(_Google):
+    """An identity of Google for gcr.io: the key of a service account, an access token, or the metadata server."""
+
+    __slots__ = ()
+
+    _word = "gcr"
+
+
+class Gar(_Google):
+    """An identity of Google for Artifact Registry: the key of a service account, an access token, or the metadata server."""
+
+    __slots__ = ()
+
+    _word = "gar"
+
+
 class DockerConfig(Credential):
     """What ``docker login`` left behind: the user's Docker configuration, or the one at ``path``."""
 
@@ -98,6 +235,11 @@ def _secret(
             raise TypeError("command= is a list of words")
         return {"command": list(command)}
     return value
+
+
+def _fields(**fields: Any) -> dict[str, Any]:
+    """The fields that were given."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _origin(secret: Any) -> str:

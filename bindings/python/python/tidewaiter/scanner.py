@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from ._tidewaiter import Cancel, NativeScanner, Report
+from . import listing
+from ._tidewaiter import Cancel, NativeListing, NativeScanner, Report
 from .credentials import Credential
+from .listing import Image, Selection
 from .registry import Registry
 
 #: Is told what happens during a call, on the thread that made it. What it raises ends the call and is raised by it.
@@ -73,8 +75,8 @@ class Scanner:
 
     ``advisories`` is the database (default: in the user's data folder); it need not exist yet. Unless ``offline``, a scan
     fetches the advisories that it lacks. ``cache`` is the folder that keeps the results of layers; True is one in the
-    user's cache folder, False keeps none. ``memory_mib`` is the ceiling of memory, 64 by default. ``limits`` changes
-    limits by name.
+    user's cache folder, False keeps none. ``memory_mib`` is the ceiling of memory, 64 by default. ``registries`` is
+    a file with definitions of registries under names (TOML or JSON), for :meth:`Registry.named`. ``limits`` changes limits by name.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Scanner:
         cache: str | os.PathLike[str] | bool = True,
         memory_mib: int | None = None,
         concurrency: int | None = None,
+        registries: str | os.PathLike[str] | None = None,
         limits: dict[str, int] | None = None,
     ) -> None:
         config = _given(
@@ -94,6 +97,7 @@ class Scanner:
             base_url=base_url,
             memory_mib=memory_mib,
             concurrency=concurrency,
+            registries=None if registries is None else os.fspath(registries),
             limits=limits,
         )
         if cache is False:
@@ -175,6 +179,54 @@ class Scanner:
         checked = self._native.check(json.dumps(registry._shape), json.dumps(options), cancel)
         steps = [Step(step["step"], step["ok"], step["detail"], step["hint"]) for step in checked["steps"]]
         return Check(checked["registry"], checked["kind"], steps)
+
+    def repositories(
+        self,
+        registry: Registry | str,
+        selection: Selection | None = None,
+        *,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[str]:
+        """Lists the repositories of a registry that the selection names, page by page as they come."""
+        return listing.repositories(self._list("repositories", registry, selection, on_event, cancel))
+
+    def images(
+        self,
+        registry: Registry | str,
+        selection: Selection | None = None,
+        *,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Image]:
+        """Lists the images that the selection chooses, repository by repository as each is complete.
+
+        A repository that cannot be listed is told to ``on_event`` as a problem; the others go on, and the error is raised at the end.
+        """
+        return listing.images(self._list("images", registry, selection, on_event, cancel))
+
+    def explain(
+        self,
+        registry: Registry | str,
+        selection: Selection | None = None,
+        *,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
+    ) -> Iterator[Image]:
+        """Lists all images of the repositories that the selection names, also those that it leaves out, each with the reason."""
+        return listing.images(self._list("explain", registry, selection, on_event, cancel))
+
+    def _list(
+        self,
+        what: str,
+        registry: Registry | str,
+        selection: Selection | None,
+        on_event: OnEvent | None,
+        cancel: Cancel | None,
+    ) -> NativeListing:
+        registry = Registry.docker(registry) if isinstance(registry, str) else registry
+        shape = {} if selection is None else selection._shape
+        return self._native.list(what, json.dumps(registry._shape), json.dumps(shape), on_event, cancel)
 
     def import_advisories(
         self,

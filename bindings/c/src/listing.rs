@@ -1,0 +1,128 @@
+//! Listings: what is in a registry, line by line.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Mutex;
+
+use tidewaiter_facade::{Listing, from_json};
+
+use crate::boundary::{
+    Callback, cancel, empty, give, give_json, object, optional, required, status, tw_on_event, value,
+};
+use crate::cancel::tw_cancel;
+use crate::error::{tw_error, tw_status};
+use crate::scanner::tw_scanner;
+
+/// A registry on its way to being listed. It may be used from one thread at a time; a second one waits.
+pub struct tw_listing(Mutex<Listing>);
+
+/// Lists the repositories of a registry that a selection names. `registry` is JSON, such as `{"url": "https://registry.example"}`
+/// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`; `selection` is JSON, or NULL for all.
+/// Each line of the listing is `{"repository"}`. Free it with tw_listing_free.
+///
+/// # Safety
+/// As the head of the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_scanner_repositories(
+    scanner: *const tw_scanner,
+    registry: *const c_char,
+    selection: *const c_char,
+    listing: *mut *mut tw_listing,
+    error: *mut *mut tw_error,
+) -> tw_status {
+    // SAFETY: the caller vouches for the pointers.
+    status(error, || unsafe {
+        empty(listing)?;
+        let scanner = &object(scanner, "scanner")?.0;
+        let registry = from_json(required(registry, "registry")?, "the registry")?;
+        let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
+        give(listing, tw_listing(Mutex::new(scanner.repositories(registry, selection)?)))
+    })
+}
+
+/// Lists the images of a registry that a selection chooses, repository by repository as each is complete. `selection` is JSON, or
+/// NULL for all: `{"repositories": ["team/*"], "exclude_repositories": [], "tags": ["v*"], "exclude_tags": [], "pushed": "last-7-days", ...}`.
+/// Each line is `{"repository", "digest", "tags", "media_type", "size", "date": {"time", "source"}}`. Free it with tw_listing_free.
+///
+/// # Safety
+/// As the head of the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_scanner_images(
+    scanner: *const tw_scanner,
+    registry: *const c_char,
+    selection: *const c_char,
+    listing: *mut *mut tw_listing,
+    error: *mut *mut tw_error,
+) -> tw_status {
+    // SAFETY: the caller vouches for the pointers.
+    status(error, || unsafe {
+        empty(listing)?;
+        let scanner = &object(scanner, "scanner")?.0;
+        let registry = from_json(required(registry, "registry")?, "the registry")?;
+        let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
+        give(listing, tw_listing(Mutex::new(scanner.images(registry, selection)?)))
+    })
+}
+
+/// Lists all images of the repositories that a selection names, each with `"verdict": "scan" | "rematch" | "skip"` and
+/// `"reason"` besides the fields of tw_scanner_images. Free it with tw_listing_free.
+///
+/// # Safety
+/// As the head of the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_scanner_explain(
+    scanner: *const tw_scanner,
+    registry: *const c_char,
+    selection: *const c_char,
+    listing: *mut *mut tw_listing,
+    error: *mut *mut tw_error,
+) -> tw_status {
+    // SAFETY: the caller vouches for the pointers.
+    status(error, || unsafe {
+        empty(listing)?;
+        let scanner = &object(scanner, "scanner")?.0;
+        let registry = from_json(required(registry, "registry")?, "the registry")?;
+        let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
+        give(listing, tw_listing(Mutex::new(scanner.explain(registry, selection)?)))
+    })
+}
+
+/// Waits for the next line. `json` gets an object of JSON, to be freed with tw_string_free, or NULL at the end. A repository that
+/// cannot be listed is told to `on_event` as a problem, the others go on, and the error comes at the end.
+/// `on_event` and `cancel` may be NULL.
+///
+/// # Safety
+/// As the head of the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_listing_next(
+    listing: *mut tw_listing,
+    on_event: tw_on_event,
+    user: *mut c_void,
+    cancel: *const tw_cancel,
+    json: *mut *mut c_char,
+    error: *mut *mut tw_error,
+) -> tw_status {
+    // SAFETY: the caller vouches for the pointers.
+    status(error, || unsafe {
+        empty(json)?;
+        let listing = &object(listing, "listing")?.0;
+        let mut listing = listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match listing.next(&mut Callback { on_event, user }, &self::cancel(cancel))? {
+            Some(item) => give_json(json, &item),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Ends a listing and frees it. NULL is fine.
+///
+/// # Safety
+/// `listing` is NULL or comes from this library, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_listing_free(listing: *mut tw_listing) {
+    value((), || {
+        if !listing.is_null() {
+            // SAFETY: it was made by `Box::into_raw`, and the caller gives it back.
+            drop(unsafe { Box::from_raw(listing) });
+        }
+    });
+}

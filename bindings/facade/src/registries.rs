@@ -1,0 +1,165 @@
+//! Registries under names: a file of definitions, in TOML or JSON, that the user keeps.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tidewaiter::registry::Registry;
+use tidewaiter::{Error, Kind, Result};
+
+use crate::config::without_values;
+
+/// The longest file of definitions.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// A registry: its definition, or the name of one that was defined before.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// Defined here.
+    Definition(Box<Registry>),
+    /// The name in the file of definitions.
+    Name(String),
+}
+
+impl From<Registry> for Named {
+    fn from(registry: Registry) -> Self {
+        Self::Definition(Box::new(registry))
+    }
+}
+
+impl<'de> Deserialize<'de> for Named {
+    /// A text is a name, an object a definition.
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        match Value::deserialize(source)? {
+            Value::String(name) => Ok(Self::Name(name)),
+            definition => Registry::deserialize(definition).map(Self::from).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// The registry that `named` means, where its name stands in `file`.
+///
+/// # Errors
+/// [`Kind::NotFound`] for a name that nobody defined, and those of [`read`].
+pub(crate) fn find(named: Named, file: Option<&Path>) -> Result<Registry> {
+    let name = match named {
+        Named::Definition(registry) => return Ok(*registry),
+        Named::Name(name) => name,
+    };
+    let Some(file) = file else {
+        return Err(Error::new(Kind::NotFound, "there is no registry of this name")
+            .with("name", name.escape_debug())
+            .with_hint("give a file of definitions (registries), or define the registry here"));
+    };
+    let mut definitions = read(file)?;
+    definitions.remove(&name).ok_or_else(|| {
+        let known: Vec<_> = definitions.keys().map(String::as_str).collect();
+        Error::new(Kind::NotFound, "there is no registry of this name")
+            .with("name", name.escape_debug())
+            .with("path", file.display())
+            .with_hint(format!("the file has {}", known.join(", ")))
+    })
+}
+
+/// The definitions in a file: a table of them by name, in JSON where the name of the file says so, else in TOML.
+///
+/// ```toml
+/// [prod]
+/// kind = "harbor"
+/// url = "https://harbor.example"
+/// credential = { basic = { username = "robot$scanner", password = { env = "HARBOR_PASSWORD" } } }
+/// ```
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for a file that cannot be read, a definition that cannot be right, and a secret in plain text: a file is
+/// for references to secrets. No value of the file is shown.
+pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
+    let wrong = |message: &'static str| Error::new(Kind::InvalidInput, message).with("path", file.display());
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(MAX_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| wrong("the file of registries cannot be read").because(error))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(wrong("the file of registries is longer than 4 MiB"));
+    }
+    let is_json = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let parsed: std::result::Result<BTreeMap<String, Value>, String> = if is_json {
+        serde_json::from_str(&text).map_err(|error| without_values(&error.to_string()))
+    } else {
+        toml::from_str(&text).map_err(|error| without_values(error.message()))
+    };
+    let parsed = parsed.map_err(|reason| {
+        wrong("the file of registries is not as it should be")
+            .with("reason", reason)
+            .with_hint("it is a table of definitions by name: [prod], and below it kind, url, credential")
+    })?;
+    let mut definitions = BTreeMap::new();
+    for (name, definition) in parsed {
+        let registry = Registry::deserialize(definition).map_err(|error| {
+            wrong("a definition in the file of registries cannot be right")
+                .with("name", name.escape_debug())
+                .with("reason", without_values(&error.to_string()))
+        })?;
+        if serde_json::to_value(&registry).is_err() {
+            return Err(wrong("a secret stands in the file of registries in plain text")
+                .with("name", name.escape_debug())
+                .with_hint("name where to find it: { env = \"NAME\" }, { file = \"PATH\" } or { command = [...] }"));
+        }
+        definitions.insert(name, registry);
+    }
+    Ok(definitions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(name: &str, text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        (folder, file)
+    }
+
+    #[test]
+    fn both_forms_have_one_shape() {
+        let (_toml, toml) = written(
+            "r.toml",
+            "[prod]\nurl = \"r.io\"\ncredential = { basic = { username = \"a\", password = { env = \"P\" } } }\n[dev]\nurl = \"d.io\"\n",
+        );
+        let (_json, json) = written(
+            "r.json",
+            r#"{"prod": {"url": "r.io", "credential": {"basic": {"username": "a", "password": {"env": "P"}}}}, "dev": {"url": "d.io"}}"#,
+        );
+        let shown = |file| {
+            read(file).unwrap().iter().map(|(name, registry)| format!("{name} {registry:?}")).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&toml), shown(&json));
+        assert_eq!(shown(&toml).len(), 2);
+        let named = |text: &str| find(serde_json::from_str(text).unwrap(), Some(&toml));
+        assert_eq!(named("\"prod\"").unwrap().url.as_deref(), Some("r.io"));
+        assert_eq!(named(r#"{"url": "x.io"}"#).unwrap().url.as_deref(), Some("x.io"));
+        let error = named("\"test\"").unwrap_err();
+        assert!(error.kind() == Kind::NotFound && error.hint().unwrap().contains("dev, prod"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_without_secrets() {
+        for (text, told) in [
+            ("[prod]\ncredential = { token = { token = \"hunter2\" } }\n", "plain text"),
+            ("[prod]\nadress = \"hunter2\"\n", "adress"),
+            ("[prod]\nkind = 7\n", "string"),
+            ("[prod]\ntimeout = \"hunter2\"\n", "f64"),
+            ("[prod\n", "not as it should be"),
+            ("prod = \"hunter2\"\n", "prod"),
+        ] {
+            let (_folder, file) = written("r.toml", text);
+            let error = read(&file).unwrap_err();
+            let shown = format!("{error:?} {error}");
+            assert!(error.kind() == Kind::InvalidInput && shown.contains(told), "{text}: {shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What a listing wants to know of an image that its registry does not tell: when it was built, how large it is, whether it is one.
+
+use super::ImageSource;
+use super::image::{Platforms, resolve};
+use crate::context::Context;
+use crate::error::{Kind, Result};
+use crate::model::limits::Limits;
+
+/// What the manifest and the configuration of an image say. Of an index it is its first image that speaks.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// When it was built, as it was written (RFC 3339).
+    pub built: Option<String>,
+    /// The bytes of its layers and its configuration as they lie in the registry; none for an index.
+    pub size: Option<u64>,
+    /// What it is, where it is no image: the media type of a chart, a signature, a module.
+    pub artifact: Option<String>,
+}
+
+/// Looks at an image without its layers.
+///
+/// # Errors
+/// Those of [`resolve`], but for what is no image.
+pub async fn describe(source: &dyn ImageSource, limits: &Limits, context: &Context) -> Result<Description> {
+    let images = match resolve(source, &Platforms::First, limits, context).await {
+        Ok(images) => images,
+        Err(error) if error.kind() == Kind::Unsupported => {
+            let artifact = error.context().find(|(key, _)| *key == "artifact").map(|(_, value)| value.to_owned());
+            return Ok(Description { artifact, ..Description::default() });
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(image) = images.into_iter().next().map(|resolved| resolved.image) else {
+        return Ok(Description::default());
+    };
+    let layers: Option<Vec<u64>> = image.layers.iter().map(|(layer, _)| layer.size).collect();
+    let config = image.config.len() as u64;
+    let size = layers
+        .filter(|_| image.index.is_none())
+        .map(|sizes| sizes.iter().fold(config, |sum, size| sum.saturating_add(*size)));
+    Ok(Description { built: image.created, size, artifact: None })
+}

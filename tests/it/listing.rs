@@ -1,0 +1,206 @@
+//! Registries as a whole: what is listed, what a selection chooses, and what a failure leaves standing.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::TryStreamExt;
+use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer};
+use tidewaiter::conformance::registry::{Fault, TestRegistry};
+use tidewaiter::model::event::Event;
+use tidewaiter::registry::{Credential, Registry};
+use tidewaiter::select::Selection;
+use tidewaiter::{Context, Error, Kind, Listed, Scanner};
+
+fn image(word: &str) -> BuiltImage {
+    ImageBuilder::new().layer(Layer::new().file("word", word)).build()
+}
+
+/// team/app with two tags on one digest and one on another, team/web with an index, a base, and a chart.
+fn registry() -> TestRegistry {
+    let registry = TestRegistry::start().unwrap();
+    let (one, two) = (image("one"), image("two"));
+    registry.push("team/app", "1.0", &one);
+    registry.push("team/app", "latest", &one);
+    registry.push("team/app", "2.0-rc1", &two);
+    registry.push_index("team/web", "stable", &[&one, &two]);
+    registry.push("base", "12", &one);
+    registry.push_manifest(
+        "charts/app",
+        Some("0.1.0"),
+        "application/vnd.oci.image.manifest.v1+json",
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.cncf.helm.config.v1+json","digest":"{}","size":2}},"layers":[]}}"#,
+            registry.push_blob("charts/app", "{}")
+        ),
+    );
+    registry
+}
+
+fn definition(registry: &TestRegistry) -> Registry {
+    Registry::docker(registry.url()).credential(Credential::Anonymous)
+}
+
+fn scanner() -> Scanner {
+    Scanner::builder().build().unwrap()
+}
+
+async fn listed(registry: &Registry, selection: &str) -> Result<Vec<Listed>, Error> {
+    scanner().images(registry, &Selection::from_json(selection).unwrap()).try_collect().await
+}
+
+/// `repository:tags`, sorted.
+fn names(images: &[Listed]) -> Vec<String> {
+    let mut names: Vec<_> =
+        images.iter().map(|image| format!("{}:{}", image.record.repository, image.record.tags.join(","))).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+#[rustfmt::skip]
+async fn a_selection_chooses_images() {
+    let registry = registry();
+    let definition = definition(&registry);
+    for (selection, expected) in [
+        ("{}", vec!["base:12", "team/app:1.0,latest", "team/app:2.0-rc1", "team/web:stable"]),
+        (r#"{"repositories": ["team/*"]}"#, vec!["team/app:1.0,latest", "team/app:2.0-rc1", "team/web:stable"]),
+        (r#"{"repositories": ["team/app"], "tags": ["*.0"]}"#, vec!["team/app:1.0"]),
+        (r#"{"repositories": ["*a*"], "exclude_repositories": ["team/*"], "exclude_tags": ["0*"]}"#, vec!["base:12"]),
+        (r#"{"repositories": ["regex:^base$"]}"#, vec!["base:12"]),
+        (r#"{"repositories": ["team/app"], "newest": 1}"#, vec!["team/app:1.0,latest"]),
+    ] {
+        assert_eq!(names(&listed(&definition, selection).await.unwrap()), expected, "{selection}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_has_what_a_scan_and_a_reader_need() {
+    let registry = registry();
+    let images = listed(&definition(&registry), r#"{"repositories": ["team/app"], "tags": ["1.0"]}"#).await.unwrap();
+    let [image] = &images[..] else { panic!("{images:?}") };
+    assert_eq!(image.record.digest, self::image("one").digest());
+    assert_eq!(image.reference, format!("{}/team/app@{}", registry.host(), image.record.digest));
+    assert_eq!(image.record.media_type, "application/vnd.oci.image.manifest.v1+json");
+    assert!(image.record.size.is_some_and(|size| size > 0), "{image:?}");
+    let json = serde_json::to_value(image).unwrap();
+    assert_eq!(json["verdict"], "scan");
+    assert_eq!(json["reason"], "new");
+    assert_eq!(json["date"]["source"], image.record.date.source.as_str());
+}
+
+#[tokio::test]
+async fn names_alone_need_no_list_of_repositories() {
+    let registry = registry();
+    listed(&definition(&registry), r#"{"repositories": ["team/app", "base"]}"#).await.unwrap();
+    assert!(registry.log().iter().all(|access| !access.path.contains("_catalog")));
+}
+
+#[tokio::test]
+async fn explain_says_why_not() {
+    let registry = registry();
+    let selection = Selection::from_json(r#"{"tags": ["1.0", "0*"]}"#).unwrap();
+    let explained: Vec<_> =
+        scanner().explain(&definition(&registry), &selection, &Context::new()).try_collect().await.unwrap();
+    let mut reasons: Vec<_> = explained
+        .iter()
+        .map(|image| format!("{} {} {}", image.record.repository, image.verdict, image.reason))
+        .collect();
+    reasons.sort();
+    assert_eq!(
+        reasons,
+        [
+            "base skip tag",
+            "charts/app skip not-an-image",
+            "team/app scan new",
+            "team/app skip tag",
+            "team/web skip tag"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn one_closed_repository_leaves_the_others() {
+    let registry = registry();
+    registry.fault("/team/web/tags/list", 100, Fault::status(403));
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&events);
+    let context = Context::new().on_event(move |event| told.lock().unwrap().push(event.clone()));
+    let mut images = scanner().images_with(&definition(&registry), &Selection::new(), &context);
+    let (mut found, mut failed) = (Vec::new(), None);
+    loop {
+        match images.try_next().await {
+            Ok(Some(image)) => found.push(image),
+            Ok(None) => break,
+            Err(error) => failed = Some(error),
+        }
+    }
+    assert_eq!(names(&found), ["base:12", "team/app:1.0,latest", "team/app:2.0-rc1"]);
+    let error = failed.expect("the error comes at the end");
+    assert_eq!(error.kind(), Kind::PermissionDenied, "{error}");
+    assert!(error.to_string().contains("team/web"), "{error}");
+    let events = events.lock().unwrap();
+    let is_failed =
+        |event: &Event| matches!(event, Event::RepositoryFailed { repository, .. } if repository == "team/web");
+    assert!(events.iter().any(is_failed), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_selection_that_names_nothing_says_what_is_near() {
+    let registry = registry();
+    let error = listed(&definition(&registry), r#"{"repositories": ["teams/*"]}"#).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    let error = listed(&definition(&registry), r#"{"repositories": ["*/ap"]}"#).await.unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("team/app")), "{error:?}");
+    let error = listed(&definition(&registry), r#"{"repositories": ["team/none"]}"#).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn a_cap_ends_the_listing_and_says_so() {
+    let registry = registry();
+    let cut = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&cut);
+    let context = Context::new().on_event(move |event| {
+        if let Event::Notice { message, .. } = event {
+            told.lock().unwrap().push(message.clone());
+        }
+    });
+    let selection = Selection::from_json(r#"{"cap": 2}"#).unwrap();
+    let images: Vec<_> =
+        scanner().images_with(&definition(&registry), &selection, &context).try_collect().await.unwrap();
+    assert_eq!(images.len(), 2);
+    assert!(cut.lock().unwrap()[0].contains("truncated at 2"));
+}
+
+#[tokio::test]
+async fn a_dropped_or_canceled_listing_ends() {
+    let registry = registry();
+    registry.fault("/team/app/manifests", 100, Fault::Stall(0));
+    let context = Context::new();
+    let canceller = context.canceller();
+    let definition = definition(&registry);
+    let listing = scanner().images_with(&definition, &Selection::new(), &context);
+    let ended = tokio::spawn(listing.try_collect::<Vec<_>>());
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    canceller.cancel();
+    let error = tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Canceled);
+    drop(scanner().images(&definition, &Selection::new()));
+}
+
+#[tokio::test]
+async fn repositories_are_listed_alone() {
+    let registry = registry();
+    let selection = Selection::from_json(r#"{"exclude_repositories": ["team/*"]}"#).unwrap();
+    let names: Vec<_> =
+        scanner().repositories(&definition(&registry), &selection, &Context::new()).try_collect().await.unwrap();
+    assert_eq!(names, ["base", "charts/app"]);
+}
+
+#[test]
+fn without_async_it_is_an_iterator() {
+    let registry = registry();
+    let scanner = tidewaiter::blocking::Scanner::new(Scanner::builder()).unwrap();
+    let listing = scanner.images(&definition(&registry), &Selection::new(), &Context::new());
+    let images: Vec<_> = listing.collect::<Result<_, Error>>().unwrap();
+    assert_eq!(names(&images), ["base:12", "team/app:1.0,latest", "team/app:2.0-rc1", "team/web:stable"]);
+}
