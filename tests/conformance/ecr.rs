@@ -40,8 +40,10 @@ struct Account {
     denied: AtomicBool,
 }
 
-/// The images: repository, digest, tags, pushed, artifact type.
-fn images() -> Vec<(&'static str, Digest, Vec<String>, f64, Option<&'static str>)> {
+/// An image: repository, digest, tags, when it was pushed, the type of its configuration.
+type Image = (&'static str, Digest, Vec<String>, f64, Option<&'static str>);
+
+fn images() -> Vec<Image> {
     let config = Some("application/vnd.oci.image.config.v1+json");
     let mut images = vec![
         ("team/app", Digest::of(b"1"), vec!["1.4.2".into(), "latest".into()], 1_767_225_600.123, config),
