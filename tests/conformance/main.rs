@@ -4,10 +4,12 @@
 mod acr;
 mod artifactory;
 mod cloud;
+mod debian;
 mod docker;
 mod dockerhub;
 mod ecr;
 mod ecr_public;
+mod faults;
 mod ghcr;
 mod gitea;
 mod gitlab;

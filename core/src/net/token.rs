@@ -145,7 +145,12 @@ impl Tokens {
             Identity::Refresh(token) => by_post(realm, scopes, token)?,
             _ => by_get(realm, scopes, identity)?,
         };
-        let response = client.send(&request, context).await?;
+        let mut response = client.send(&request, context).await?;
+        // Not every token server has the POST; all have the GET, where a token stands behind the name that docker gives it.
+        if let (Identity::Refresh(token), 404 | 405) = (identity, response.status()) {
+            let named = Identity::Basic { username: "<token>".to_owned(), password: token.clone() };
+            response = client.send(&by_get(realm, scopes, &named)?, context).await?;
+        }
         let answer = match response.status() {
             200..300 => Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?)),
             401 | 403 => {

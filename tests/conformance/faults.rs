@@ -1,0 +1,208 @@
+//! What registries get wrong, whoever made them: each ends, and is told with the step that failed and what to do.
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use serde_json::json;
+use tidewaiter::conformance::image::{ImageBuilder, Layer};
+use tidewaiter::conformance::registry::{Auth, Options, TestRegistry};
+use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
+use tidewaiter::{Context, Error, Kind, Result};
+
+use super::connector;
+use super::imitation::{Answer, Asked, Imitation, images, v2};
+
+const SECRET: &str = "planted-s3cret";
+
+async fn open(server: &Imitation) -> std::sync::Arc<dyn tidewaiter::registry::Connector> {
+    connector(&Registry::docker(server.url()).credential(Credential::Anonymous)).await.unwrap()
+}
+
+async fn repositories(server: &Imitation) -> Result<Vec<String>> {
+    let (wanted, context) = (Wanted::default(), Context::new());
+    open(server).await.repositories(&wanted, &context).try_collect().await
+}
+
+async fn tags(server: &Imitation) -> Result<Vec<String>> {
+    let images = open(server).await.images("team/app", &Wanted::default(), &Context::new()).await?;
+    Ok(images.into_iter().flat_map(|image| image.tags).collect())
+}
+
+fn told(error: &Error, kind: Kind) {
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert!(error.hint().is_some(), "no hint: {error:?}");
+    assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
+}
+
+/// A catalog whose pages all name a next one.
+async fn endless(page: impl Fn(&Asked) -> (Vec<String>, String) + Send + Sync + 'static) -> Imitation {
+    Imitation::start(move |asked| match asked.path.as_str() {
+        "/v2/_catalog" => {
+            let (names, next) = page(asked);
+            Answer::json(json!({"repositories": names})).with("link", format!("<{next}>; rel=\"next\""))
+        }
+        _ => v2(asked, &images(), ""),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_to_itself_ends_the_list() {
+    let server = endless(|_| (vec!["team/app".into()], "/v2/_catalog?n=1000".into())).await;
+    assert_eq!(repositories(&server).await.unwrap(), ["team/app"]);
+    assert_eq!(server.count("_catalog"), 2);
+}
+
+#[tokio::test]
+async fn a_link_to_another_host_leads_nowhere_else() {
+    let other = Imitation::start(|_| Answer::json(json!({"repositories": ["stolen/name"]}))).await;
+    let elsewhere = format!("{}/v2/_catalog?last=team%2Fapp", other.url());
+    let server = endless(move |asked| match asked.param("last") {
+        "" => (vec!["team/app".into()], elsewhere.clone()),
+        _ => (vec!["team/web".into()], elsewhere.clone()),
+    })
+    .await;
+    assert_eq!(repositories(&server).await.unwrap(), ["team/app", "team/web"]);
+    assert!(other.log().is_empty());
+}
+
+#[tokio::test]
+async fn a_catalog_that_never_ends_is_an_error() {
+    let server = endless(|asked| {
+        let from: u64 = asked.param("last").parse().unwrap_or(0);
+        ((from..from + 20_000).map(|n| format!("r/{n}")).collect(), format!("/v2/_catalog?last={}", from + 20_000))
+    })
+    .await;
+    let error = repositories(&server).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::LimitExceeded, "{error:?}");
+}
+
+#[tokio::test]
+async fn names_that_break_the_grammar_are_left_out() {
+    let server = Imitation::start(|asked| match asked.path.as_str() {
+        "/v2/_catalog" => Answer::json(json!({"repositories": ["team/app", "../v2/x", "A", "a b", "a?b", "", null]})),
+        "/v2/team/app/tags/list" => Answer::json(
+            json!({"name": "team/app", "tags": ["1.0", "-x", "a/../b", "sha256:00", "a b", "x".repeat(129), "", null]}),
+        ),
+        _ => v2(asked, &images(), ""),
+    })
+    .await;
+    assert_eq!(repositories(&server).await.unwrap(), ["team/app"]);
+    assert_eq!(tags(&server).await.unwrap(), ["1.0"]);
+    assert!(server.log().iter().all(|line| !line.contains("..") && !line.contains("sha256")), "{:?}", server.log());
+}
+
+#[tokio::test]
+async fn login_pages_and_json_of_another_shape_are_told() {
+    let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
+    for wrong in [Answer::page(), Answer::json(json!([1])), Answer::json(json!({"repositories": 7, "tags": {}}))] {
+        server.fault("/_catalog", 1, wrong.clone());
+        told(&repositories(&server).await.unwrap_err(), Kind::Corrupt);
+        server.fault("/tags/list", 1, wrong);
+        told(&tags(&server).await.unwrap_err(), Kind::Corrupt);
+    }
+    // Neither the HEAD nor the GET of a manifest is one.
+    server.fault("/manifests/1.0", 2, Answer::page());
+    assert_eq!(tags(&server).await.unwrap_err().kind(), Kind::Unsupported);
+}
+
+#[tokio::test]
+async fn who_may_not_list_is_told_and_may_name_a_repository() {
+    let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
+    for (status, kind) in [(403, Kind::PermissionDenied), (404, Kind::NotFound), (405, Kind::Unsupported)] {
+        // A refusal of the page size is asked again with a smaller one, and without any.
+        server.fault("/_catalog", if status == 405 { 3 } else { 1 }, Answer::refused(status, "DENIED", "no"));
+        let error = repositories(&server).await.unwrap_err();
+        told(&error, kind);
+        assert!(error.hint().unwrap().contains("name the repositories"), "{error:?}");
+        assert_eq!(tags(&server).await.unwrap().len(), 4);
+        assert_eq!(repositories(&server).await.unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_megabyte_of_challenge_does_no_harm() {
+    let server = Imitation::start(|_| {
+        let huge = format!("Bearer realm=\"https://auth.example/{}\"", "x".repeat(1 << 20));
+        Answer::refused(401, "UNAUTHORIZED", "no").with("www-authenticate", huge)
+    })
+    .await;
+    let registry = Registry::docker(server.url()).credential(Credential::basic("alice", Secret::value(SECRET)));
+    let connector = connector(&registry.with_timeout(Duration::from_secs(5))).await.unwrap();
+    let error = connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap_err();
+    assert!(error.hint().is_some() && error.to_string().len() < 2000, "{error:?}");
+}
+
+/// A proxy on loopback that answers every connection with this.
+fn proxy(answer: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://alice:{SECRET}@{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        // It ends with the process; the client tries a few times.
+        while let Ok((mut connection, _)) = listener.accept() {
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_told() {
+    for answer in [
+        "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=\"p\"\r\ncontent-length: 0\r\n\r\n",
+        "no HTTP at all\r\n\r\n",
+    ] {
+        let registry =
+            Registry::docker("https://registry.invalid").credential(Credential::Anonymous).with_proxy(proxy(answer));
+        let done = tidewaiter::registry::check(&registry.with_timeout(Duration::from_secs(5)), None, &Context::new())
+            .await
+            .unwrap();
+        let failed = done.failed().expect("the proxy refuses");
+        assert!(failed.hint.as_deref().is_some_and(|hint| hint.contains("proxy")), "{answer}: {failed:?}");
+        assert!(!format!("{done:?}").contains(SECRET), "{done:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_helper_that_hangs_or_tells_its_secret_is_ended() {
+    let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
+    let with = |script: &str| {
+        let password = Secret::command(["sh", "-c", script]);
+        Registry::docker(server.url()).credential(Credential::basic("alice", password))
+    };
+    // The caller's deadline holds for the helper too.
+    let began = Instant::now();
+    let context = Context::new().deadline(Duration::from_millis(300));
+    let error = tidewaiter::registry::Connection::open(&with("sleep 60"), None, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Canceled);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let error = connector(&with(&format!("echo {SECRET} >&2; exit 1"))).await.err().unwrap();
+    told(&error, error.kind());
+}
+
+#[tokio::test]
+async fn an_identity_token_is_posted_and_where_that_is_unknown_asked_with() {
+    // The user name that stands for a token in docker's world.
+    let auth = Auth::Bearer { username: "<token>".into(), password: SECRET.into(), realm: None };
+    let image = ImageBuilder::new().layer(Layer::new().file("a", "b")).build();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    for missing in [None, Some(404), Some(405)] {
+        let server = TestRegistry::start_with(Options { auth: auth.clone(), tls: None }).unwrap();
+        server.push("team/app", "1.0", &image);
+        std::fs::write(&path, json!({"auths": {server.host(): {"identitytoken": SECRET}}}).to_string()).unwrap();
+        if let Some(status) = missing {
+            server.fault("/token", 1, tidewaiter::conformance::registry::Fault::status(status));
+        }
+        let registry = Registry::docker(server.url()).credential(Credential::DockerConfig { path: Some(path.clone()) });
+        let images = connector(&registry).await.unwrap().images("team/app", &Wanted::default(), &Context::new()).await;
+        assert_eq!(images.unwrap().len(), 1, "{missing:?}");
+        let methods: Vec<_> =
+            server.log().into_iter().filter(|one| one.path == "/token").map(|one| one.method).collect();
+        let expected: &[&str] = if missing.is_some() { &["POST", "GET"] } else { &["POST"] };
+        assert_eq!(methods, expected);
+    }
+}
