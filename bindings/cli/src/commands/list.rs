@@ -39,14 +39,14 @@ pub(crate) struct Explain {
 
 #[derive(Args)]
 struct Line {
-    #[command(flatten)]
-    selection: selection::Options,
     /// What is written: json is one object a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     format: Format,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    selection: selection::Options,
     #[command(flatten)]
     connection: Connection,
 }
