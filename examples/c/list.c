@@ -1,7 +1,7 @@
 /* Lists the images of a registry with their dates, and where each date comes from.
  *
  * usage: list REGISTRY [SELECTION], both JSON, such as
- *   list '{"url": "https://registry.example"}' '{"repositories": ["team/*"], "pushed": "last-7-days"}'
+ *   list '{"url": "https://registry.example"}' '{"repositories": ["*-api"], "pushed": "last-7-days"}'
  *
  * Each image is a line of JSON. cc list.c $(pkg-config --cflags --libs tidewaiter) -o list */
 
