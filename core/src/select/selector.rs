@@ -70,7 +70,7 @@ impl Selector {
         self.pushed.window(&self.zone, now)
     }
 
-    /// Whether a registry may leave out what it dates outside the window: not where undated images are kept by another date.
+    /// Whether dates count at all: where they do not, a connector need not look for them, unless the newest are wanted.
     pub fn has_date_filter(&self) -> bool {
         !self.pushed.is_all()
     }
