@@ -1,5 +1,7 @@
 //! `scan --advisories DIR`, seen from outside: the program itself, and a registry on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

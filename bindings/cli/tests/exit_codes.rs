@@ -1,5 +1,7 @@
 //! What the exit codes of `scan` say, seen from outside: the program itself, and a registry on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -140,8 +140,7 @@ fn compare_components(a: &[Component<'_>], b: &[Component<'_>]) -> Ordering {
     for index in 0..a.len().max(b.len()) {
         let (a, b) = (a.get(index).unwrap_or(&empty), b.get(index).unwrap_or(&empty));
         let length = a.len().max(b.len());
-        let pieces = |component: &[_]| component.to_vec().into_iter().chain(zeros()).take(length);
-        let order = pieces(a).cmp(pieces(b));
+        let order = a.iter().copied().chain(zeros()).take(length).cmp(b.iter().copied().chain(zeros()).take(length));
         if order.is_ne() {
             return order;
         }

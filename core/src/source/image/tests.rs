@@ -202,17 +202,18 @@ fn a_configuration_is_verified_bounded_and_json() {
     let large = vec![b' '; 20_000];
     let (digest, large_digest) = (Digest::of(&good), Digest::of(&large));
     #[rustfmt::skip]
-    let cases: &[(&Digest, &[u8], usize, Option<(Kind, &str)>)] = &[
+    type Case<'a> = (&'a Digest, &'a [u8], usize, Option<(Kind, &'a str)>);
+    let cases: &[Case<'_>] = &[
         // asked by        what comes         announced   what is said
-        (&digest,          &good,             size,       None),
-        (&digest,          &good,             size + 1,   Some((Kind::Corrupt, "not what its digest says"))),
-        (&digest,          &good[1..],        size,       Some((Kind::Corrupt, "not what its digest says"))),
-        (&digest,          &[],               size,       Some((Kind::Corrupt, "not what its digest says"))),
-        (&Digest::of(b"{"), b"{",             1,          Some((Kind::Corrupt, "not json"))),
-        (&Digest::of(b"[]"), b"[]",           2,          Some((Kind::Corrupt, "not json"))),
+        (&digest, &good, size, None),
+        (&digest, &good, size + 1, Some((Kind::Corrupt, "not what its digest says"))),
+        (&digest, &good[1..], size, Some((Kind::Corrupt, "not what its digest says"))),
+        (&digest, &[], size, Some((Kind::Corrupt, "not what its digest says"))),
+        (&Digest::of(b"{"), b"{", 1, Some((Kind::Corrupt, "not json"))),
+        (&Digest::of(b"[]"), b"[]", 2, Some((Kind::Corrupt, "not json"))),
         // Too much, as it was announced, and as it comes.
-        (&large_digest,    &large,            20_000,     Some((Kind::LimitExceeded, "larger than 10000 bytes"))),
-        (&large_digest,    &large,            10,         Some((Kind::LimitExceeded, "larger than 10000 bytes"))),
+        (&large_digest, &large, 20_000, Some((Kind::LimitExceeded, "larger than 10000 bytes"))),
+        (&large_digest, &large, 10, Some((Kind::LimitExceeded, "larger than 10000 bytes"))),
     ];
     let limits = Limits { config: 10_000, ..Limits::default() };
     for (digest, bytes, size, expected) in cases {
@@ -255,7 +256,8 @@ fn a_manifest_is_verified_and_bounded() {
 #[rustfmt::skip]
 fn platforms_are_chosen() {
     let host = Platform::host().to_string();
-    let cases: &[(&[&str], &[&str], std::result::Result<&[usize], &str>, bool)] = &[
+    type Case<'a> = (&'a [&'a str], &'a [&'a str], std::result::Result<&'a [usize], &'a str>, bool);
+    let cases: &[Case<'_>] = &[
         (&["linux/amd64", "linux/arm64"],       &["linux/arm64"],                Ok(&[1]),    false),
         (&["linux/amd64", "linux/arm64/v8"],    &["linux/aarch64"],              Ok(&[1]),    false),
         (&["linux/amd64", "linux/arm64"],       &["linux/arm64", "linux/amd64"], Ok(&[1, 0]), false),
