@@ -194,6 +194,63 @@ fn real_manifests_give_what_they_can() {
     }
 }
 
+/// What go-rpmdb and rpm itself say of real databases: name, epoch, version, release, architecture, source package, module, vendor.
+#[test]
+fn rpm_lists_what_was_written_down() {
+    let Some(corpus) = corpus() else { return };
+    let mut databases = 0;
+    for folder in std::fs::read_dir(corpus.join("rpmdb")).unwrap() {
+        let folder = folder.unwrap().path();
+        let (mut name, mut bytes) = (String::new(), Vec::new());
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if file != "expected.tsv" {
+                bytes = std::fs::read(&path).unwrap();
+                name = file;
+            }
+        }
+        if let Some(unpacked) = name.strip_suffix(".zst") {
+            (name, bytes) = (unpacked.to_owned(), zstd::decode_all(bytes.as_slice()).unwrap());
+        }
+        let outcome = Sample::new().file(0, &format!("var/lib/rpm/{name}"), bytes).run_all();
+        let row = |package: tidewaiter::model::inventory::Package<'_>| {
+            let (epoch, rest) = package.version().split_once(':').unwrap_or(("", package.version()));
+            let (version, release) = rest.rsplit_once('-').unwrap_or((rest, ""));
+            let source =
+                package.source().map(|(name, version)| format!("{name}-{version}.src.rpm")).unwrap_or_default();
+            let fields = [
+                package.name(),
+                epoch,
+                version,
+                release,
+                package.architecture(),
+                &source,
+                package.module(),
+                package.vendor(),
+            ];
+            fields.join("\t")
+        };
+        let mut found: Vec<String> = outcome.inventory.packages().map(row).collect();
+        let expected = std::fs::read_to_string(folder.join("expected.tsv")).unwrap();
+        let mut expected: Vec<String> = expected.lines().map(str::to_owned).collect();
+        expected.sort();
+        expected.dedup();
+        found.sort();
+        let folder = folder.display();
+        let differ: Vec<_> = expected
+            .iter()
+            .filter(|row| !found.contains(row))
+            .chain(found.iter().filter(|row| !expected.contains(row)))
+            .take(10)
+            .collect();
+        assert!(differ.is_empty(), "{folder}: {differ:#?}");
+        assert!(outcome.problems.is_empty() && outcome.layers_read_twice == 0, "{folder}: {:?}", outcome.problems);
+        databases += 1;
+    }
+    assert_eq!(databases, 8);
+}
+
 /// The package-url project's own tests of building, as far as a scan can ask for them: a qualifier `distro` is written
 /// otherwise here (`debian-12`), and what a scan never sets is left out.
 #[test]

@@ -25,7 +25,7 @@ impl Cataloger for Apk {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {

@@ -34,7 +34,7 @@ impl Cataloger for Dpkg {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {

@@ -10,6 +10,7 @@ pub mod node;
 pub mod os_release;
 pub mod pacman;
 pub mod python;
+pub mod rpm;
 
 /// Every cataloger, in the order in which they resolve: the distribution first, then those that own files.
 pub const ALL: &[&'static dyn Cataloger] = &[
@@ -17,6 +18,7 @@ pub const ALL: &[&'static dyn Cataloger] = &[
     &dpkg::Dpkg,
     &apk::Apk,
     &pacman::Pacman,
+    &rpm::Rpm,
     &python::Python,
     &node::Node,
     &java::Java,

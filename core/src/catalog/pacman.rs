@@ -32,7 +32,7 @@ impl Cataloger for Pacman {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {

@@ -112,9 +112,10 @@ impl InterestTable {
         Ok(table)
     }
 
-    /// Whether any cataloger wants a file at `path`, whatever it holds.
+    /// Whether any cataloger wants a file at `path`, whatever it holds, or may want it for what it holds: then only the content
+    /// could tell, and a path that is named as programs are counts as wanted.
     pub fn wants_path(&self, path: &str) -> bool {
-        self.globs.is_match(path)
+        self.globs.is_match(path) || (self.looks_at_content() && is_like_a_program(path))
     }
 
     /// Whether `cataloger` wants a file at `path`, or looks at content wherever it lies.
@@ -168,4 +169,13 @@ impl InterestTable {
     pub(super) fn anchors(&self) -> &[Anchor] {
         &self.anchors
     }
+}
+
+/// Whether programs have names like this. Of the files of a distribution one in twenty does.
+fn is_like_a_program(path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let folder_name = folder.rsplit('/').next().unwrap_or_default();
+    let is_elsewhere =
+        ["etc/", "usr/share/", "usr/include/", "usr/src/", "var/"].iter().any(|start| path.starts_with(start));
+    matches!(folder_name, "bin" | "sbin" | "libexec") || (!is_elsewhere && !name.contains('.'))
 }

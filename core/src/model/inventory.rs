@@ -42,6 +42,7 @@ struct Row {
     version: Span,
     architecture: Span,
     module: Span,
+    vendor: Span,
     source: Option<(Span, Span)>,
     licenses: Range<u32>,
     certainty: Certainty,
@@ -139,6 +140,11 @@ impl<'a> Package<'a> {
         self.inventory.text.at(self.row.module)
     }
 
+    /// Who built it, as the package manager writes it; empty where that is not known.
+    pub fn vendor(&self) -> &'a str {
+        self.inventory.text.at(self.row.vendor)
+    }
+
     /// How sure it is that this is the package.
     pub fn certainty(&self) -> Certainty {
         self.row.certainty
@@ -226,6 +232,7 @@ struct DraftRow {
     version: Span,
     architecture: Span,
     module: Span,
+    vendor: Span,
     source: Option<(Span, Span)>,
     licenses: Range<u32>,
     certainty: Certainty,
@@ -283,6 +290,7 @@ impl Draft {
             version,
             architecture: self.text.push(package.architecture)?,
             module: self.text.push(package.module)?,
+            vendor: self.text.push(package.vendor)?,
             source: source.map(|(n, v)| (n.unwrap_or(name), v.unwrap_or(version))),
             licenses: first..u32::try_from(self.licenses.len()).unwrap_or(u32::MAX),
             certainty: package.certainty,
@@ -329,6 +337,7 @@ impl Draft {
                     version: current.version,
                     architecture: current.architecture,
                     module: current.module,
+                    vendor: current.vendor,
                     source: current.source,
                     licenses: current.licenses.clone(),
                     certainty: current.certainty,

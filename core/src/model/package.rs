@@ -162,6 +162,8 @@ pub struct PackageDraft<'a> {
     pub architecture: &'a str,
     /// The module that it belongs to, as the package manager writes it (`nodejs:20:...`); empty where there is none.
     pub module: &'a str,
+    /// Who built it, as the package manager writes it; empty where that is not known.
+    pub vendor: &'a str,
     /// The licences as they were written.
     pub licenses: &'a [&'a str],
     /// How sure it is.
@@ -182,6 +184,7 @@ impl<'a> PackageDraft<'a> {
             source: None,
             architecture: "",
             module: "",
+            vendor: "",
             licenses: &[],
             certainty: Certainty::Stated,
             path,
