@@ -155,6 +155,17 @@ async fn a_selection_that_names_nothing_says_what_is_near() {
 }
 
 #[tokio::test]
+async fn what_is_not_decided_yet_is_refused_and_not_ignored() {
+    let registry = registry();
+    for selection in [r#"{"platforms": ["linux/arm64"]}"#, r#"{"aql": "items.find({\"repo\": \"a\"})"}"#] {
+        let error = listed(&definition(&registry), selection).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+        assert!(error.hint().is_some());
+    }
+    assert_eq!(listed(&definition(&registry), r#"{"platforms": ["all"]}"#).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
 async fn a_cap_ends_the_listing_and_says_so() {
     let registry = registry();
     let cut = Arc::new(Mutex::new(Vec::new()));

@@ -217,7 +217,7 @@ fn packagist() {
 
 #[test]
 fn nuget() {
-    run("NuGet", &["nuget-versions.txt", "univers-nuget_version_cmp.json"], 60, &[]);
+    run("NuGet", &["nuget-versions.txt", "univers-nuget_version_cmp.json"], 58, &[]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::model::limits::Limits;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::model::reference::ImageRef;
 use crate::registry::{Connection, Connector, Registry, Wanted, vendor};
-use crate::select::{Baseline, Decision, Near, Selection, Selector, Verdict};
+use crate::select::{self, Baseline, Decision, Near, Selection, Selector, Verdict};
 use crate::source::describe;
 use crate::source::remote::RemoteSource;
 
@@ -156,6 +156,11 @@ impl Place {
             )
             .with("field", "aql")
             .with_hint("use the filters for repositories, tags and dates"));
+        }
+        if *selector.platforms() != select::Wanted::All {
+            return Err(Error::new(Kind::Unsupported, "listings do not tell platforms apart yet")
+                .with("field", "platforms")
+                .with_hint("leave the platforms out here, and name them in the scan"));
         }
         Ok(selector)
     }
