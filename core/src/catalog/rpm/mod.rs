@@ -86,7 +86,7 @@ impl Cataloger for Rpm {
             *best = form.min(*best);
         }
         for file in view.files() {
-            if !form(&file.path).is_some_and(|(folder, form)| folders.get(folder) == Some(&form)) {
+            if form(&file.path).is_none_or(|(folder, form)| folders.get(folder) != Some(&form)) {
                 continue;
             }
             let mut gone = HashSet::new();

@@ -37,7 +37,7 @@ pub(super) fn read(file: &mut File<'_>, found: &mut Found) -> Result<()> {
         tables.page(&page, file, found)?;
         is_there = fill(file, &mut page)?;
     }
-    if file.size() % size as u64 != 0 {
+    if !file.size().is_multiple_of(size as u64) {
         found.problem("the database ends in the middle of a page");
     }
     tables.finish(file, found)

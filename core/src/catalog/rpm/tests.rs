@@ -235,7 +235,7 @@ fn berkeley(is_big: bool) -> Vec<u8> {
         table[26 + 2 * index..28 + 2 * index].copy_from_slice(&half(end as u16));
     }
     let (first, second) = large.split_at(PAGE - 26);
-    let mut pages = vec![meta, table, page(7, 0, 1, second.len() as u16), page(7, 2, 1, first.len() as u16)];
+    let mut pages = [meta, table, page(7, 0, 1, second.len() as u16), page(7, 2, 1, first.len() as u16)];
     pages[2][26..26 + second.len()].copy_from_slice(second);
     pages[3][26..].copy_from_slice(first);
     pages.concat()
