@@ -55,7 +55,7 @@ def corpus():
 def advisories(corpus, tmp_path_factory):
     """A database of the ecosystems that the images of these tests have."""
     home = tmp_path_factory.mktemp("advisories")
-    zips = [corpus / "osv" / ecosystem / "all.zip" for ecosystem in ("Alpine", "Debian", "PyPI", "npm")]
+    zips = [corpus / "osv" / ecosystem / "all.zip" for ecosystem in ("Alpine", "Debian", "Maven", "PyPI", "crates.io", "npm")]
     Shell(home).run("advisories", "import", *zips, "--db", home / "advisories.db")
     return home / "advisories.db"
 

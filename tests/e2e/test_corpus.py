@@ -23,10 +23,9 @@ def debian12_meta(request, corpus, tmp_path_factory):
 
 def test_debian12_meta_has_the_packages_and_advisories_that_were_written_down(shell, corpus, advisories, debian12_meta):
     rows = json.loads((corpus / "images/debian12-meta/expected-packages.json").read_text())
-    # cargo and maven have no cataloger yet.
     expected = {}
     for row in rows:
-        if row["type"] in ("deb", "npm", "pypi"):
+        if row["type"] in ("deb", "npm", "pypi", "cargo", "maven"):
             key = row["type"], same_name(row["type"], row["name"]), row["version"]
             expected.setdefault(key, set()).update(row.get("expected_ids", []))
     report = shell.scan(debian12_meta, "--advisories", advisories, "--offline", "--no-cache", "--include-owned")
