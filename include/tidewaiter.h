@@ -174,7 +174,7 @@ tw_status tw_scanner_explain(const tw_scanner *scanner,
                              tw_error **error);
 
 // Waits for the next line. `json` gets an object of JSON, to be freed with tw_string_free, or NULL at the end. A repository that
-// cannot be listed is told to `on_event` as a problem, the others go on, and the error comes at the end.
+// cannot be listed is told to `on_event` (`repository-failed`), the others go on, and the error comes at the end.
 // `on_event` and `cancel` may be NULL.
 tw_status tw_listing_next(tw_listing *listing,
                           tw_on_event on_event,

@@ -3,7 +3,9 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Mutex;
 
-use tidewaiter_facade::{Listing, from_json};
+use tidewaiter::Result;
+use tidewaiter::select::Selection;
+use tidewaiter_facade::{Listing, Named, Scanner, from_json};
 
 use crate::boundary::{
     Callback, cancel, empty, give, give_json, object, optional, required, status, tw_on_event, value,
@@ -30,13 +32,7 @@ pub unsafe extern "C" fn tw_scanner_repositories(
     error: *mut *mut tw_error,
 ) -> tw_status {
     // SAFETY: the caller vouches for the pointers.
-    status(error, || unsafe {
-        empty(listing)?;
-        let scanner = &object(scanner, "scanner")?.0;
-        let registry = from_json(required(registry, "registry")?, "the registry")?;
-        let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
-        give(listing, tw_listing(Mutex::new(scanner.repositories(registry, selection)?)))
-    })
+    status(error, || unsafe { open(scanner, registry, selection, listing, Scanner::repositories) })
 }
 
 /// Lists the images of a registry that a selection chooses, repository by repository as each is complete. `selection` is JSON, or
@@ -54,13 +50,7 @@ pub unsafe extern "C" fn tw_scanner_images(
     error: *mut *mut tw_error,
 ) -> tw_status {
     // SAFETY: the caller vouches for the pointers.
-    status(error, || unsafe {
-        empty(listing)?;
-        let scanner = &object(scanner, "scanner")?.0;
-        let registry = from_json(required(registry, "registry")?, "the registry")?;
-        let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
-        give(listing, tw_listing(Mutex::new(scanner.images(registry, selection)?)))
-    })
+    status(error, || unsafe { open(scanner, registry, selection, listing, Scanner::images) })
 }
 
 /// Lists all images of the repositories that a selection names, each with `"verdict": "scan" | "rematch" | "skip"` and
@@ -77,17 +67,32 @@ pub unsafe extern "C" fn tw_scanner_explain(
     error: *mut *mut tw_error,
 ) -> tw_status {
     // SAFETY: the caller vouches for the pointers.
-    status(error, || unsafe {
+    status(error, || unsafe { open(scanner, registry, selection, listing, Scanner::explain) })
+}
+
+/// Opens a listing of one of the three kinds.
+///
+/// # Safety
+/// The pointers are those of the functions above.
+unsafe fn open(
+    scanner: *const tw_scanner,
+    registry: *const c_char,
+    selection: *const c_char,
+    listing: *mut *mut tw_listing,
+    list: fn(&Scanner, Named, Selection) -> Result<Listing>,
+) -> Result<()> {
+    // SAFETY: as the caller says.
+    unsafe {
         empty(listing)?;
         let scanner = &object(scanner, "scanner")?.0;
         let registry = from_json(required(registry, "registry")?, "the registry")?;
         let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
-        give(listing, tw_listing(Mutex::new(scanner.explain(registry, selection)?)))
-    })
+        give(listing, tw_listing(Mutex::new(list(scanner, registry, selection)?)))
+    }
 }
 
 /// Waits for the next line. `json` gets an object of JSON, to be freed with tw_string_free, or NULL at the end. A repository that
-/// cannot be listed is told to `on_event` as a problem, the others go on, and the error comes at the end.
+/// cannot be listed is told to `on_event` (`repository-failed`), the others go on, and the error comes at the end.
 /// `on_event` and `cancel` may be NULL.
 ///
 /// # Safety
