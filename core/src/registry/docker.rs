@@ -26,7 +26,8 @@ impl super::Vendor for Vendor {
     }
 }
 
-struct Docker(Connection);
+/// The lists of Docker V2 alone, without dates: also what is left of a vendor whose own API is closed to a credential.
+pub(super) struct Docker(pub(super) Connection);
 
 impl Connector for Docker {
     fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {

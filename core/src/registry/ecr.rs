@@ -14,6 +14,7 @@ use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::Registry;
+use super::docker::Docker;
 use super::listing::{self, Images};
 use super::surroundings::Surroundings;
 use super::{plain, v2};
@@ -107,7 +108,7 @@ impl super::Vendor for Vendor {
                 Ok(Arc::new(Ecr { api, account, docker, has_keys: tokio::sync::OnceCell::new() }))
             }
             // With the password of a token alone, only Docker V2 can be asked.
-            _ => Ok(Arc::new(OverV2(connection))),
+            _ => Ok(Arc::new(Docker(connection))),
         }
     }
 }
@@ -360,24 +361,6 @@ impl Image {
                 record.size = self.image_size_in_bytes;
             }
         }
-    }
-}
-
-/// Over Docker V2, without dates.
-struct OverV2(Connection);
-
-impl Connector for OverV2 {
-    fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {
-        v2::repositories(&self.0, context)
-    }
-
-    fn images<'a>(
-        &'a self,
-        repository: &'a str,
-        _: &'a Wanted,
-        context: &'a Context,
-    ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
-        Box::pin(v2::images(&self.0, repository, context))
     }
 }
 
