@@ -96,21 +96,20 @@ impl<'a> Images<'a> {
             return None;
         }
         let record = self.at(digest);
-        if !record.tags.iter().any(|known| known == tag) {
-            record.tags.push(tag.to_owned());
-        }
+        record.tags.push(tag.to_owned());
         if date.time > record.date.time {
             record.date = date;
         }
         Some(record)
     }
 
-    /// The images, their tags sorted.
+    /// The images, their tags sorted, each once.
     pub(super) fn finish(self) -> Vec<ImageRecord> {
         self.records
             .into_values()
             .map(|mut record| {
                 record.tags.sort_unstable();
+                record.tags.dedup();
                 record
             })
             .collect()

@@ -1,7 +1,5 @@
 //! What the tags of a repository point at: one HEAD a tag, since no list says it.
 
-use std::collections::BTreeMap;
-
 use futures_util::TryStreamExt as _;
 use http::header::{ACCEPT, CONTENT_TYPE};
 
@@ -13,6 +11,7 @@ use crate::model::record::{ImageDate, ImageRecord};
 use crate::net::client::Request;
 use crate::net::session::pull;
 use crate::registry::connection::Connection;
+use crate::registry::listing::Images;
 
 /// Every media type of a manifest. Without the full list old registries convert, and answer with another digest.
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -32,26 +31,14 @@ pub async fn images(connection: &Connection, repository: &str, context: &Context
         .map_ok(|tag| async move { Ok((head(connection, repository, &tag, context).await?, tag)) })
         .try_buffer_unordered(AT_ONCE);
     futures_util::pin_mut!(heads);
-    let mut records = BTreeMap::<Digest, ImageRecord>::new();
+    let mut images = Images::of(repository);
     while let Some((head, tag)) = heads.try_next().await? {
         let Some((digest, media_type)) = head else { continue };
-        let record = records.entry(digest).or_insert_with_key(|digest| ImageRecord {
-            repository: repository.to_owned(),
-            digest: digest.clone(),
-            tags: Vec::new(),
-            media_type,
-            size: None,
-            date: ImageDate::none(),
-        });
-        record.tags.push(tag);
+        if let Some(record) = images.tag(digest, &tag, ImageDate::none()) {
+            record.media_type = media_type;
+        }
     }
-    Ok(records
-        .into_values()
-        .map(|mut record| {
-            record.tags.sort_unstable();
-            record
-        })
-        .collect())
+    Ok(images.finish())
 }
 
 /// The digest and the media type behind a tag; none where there is no such tag any more.
