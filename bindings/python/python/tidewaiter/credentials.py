@@ -28,10 +28,10 @@ class Anonymous(Credential):
         self._shape = {"anonymous": {}}
 
 
-class Basic(Credential):
-    """A user name and a password: given, or found in a variable, in a file, or in what a command prints."""
-
+class _Account(Credential):
     __slots__ = ("username",)
+
+    _word = ""
 
     def __init__(
         self,
@@ -43,10 +43,18 @@ class Basic(Credential):
         command: Sequence[str] | None = None,
     ) -> None:
         self.username = username
-        self._shape = {"basic": {"username": username, "password": _secret(password, env, file, command)}}
+        self._shape = {self._word: {"username": username, "password": _secret(password, env, file, command)}}
 
     def __repr__(self) -> str:
-        return f"Basic({self.username!r}, {_origin(self._shape['basic']['password'])})"
+        return f"{type(self).__name__}({self.username!r}, {_origin(self._shape[self._word]['password'])})"
+
+
+class Basic(_Account):
+    """A user name and a password: given, or found in a variable, in a file, or in what a command prints."""
+
+    __slots__ = ()
+
+    _word = "basic"
 
 
 class Token(Credential):
@@ -68,25 +76,12 @@ class Token(Credential):
         return f"Token({_origin(self._shape['token']['token'])})"
 
 
-class DockerHub(Credential):
+class DockerHub(_Account):
     """An account of Docker Hub with its password or, better, an access token."""
 
-    __slots__ = ("username",)
+    __slots__ = ()
 
-    def __init__(
-        self,
-        username: str,
-        password: str | None = None,
-        *,
-        env: str | None = None,
-        file: str | os.PathLike[str] | None = None,
-        command: Sequence[str] | None = None,
-    ) -> None:
-        self.username = username
-        self._shape = {"dockerhub": {"username": username, "password": _secret(password, env, file, command)}}
-
-    def __repr__(self) -> str:
-        return f"DockerHub({self.username!r}, {_origin(self._shape['dockerhub']['password'])})"
+    _word = "dockerhub"
 
 
 #: A secret: itself, or ``{"env": NAME}``, ``{"file": PATH}``, ``{"command": [...]}``.

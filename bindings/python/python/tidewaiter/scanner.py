@@ -201,7 +201,7 @@ class Scanner:
     ) -> Iterator[Image]:
         """Lists the images that the selection chooses, repository by repository as each is complete.
 
-        A repository that cannot be listed is told to ``on_event`` as a problem; the others go on, and the error is raised at the end.
+        A repository that cannot be listed is told to ``on_event`` (``repository-failed``); the others go on, and the error is raised at the end.
         """
         return listing.images(self._list("images", registry, selection, on_event, cancel))
 
