@@ -8,6 +8,7 @@ pub mod finding;
 pub mod image;
 pub mod inventory;
 pub mod limits;
+pub mod media_type;
 pub mod package;
 pub mod path;
 pub mod platform;

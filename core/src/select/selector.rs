@@ -16,6 +16,7 @@ use super::selection::{Undated, Wanted};
 use super::verdict::{Baseline, Decision, Note, Reason, Verdict};
 use crate::error::Result;
 use crate::model::digest::Digest;
+use crate::model::media_type::{DOCKER_CONFIG, MANIFESTS, OCI_CONFIG, SCHEMA_1, SCHEMA_1_SIGNED};
 use crate::model::record::{ImageDate, ImageRecord};
 use crate::model::zone::Zone;
 
@@ -195,20 +196,11 @@ fn newest_first(record: &ImageRecord) -> (bool, Reverse<Option<Timestamp>>, &[St
 /// Whether a media type is that of a manifest or an index, or not known. Anything else that a registry lists, such as a chart, is
 /// no image.
 fn is_image(media_type: &str) -> bool {
-    const IMAGES: &[&str] = &[
-        "",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
+    MANIFESTS.contains(&media_type)
         // Old, and an image all the same: reading it says what is wrong with it.
-        "application/vnd.docker.distribution.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        || matches!(media_type, "" | SCHEMA_1 | SCHEMA_1_SIGNED)
         // What some registries tell instead: the type of the configuration.
-        "application/vnd.oci.image.config.v1+json",
-        "application/vnd.docker.container.image.v1+json",
-    ];
-    IMAGES.contains(&media_type)
+        || matches!(media_type, OCI_CONFIG | DOCKER_CONFIG)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::archive::is_there;
 use super::tar::{Archive, Entry, off};
-use super::wire::{Config, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
+use super::wire::Config;
 use super::{BlobStream, ImageSource, RawManifest};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -21,6 +21,7 @@ use crate::layer::decompress::Compression;
 use crate::model::digest::{Algorithm, Digest, Hasher};
 use crate::model::image::Descriptor;
 use crate::model::limits::Limits;
+use crate::model::media_type::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 
 /// One image of `manifest.json`.
 #[derive(Debug, Default, Deserialize)]

@@ -6,13 +6,14 @@ use futures_util::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, RANGE};
 use url::Url;
 
-use super::wire::{Document, MANIFEST_TYPES};
+use super::wire::Document;
 use super::{BlobStream, ImageSource, LayerKind, RawManifest};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::image::Descriptor;
 use crate::model::limits::Limits;
+use crate::model::media_type::MANIFESTS;
 use crate::model::reference::ImageRef;
 use crate::net::client::{Client, Options, Request, Response};
 use crate::net::retry::{self, Policy};
@@ -78,7 +79,7 @@ impl RemoteSource {
     async fn fetch(&self, target: &str, wanted: Option<&Digest>, context: &Context) -> Result<RawManifest> {
         let session = self.connection.session();
         let url = session.url(&format!("{}/manifests/{target}", self.image.repository()))?;
-        let request = Request::get(url).with(ACCEPT, &MANIFEST_TYPES.join(", "))?;
+        let request = Request::get(url).with(ACCEPT, &MANIFESTS.join(", "))?;
         let response = session.send(&request, Some(&session::pull(self.image.repository())), context).await?;
         if response.status() == 404 {
             return Err(missing(response.refused(context).await, target));

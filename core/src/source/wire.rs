@@ -10,24 +10,10 @@ use serde::de::IgnoredAny;
 use super::RawManifest;
 use crate::error::{Error, Kind, Result};
 use crate::model::image::Descriptor;
+use crate::model::media_type::{
+    DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SCHEMA_1, SCHEMA_1_SIGNED,
+};
 use crate::model::platform::Platform;
-
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-pub(super) const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-const SCHEMA_1: [&str; 2] = [
-    "application/vnd.docker.distribution.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v1+prettyjws",
-];
-
-/// Every media type of a manifest that is read here. Without the full list old registries convert, and answer with another
-/// digest.
-#[cfg(feature = "net")]
-pub(super) const MANIFEST_TYPES: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +30,7 @@ impl DocumentKind {
         match media_type.as_str() {
             OCI_INDEX | DOCKER_LIST => Some(Self::Index),
             OCI_MANIFEST | DOCKER_MANIFEST => Some(Self::Manifest),
-            other if SCHEMA_1.contains(&other) => Some(Self::Schema1),
+            SCHEMA_1 | SCHEMA_1_SIGNED => Some(Self::Schema1),
             _ => None,
         }
     }
@@ -265,7 +251,7 @@ pub(super) fn is_image_config(media_type: &str) -> bool {
 mod tests {
     use super::*;
 
-    const SCHEMA1: &str = SCHEMA_1[1];
+    const SCHEMA1: &str = SCHEMA_1_SIGNED;
 
     /// What a document is by the media type that it came with, its own and its shape, or how it is refused.
     #[test]
@@ -302,7 +288,7 @@ mod tests {
             (OCI_MANIFEST,          "",               "[]",                            Err(Kind::Corrupt)),
             // Schema 1, by any of the three.
             (SCHEMA1,               "",               "",                              Err(Kind::Unsupported)),
-            ("",                    SCHEMA_1[0],      "",                              Err(Kind::Unsupported)),
+            ("",                    SCHEMA_1,         "",                              Err(Kind::Unsupported)),
             ("",                    "",               r#""schemaVersion":1"#,          Err(Kind::Unsupported)),
             ("",                    "",               r#""fsLayers":[]"#,              Err(Kind::Unsupported)),
             // Something else.

@@ -7,16 +7,13 @@ use super::tags;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
+use crate::model::media_type::{MANIFESTS, SCHEMA_1_SIGNED};
 use crate::model::record::{ImageDate, ImageRecord};
 use crate::net::client::Request;
 use crate::net::session::pull;
 use crate::registry::connection::Connection;
 use crate::registry::listing::Images;
 
-/// Every media type of a manifest. Without the full list old registries convert, and answer with another digest.
-const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
-    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, \
-    application/vnd.docker.distribution.manifest.v1+prettyjws";
 /// HEADs at once; the limit of the host holds besides.
 const AT_ONCE: usize = 16;
 /// The longest manifest, for registries that say no digest.
@@ -55,7 +52,9 @@ pub async fn head(
     let scope = pull(repository);
     let about = |error: Error| error.with("repository", repository).with("tag", tag);
     let url = session.url(&format!("{repository}/manifests/{tag}"))?;
-    let request = Request::head(url.clone()).with(ACCEPT, MANIFEST_TYPES)?;
+    // The old format too: it is listed, and its scan says what is wrong with it.
+    let accepted = format!("{}, {SCHEMA_1_SIGNED}", MANIFESTS.join(", "));
+    let request = Request::head(url.clone()).with(ACCEPT, &accepted)?;
     let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
     if response.status() == 404 {
         return Ok(None);
@@ -68,7 +67,7 @@ pub async fn head(
         return Ok(Some((digest, media_type)));
     }
     // The header is not asked for by the specification: what a manifest is called can be seen from itself.
-    let request = Request::get(url).with(ACCEPT, MANIFEST_TYPES)?;
+    let request = Request::get(url).with(ACCEPT, &accepted)?;
     let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
     if response.status() == 404 {
         return Ok(None);

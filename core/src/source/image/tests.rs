@@ -8,8 +8,8 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::super::BlobStream;
-use super::super::wire::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use super::*;
+use crate::model::media_type::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
