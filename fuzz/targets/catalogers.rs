@@ -21,6 +21,22 @@ const PATHS: &[&str] = &[
     "usr/lib/node_modules/a/package.json",
     "app/a-1.jar",
     "usr/bin/a",
+    "var/lib/rpm/rpmdb.sqlite",
+    "var/lib/rpm/Packages",
+    "usr/lib/sysimage/rpm/Packages.db",
+    "var/lib/rpmmanifest/container-manifest-2",
+    "usr/lib/ruby/specifications/a-1.gemspec",
+    "vendor/composer/installed.json",
+    "app/a.deps.json",
+    "opt/conda/conda-meta/a.json",
+    "usr/lib/R/library/a/DESCRIPTION",
+    "lib/.meta/A-1/install.json",
+    "app/cpanfile.snapshot",
+    "usr/lib/luarocks/rocks-5.3/a/1-1/a-1-1.rockspec",
+    "app/mix.lock",
+    "app/Package.resolved",
+    "app/pubspec.lock",
+    "usr/lib/opkg/status",
 ];
 
 fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,5 @@
-//! Packages of Debian and its relatives, from dpkg's database (`deb822(5)`, `dpkg-query(1)`).
+//! Packages of Debian and its relatives, from dpkg's database (`deb822(5)`, `dpkg-query(1)`), and of small systems, from that of
+//! opkg, which writes the same.
 
 use std::collections::HashMap;
 
@@ -14,9 +15,9 @@ use crate::model::problem::{Problem, ProblemKind};
 /// Reads `status`, the one file a package of images without dpkg (`status.d`), and who owns what (`*.list`, `*.md5sums`).
 pub struct Dpkg;
 
-const STATUS: &str = "var/lib/dpkg/status";
+const STATUS: &[&str] = &["var/lib/dpkg/status", "usr/lib/opkg/status", "var/lib/opkg/status"];
 const STATUS_D: &str = "var/lib/dpkg/status.d/";
-const INFO: &str = "var/lib/dpkg/info/";
+const INFO: &[&str] = &["var/lib/dpkg/info/", "usr/lib/opkg/info/", "var/lib/opkg/info/"];
 
 /// One package, as it is kept. `source` and `source_version` only where they differ.
 #[derive(Serialize, Deserialize)]
@@ -39,7 +40,9 @@ impl Cataloger for Dpkg {
 
     fn interests(&self) -> &[Interest] {
         &[
-            Interest::Path(STATUS, Take::Stream),
+            Interest::Path("var/lib/dpkg/status", Take::Stream),
+            Interest::Path("{usr,var}/lib/opkg/status", Take::Stream),
+            Interest::Path("{usr,var}/lib/opkg/info/*.list", Take::Stream),
             Interest::Path("var/lib/dpkg/status.d/*", Take::Stream),
             Interest::Path("var/lib/dpkg/info/*.{list,md5sums}", Take::Stream),
         ]
@@ -50,11 +53,11 @@ impl Cataloger for Dpkg {
         if path.ends_with(".md5sums") {
             // 32 hexadecimal digits, two blanks, the path.
             owned_paths(file, 34)
-        } else if path.starts_with(INFO) {
+        } else if INFO.iter().any(|info| path.starts_with(info)) {
             owned_paths(file, 0)
         } else {
             // The files of `status.d` belong to installed packages and need no `Status`.
-            packages(file, path != STATUS)
+            packages(file, !STATUS.contains(&path))
         }
     }
 
@@ -62,7 +65,7 @@ impl Cataloger for Dpkg {
         let mut by_name: HashMap<&str, Vec<(&str, Pushed)>> = HashMap::new();
         let mut by_file: HashMap<&str, Pushed> = HashMap::new();
         let is_status_d = |path: &str| path.starts_with(STATUS_D) && !path.ends_with(".md5sums");
-        for file in view.files().iter().filter(|file| file.path == STATUS || is_status_d(&file.path)) {
+        for file in view.files().iter().filter(|file| STATUS.contains(&file.path.as_str()) || is_status_d(&file.path)) {
             for record in file.records::<Record<'_>>() {
                 let Record { name, version, architecture, source, source_version } = record?;
                 let pushed = draft.push(&PackageDraft {
@@ -76,7 +79,7 @@ impl Cataloger for Dpkg {
         }
         for file in view.files() {
             let stem = file.path.strip_suffix(".md5sums").or_else(|| file.path.strip_suffix(".list"));
-            let owner = match stem.map(|stem| (stem, stem.strip_prefix(INFO))) {
+            let owner = match stem.map(|stem| (stem, INFO.iter().find_map(|info| stem.strip_prefix(info)))) {
                 // `libc6:amd64`, or the name alone where there can be only one.
                 Some((_, Some(package))) => {
                     let (name, architecture) = package.split_once(':').unwrap_or((package, ""));

@@ -3,14 +3,24 @@
 use crate::layer::Cataloger;
 
 pub mod apk;
+pub mod conda;
+pub mod dart;
+pub mod dotnet;
 pub mod dpkg;
+pub mod elixir;
 pub mod executable;
 pub mod java;
+pub mod lua;
 pub mod node;
 pub mod os_release;
 pub mod pacman;
+pub mod perl;
+pub mod php;
 pub mod python;
+pub mod r;
 pub mod rpm;
+pub mod ruby;
+pub mod swift;
 
 /// Every cataloger, in the order in which they resolve: the distribution first, then those that own files.
 pub const ALL: &[&'static dyn Cataloger] = &[
@@ -23,6 +33,16 @@ pub const ALL: &[&'static dyn Cataloger] = &[
     &node::Node,
     &java::Java,
     &executable::Executable,
+    &ruby::Ruby,
+    &php::Php,
+    &dotnet::Dotnet,
+    &conda::Conda,
+    &r::R,
+    &perl::Perl,
+    &lua::Lua,
+    &elixir::Elixir,
+    &swift::Swift,
+    &dart::Dart,
 ];
 
 #[cfg(test)]

@@ -53,6 +53,39 @@ fn every_cataloger_passes_the_suite() {
             "node" => {
                 &[("node_modules/x/package.json", br#"{"name": "x", "version": "1", "license": {"type": "MIT"}}"#)]
             }
+            "ruby" => &[(
+                "x/specifications/a-1.gemspec",
+                b"Gem::Specification.new do |s|\n  s.name = \"a\".freeze\n  s.version = \"1\"\nend\n",
+            )],
+            "php" => &[(
+                "vendor/composer/installed.json",
+                br#"{"packages": [{"name": "a/b", "version": "1", "license": ["MIT"]}]}"#,
+            )],
+            "dotnet" => &[(
+                "app/a.deps.json",
+                br#"{"libraries": {"A.B/1.0.0": {"type": "package"}, "c/1": {"type": "project"}}}"#,
+            )],
+            "conda" => &[("opt/conda/conda-meta/a-1-0.json", br#"{"name": "a", "version": "1", "license": "MIT"}"#)],
+            "r" => {
+                &[("usr/lib/R/library/a/DESCRIPTION", b"Package: a\nVersion: 1.0-2\nLicense: GPL-2\nBuilt: R 4.2\n")]
+            }
+            "perl" => &[
+                ("lib/.meta/A-B-1.0/install.json", br#"{"dist": "A-B-1.0", "name": "A::B"}"#),
+                (
+                    "app/cpanfile.snapshot",
+                    b"# carton snapshot format: version 1.0\nDISTRIBUTIONS\n  A-B-v1.0\n    provides:\n      A::B 1\n",
+                ),
+            ],
+            "lua" => &[("usr/lib/luarocks/rocks-5.3/a/1-1/a-1-1.rockspec", b"package = \"a\"\nversion = \"1-1\"\n")],
+            "elixir" => &[("app/mix.lock", b"%{\n  \"a\": {:hex, :a, \"1.0.0\", \"x\", [:mix], [], \"hexpm\"},\n}\n")],
+            "swift" => &[(
+                "app/Package.resolved",
+                br#"{"pins": [{"location": "https://x.org/a/b.git", "state": {"version": "1.0"}}]}"#,
+            )],
+            "dart" => &[(
+                "app/pubspec.lock",
+                b"packages:\n  a:\n    source: hosted\n    version: \"1.0.0\"\nsdks:\n  dart: x\n",
+            )],
             // With what they make themselves, in their own tests.
             "java" | "executable" | "rpm" => continue,
             other => panic!("no samples for {other}"),
@@ -288,4 +321,90 @@ fn pacman_bases_and_owners() {
         .run_all();
     assert_eq!(rows(&outcome), ["alpm python-six 1.16-1 from six 1.16-1 [MIT]", "pypi six 1.16 of python-six"]);
     assert_eq!(kinds(&outcome), ["corrupt"]);
+}
+
+#[test]
+fn languages_say_what_is_installed() {
+    for (path, content, found) in [
+        (
+            "usr/lib/ruby/gems/3.1.0/specifications/default/rake-13.0.6.gemspec",
+            "# -*- encoding: utf-8 -*-\n# stub: rake 13.0.6 ruby lib\n\nGem::Specification.new do |s|\n  s.name = \"rake\".freeze\n\
+             s.version = \"13.0.6\"\n  s.licenses = [\"MIT\".freeze, \"Ruby\".freeze]\n  s.add_runtime_dependency(\"x\")\nend\n",
+            "gem rake 13.0.6 [MIT, Ruby]",
+        ),
+        ("usr/lib/ruby/specifications/a-1.gemspec", "nothing", "corrupt"),
+        (
+            "app/vendor/composer/installed.json",
+            r#"[{"name": "a/b", "version": "v1.2.0", "license": "MIT"}]"#,
+            "composer a/b v1.2.0 [MIT]",
+        ),
+        ("app/vendor/composer/installed.json", r#"{"packages": [{"name": "a/b", "version": 1}], "dev": true}"#, ""),
+        (
+            "app/a.deps.json",
+            r#"{"libraries": {"app/1.0": {"type": "project"}, "A.B/1.0": {"type": "package"},
+               "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/6.0.1": {"type": "runtimepack"}}}"#,
+            "nuget A.B 1.0\nnuget Microsoft.NETCore.App.Runtime.linux-x64 6.0.1",
+        ),
+        (
+            "opt/conda/conda-meta/a.json",
+            r#"{"name": "a", "version": "1", "license": "BSD", "files": ["x"]}"#,
+            "conda a 1 [BSD]",
+        ),
+        ("opt/conda/conda-meta/a.json", "{", "corrupt"),
+        ("usr/lib/R/site-library/a/DESCRIPTION", "Package: a\nVersion: 1.0-2\n", ""),
+        (
+            "usr/lib/R/library/a/DESCRIPTION",
+            "Package: a\nVersion: 1.0-2\nLicense: GPL-2\nBuilt: R 4.2\n",
+            "cran a 1.0-2 [GPL-2]",
+        ),
+        (
+            "usr/local/share/lua/lib/luarocks/rocks-5.1/socket/3.0rc1-2/socket-3.0rc1-2.rockspec",
+            "package = 'socket'\nversion = \"3.0rc1-2\"\ndescription = {\n  license = \"MIT\"\n}\n",
+            "luarocks socket 3.0rc1-2 [MIT]",
+        ),
+        ("x/luarocks/rocks-5.1/a-b/1.0-1/a-b-1.0-1.rockspec", "version = v .. r", "luarocks a-b 1.0-1"),
+        (
+            "app/mix.lock",
+            "%{\n  \"jason\": {:hex, :jason, \"1.4.0\", \"e8\", [:mix], [{:decimal, \"~> 1.0\"}], \"hexpm\"},\n\
+               \"own\": {:git, \"https://x\", \"abc\", []},\n}\n",
+            "hex jason 1.4.0",
+        ),
+        (
+            "app/Package.resolved",
+            r#"{"object": {"pins": [{"repositoryURL": "git@github.com:apple/swift-nio.git", "state": {"version": "2.1.0", "branch": null}},
+               {"repositoryURL": "https://x.org/b", "state": {"branch": "main"}}]}, "version": 1}"#,
+            "swift github.com/apple/swift-nio 2.1.0",
+        ),
+        (
+            "app/pubspec.lock",
+            "packages:\n  async:\n    dependency: transitive\n    description:\n      name: async\n      version: \"9\"\n    source: hosted\n\
+             \u{20}   version: \"2.10.0\"\n  flutter:\n    source: sdk\n    version: \"0.0.0\"\nsdks:\n  dart: \">=2.18\"\n",
+            "pub async 2.10.0",
+        ),
+        (
+            "app/cpanfile.snapshot",
+            "DISTRIBUTIONS\n  HTTP-Message-6.44\n    provides:\n      HTTP::Message 6.44\n  version-v0.9.1\n",
+            "cpan HTTP-Message 6.44\ncpan version v0.9.1",
+        ),
+        ("lib/.meta/Try-Tiny-0.31/install.json", r#"{"dist": "Try-Tiny-0.31"}"#, "cpan Try-Tiny 0.31"),
+        ("usr/lib/opkg/status", "Package: a\nVersion: 1\nStatus: install user installed\n\n", "deb a 1"),
+    ] {
+        let outcome = Sample::new().file(0, path, content).run_all();
+        let all: Vec<_> = rows(&outcome).into_iter().chain(kinds(&outcome).into_iter().map(str::to_owned)).collect();
+        assert_eq!(all.join("\n"), found, "{path}: {content}");
+    }
+}
+
+#[test]
+fn large_and_deep_files_of_languages_are_bounded() {
+    let mut gemspec = b"  s.name = \"a\"\n  s.version = \"1\"\n".to_vec();
+    gemspec.resize(100 << 20, b'x');
+    let outcome = Sample::new().file(0, "x/specifications/a-1.gemspec", gemspec).run_all();
+    assert_eq!(rows(&outcome), ["gem a 1"]);
+    let deep = format!(r#"{{"name": "a", "version": {}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    let outcome = Sample::new().file(0, "conda-meta/a.json", deep).run_all();
+    assert_eq!((rows(&outcome).len(), kinds(&outcome).len() <= 1), (0, true));
+    let many = format!(r#"{{"packages": [{}{{}}]}}"#, r#"{"name": "a/b", "version": "1"},"#.repeat(30_000));
+    let outcome = Sample::new().file(0, "vendor/composer/installed.json", many).run_all();
+    assert_eq!((rows(&outcome).len(), kinds(&outcome)), (1, vec!["limit-exceeded"]));
 }

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod inflate;
 pub mod interest;
 pub mod journal;
+pub mod json;
 pub mod lines;
 pub mod overlay;
 pub mod records;

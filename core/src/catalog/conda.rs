@@ -1,0 +1,70 @@
+//! Conda packages that are installed (docs.conda.io, "Conda package specification", `conda-meta`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::layer::json::{self, Text};
+use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+
+/// Reads `conda-meta/*.json`: what `conda list` names, without what pip installed.
+pub struct Conda;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    licenses: Vec<String>,
+}
+
+impl Cataloger for Conda {
+    fn id(&self) -> &'static str {
+        "conda"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/conda-meta/*.json", Take::Whole)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        let mut records = Records::new();
+        read(file, &mut records)?;
+        Ok(records.finish(file))
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        for file in view.files() {
+            for package in file.records::<Package>() {
+                let package = package?;
+                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
+                draft.push(&PackageDraft {
+                    licenses: &licenses,
+                    ..PackageDraft::new(PackageType::Conda, &package.name, &package.version, &file.path, file.layer)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Json {
+    name: Text,
+    version: Text,
+    license: Text,
+}
+
+fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
+    let Json { name, version, license } = json::read(file.bytes()?, "this is not the JSON of a package")?;
+    if !name.0.is_empty() && !version.0.is_empty() {
+        let licenses = Some(license.0).filter(|license| !license.is_empty()).into_iter().collect();
+        records.push(&Package { name: name.0, version: version.0, licenses })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Dart packages, from the one trace that they leave (dart.dev, "pubspec.lock").
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::layer::{Cataloger, Facts, File, Interest, Line, Lines, Records, Take, View};
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+use crate::model::path::show;
+
+/// Reads `pubspec.lock`: packages of a server or a repository, not those of the SDK or a folder.
+pub struct Dart;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    licenses: Vec<String>,
+}
+
+impl Cataloger for Dart {
+    fn id(&self) -> &'static str {
+        "dart"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/pubspec.lock", Take::Stream)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        let mut records = Records::new();
+        read(file, &mut records)?;
+        Ok(records.finish(file))
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        for file in view.files() {
+            for package in file.records::<Package>() {
+                let package = package?;
+                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
+                draft.push(&PackageDraft {
+                    licenses: &licenses,
+                    ..PackageDraft::new(PackageType::Pub, &package.name, &package.version, &file.path, file.layer)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
+    // The file is YAML, and always written by the same program: two blanks a level, a scalar a line.
+    let (mut package, mut is_published, mut is_packages) = (Package::default(), false, false);
+    let mut lines = Lines::new();
+    loop {
+        let line = lines.next(file)?;
+        let depth = line.map_or(0, |line| line.bytes.iter().take_while(|byte| **byte == b' ').count());
+        if line.is_none() || depth <= 2 {
+            let done = std::mem::take(&mut package);
+            if is_published && !done.name.is_empty() && !done.version.is_empty() {
+                records.push(&done)?;
+            }
+            is_published = false;
+        }
+        let Some(line) = line else { return Ok(()) };
+        let Some((name, value)) = (Line { bytes: line.bytes.trim_ascii_start(), ..line }).field() else { continue };
+        let value = value.trim_ascii().strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+        match depth {
+            0 => is_packages = name == b"packages",
+            2 if is_packages => package.name = show(name.get(..name.len().min(VALUE)).unwrap_or(name)).into_owned(),
+            4 if name == b"version" && value.len() <= VALUE => package.version = show(value).into_owned(),
+            4 if name == b"source" => is_published = matches!(value, b"hosted" | b"git"),
+            _ => {}
+        }
+    }
+}
+
+/// The most bytes of a name or a version.
+const VALUE: usize = 256;

@@ -1,0 +1,87 @@
+//! .NET packages that an application brings (.NET runtime sources: `runtime-configuration-file.md`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::layer::json::{self, Members, Text};
+use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+use crate::model::problem::{Problem, ProblemKind};
+
+/// Reads `*.deps.json`: the NuGet packages, and those of the runtime where an application carries one.
+pub struct Dotnet;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    licenses: Vec<String>,
+}
+
+impl Cataloger for Dotnet {
+    fn id(&self) -> &'static str {
+        "dotnet"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/*.deps.json", Take::Whole)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        let mut records = Records::new();
+        read(file, &mut records)?;
+        Ok(records.finish(file))
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        for file in view.files() {
+            for package in file.records::<Package>() {
+                let package = package?;
+                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
+                draft.push(&PackageDraft {
+                    licenses: &licenses,
+                    ..PackageDraft::new(PackageType::Nuget, &package.name, &package.version, &file.path, file.layer)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Dependencies {
+    libraries: Members<Library>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Library {
+    r#type: Text,
+}
+
+fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
+    let found: Dependencies = json::read(file.bytes()?, "this is not the JSON of dependencies")?;
+    for (key, library) in found.libraries.members {
+        let Some((name, version)) = key.split_once('/') else { continue };
+        // `project` is the application itself, `reference` a file of unknown origin.
+        let name = match library.r#type.0.as_str() {
+            "package" => name,
+            "runtimepack" => name.strip_prefix("runtimepack.").unwrap_or(name),
+            _ => continue,
+        };
+        if !name.is_empty() && !version.is_empty() {
+            records.push(&Package { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })?;
+        }
+    }
+    if found.libraries.refused > 0 {
+        let message = format!("{} more packages are not read", found.libraries.refused);
+        file.problem(Problem::new(ProblemKind::LimitExceeded, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Perl distributions: what cpanm wrote down when it installed them, and the snapshot of Carton (its sources: `Carton::Snapshot`).
+
+use std::io::Read as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::layer::json::{self, Text};
+use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+use crate::model::path::show;
+
+/// Reads `.meta/*/install.json` and `cpanfile.snapshot`.
+pub struct Perl;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    licenses: Vec<String>,
+}
+
+impl Cataloger for Perl {
+    fn id(&self) -> &'static str {
+        "perl"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/.meta/*/install.json", Take::Stream), Interest::Path("**/cpanfile.snapshot", Take::Stream)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        let mut records = Records::new();
+        read(file, &mut records)?;
+        Ok(records.finish(file))
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        for file in view.files() {
+            for package in file.records::<Package>() {
+                let package = package?;
+                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
+                draft.push(&PackageDraft {
+                    licenses: &licenses,
+                    ..PackageDraft::new(PackageType::Cpan, &package.name, &package.version, &file.path, file.layer)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Json {
+    dist: Text,
+}
+
+fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
+    if file.path().ends_with("/install.json") {
+        let mut bytes = Vec::new();
+        file.reader().take(INSTALLATION).read_to_end(&mut bytes)?;
+        let Json { dist } = json::read(&bytes, "this is not the JSON of an installation")?;
+        return distribution(&dist.0, records);
+    }
+    let mut lines = Lines::new();
+    while let Some(line) = lines.next(file)? {
+        // A distribution stands behind two blanks, what is said of it behind more.
+        let name = line.bytes.strip_prefix(b"  ").filter(|rest| !rest.starts_with(b" ") && rest.len() <= VALUE);
+        if let Some(name) = name.filter(|_| !line.is_cut) {
+            distribution(&show(name.trim_ascii()), records)?;
+        }
+    }
+    Ok(())
+}
+
+/// `Module-Runtime-0.016` (CPAN::DistnameInfo): the version starts behind the last hyphen before a digit or `v` and a digit.
+fn distribution(text: &str, records: &mut Records) -> Result<()> {
+    let starts_version = |rest: &str| rest.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
+    let hyphens = text.rmatch_indices('-').filter_map(|(at, _)| text.get(..at).zip(text.get(at + 1..)));
+    match hyphens.into_iter().find(|(name, rest)| !name.is_empty() && starts_version(rest)) {
+        Some((name, version)) => {
+            records.push(&Package { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The most bytes of what cpanm wrote down of one installation.
+const INSTALLATION: u64 = 4 << 20;
+
+/// The most bytes of a name with its version.
+const VALUE: usize = 512;

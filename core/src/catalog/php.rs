@@ -1,0 +1,88 @@
+//! PHP packages that Composer installed (its sources: `InstalledFilesystemRepository`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::layer::json::{self, Few, Text, Texts};
+use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+use crate::model::problem::{Problem, ProblemKind};
+
+/// Reads `vendor/composer/installed.json`, as Composer 1 and 2 write it.
+pub struct Php;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    licenses: Vec<String>,
+}
+
+impl Cataloger for Php {
+    fn id(&self) -> &'static str {
+        "php"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/composer/installed.json", Take::Whole)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        let mut records = Records::new();
+        read(file, &mut records)?;
+        Ok(records.finish(file))
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        for file in view.files() {
+            for package in file.records::<Package>() {
+                let package = package?;
+                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
+                draft.push(&PackageDraft {
+                    licenses: &licenses,
+                    ..PackageDraft::new(PackageType::Composer, &package.name, &package.version, &file.path, file.layer)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Installed {
+    packages: Few<Json>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Json {
+    name: Text,
+    version: Text,
+    license: Texts,
+}
+
+fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
+    let (bytes, what) = (file.bytes()?, "this is not the JSON of installed packages");
+    // Composer 1 wrote the list alone.
+    let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let packages: Few<Json> =
+        if is_list { json::read(bytes, what)? } else { json::read::<Installed>(bytes, what)?.packages };
+    for Json { name, version, license } in packages.elements {
+        if !name.0.is_empty() && !version.0.is_empty() {
+            records.push(&Package { name: name.0, version: version.0, licenses: license.0 })?;
+        }
+    }
+    if packages.refused > 0 {
+        file.problem(Problem::new(
+            ProblemKind::LimitExceeded,
+            format!("{} more packages are not read", packages.refused),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Swift packages, from the one trace that they leave (swift-package-manager sources: `ResolvedPackagesStore`).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::layer::json::{self, Few, Text};
+use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
+use crate::model::inventory::Draft;
+use crate::model::package::{PackageDraft, PackageType};
+
+/// Reads `Package.resolved`; what is pinned to a branch or a commit has no version and is not named.
+pub struct Swift;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    licenses: Vec<String>,
+}
+
+impl Cataloger for Swift {
+    fn id(&self) -> &'static str {
+        "swift"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/Package.resolved", Take::Whole)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        let mut records = Records::new();
+        read(file, &mut records)?;
+        Ok(records.finish(file))
+    }
+
+    fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        for file in view.files() {
+            for package in file.records::<Package>() {
+                let package = package?;
+                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
+                draft.push(&PackageDraft {
+                    licenses: &licenses,
+                    ..PackageDraft::new(PackageType::Swift, &package.name, &package.version, &file.path, file.layer)
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resolved {
+    pins: Few<Pin>,
+    /// Where the first form has its pins.
+    object: Object,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Object {
+    pins: Few<Pin>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Pin {
+    #[serde(alias = "repositoryURL")]
+    location: Text,
+    state: State,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct State {
+    version: Text,
+}
+
+fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
+    let Resolved { pins, object } = json::read(file.bytes()?, "this is not the JSON of resolved packages")?;
+    for Pin { location, state } in pins.elements.into_iter().chain(object.pins.elements) {
+        let name = name(&location.0);
+        if !name.is_empty() && !state.version.0.is_empty() {
+            records.push(&Package { name, version: state.version.0, licenses: Vec::new() })?;
+        }
+    }
+    Ok(())
+}
+
+/// The name that the world gives a repository: `github.com/apple/swift-nio` of `https://github.com/apple/swift-nio.git` and of
+/// `git@github.com:apple/swift-nio`.
+fn name(location: &str) -> String {
+    let (is_url, rest) = match location.split_once("://") {
+        Some((_, rest)) => (true, rest),
+        None => (false, location),
+    };
+    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest).trim_end_matches('/');
+    let rest = rest.strip_suffix(".git").unwrap_or(rest);
+    if is_url { rest.to_owned() } else { rest.replacen(':', "/", 1) }
+}

@@ -1,0 +1,269 @@
+//! JSON that somebody else wrote: a field of the wrong type counts as missing, and what is kept is bounded.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, Kind, Result};
+
+/// The most bytes of a text.
+const TEXT: usize = 256;
+/// The most texts of a list.
+const TEXTS: usize = 16;
+/// The most elements of a list.
+const ELEMENTS: usize = 20_000;
+
+/// Reads a document, with or without a byte order mark; `what` names it in the error.
+///
+/// # Errors
+/// [`Kind::Corrupt`] for what is no JSON of this shape.
+pub fn read<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    serde_json::from_slice(bytes).map_err(|error| Error::new(Kind::Corrupt, what).because(error))
+}
+
+/// A text of a sensible length; empty for anything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text(pub String);
+
+/// A text or a list of texts, at most 16.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts(pub Vec<String>);
+
+/// The elements of a list; at most 20,000, the others are counted.
+#[derive(Clone, Debug)]
+pub struct Few<T> {
+    /// The elements.
+    pub elements: Vec<T>,
+    /// How many more there are.
+    pub refused: u64,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self { elements: Vec::new(), refused: 0 }
+    }
+}
+
+/// The text, if it may be a name, a version or a licence.
+fn sensible(text: &str) -> Option<String> {
+    let is_sensible = (1..=TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
+    is_sensible.then(|| text.trim().to_owned())
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Texts, E> {
+                Ok(Texts(sensible(text).into_iter().collect()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Text(text)) = list.next_element()? {
+                    if !text.is_empty() && texts.len() < TEXTS {
+                        texts.push(text);
+                    }
+                }
+                Ok(Texts(texts))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Texts, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Texts::default())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> std::result::Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> std::result::Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> std::result::Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> std::result::Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Texts, E> {
+                Ok(Texts::default())
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Text, E> {
+                Ok(Text(sensible(text).unwrap_or_default()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Text, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Text::default())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Text, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text::default())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> std::result::Result<Text, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> std::result::Result<Text, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> std::result::Result<Text, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> std::result::Result<Text, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Text, E> {
+                Ok(Text::default())
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct List<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Few<T>, A::Error> {
+                let mut few = Few::default();
+                while few.elements.len() < ELEMENTS {
+                    let Some(element) = list.next_element()? else { return Ok(few) };
+                    few.elements.push(element);
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    few.refused += 1;
+                }
+                Ok(few)
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Few<T>, E> {
+                Ok(Few::default())
+            }
+        }
+
+        deserializer.deserialize_any(List(PhantomData))
+    }
+}
+
+/// The members of an object, each with its name; at most 20,000, the others are counted.
+#[derive(Clone, Debug)]
+pub struct Members<T> {
+    /// The members, in their order.
+    pub members: Vec<(String, T)>,
+    /// How many more there are.
+    pub refused: u64,
+}
+
+impl<T> Default for Members<T> {
+    fn default() -> Self {
+        Self { members: Vec::new(), refused: 0 }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Members<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Members<T>, A::Error> {
+                let mut found = Members::default();
+                while found.members.len() < ELEMENTS {
+                    let Some((Text(name), member)) = map.next_entry()? else { return Ok(found) };
+                    if !name.is_empty() {
+                        found.members.push((name, member));
+                    }
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    found.refused += 1;
+                }
+                Ok(found)
+            }
+
+            fn visit_unit<E>(self) -> std::result::Result<Members<T>, E> {
+                Ok(Members::default())
+            }
+        }
+
+        deserializer.deserialize_any(Object(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_none() {
+        for (json, text, texts) in [
+            (r#"" a ""#, "a", vec!["a"]),
+            (r#"["a", 1, null, "b"]"#, "", vec!["a", "b"]),
+            (r#"{"a": [1]}"#, "", vec![]),
+            ("1.5", "", vec![]),
+            ("null", "", vec![]),
+            ("\"a\\u0000b\"", "", vec![]),
+        ] {
+            assert_eq!(read::<Text>(json.as_bytes(), "x").unwrap().0, text, "{json}");
+            assert_eq!(read::<Texts>(json.as_bytes(), "x").unwrap().0, texts, "{json}");
+        }
+        assert!(read::<Text>(b"{", "x").is_err());
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let list = format!("[{}0]", "0,".repeat(ELEMENTS + 4));
+        let few: Few<u8> = read(list.as_bytes(), "x").unwrap();
+        assert_eq!((few.elements.len(), few.refused), (ELEMENTS, 5));
+        let members: Members<u8> = read(br#"{"a": 1, "b": 2}"#, "x").unwrap();
+        assert_eq!(members.members, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    }
+}
