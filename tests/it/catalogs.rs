@@ -251,6 +251,77 @@ fn rpm_lists_what_was_written_down() {
     assert_eq!(databases, 8);
 }
 
+/// The modules that `go version -m` names, as it names them; of a replaced one what replaces it.
+fn go_version(program: &Path) -> Option<Vec<String>> {
+    let output = std::process::Command::new("go").args(["version", "-m"]).arg(program).output().ok()?;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines = text.lines();
+    let release = lines.next()?.rsplit_once(": go")?.1.split(' ').next()?.to_owned();
+    let mut rows: Vec<String> = Vec::new();
+    for line in lines {
+        let fields: Vec<&str> = line.split('\t').skip(1).collect();
+        match fields.as_slice() {
+            ["mod" | "dep", path, version, ..] => rows.push(format!("{path} {version}")),
+            ["=>", path, version, ..] if *version != "(devel)" && !version.is_empty() => {
+                *rows.last_mut()? = format!("{path} {version}");
+            }
+            _ => {}
+        }
+    }
+    rows.push(format!("stdlib {release}"));
+    rows.sort();
+    Some(rows)
+}
+
+/// The Go programs of this machine, where it has some and the tool that knows.
+#[test]
+fn go_programs_are_what_go_says() {
+    let go = std::process::Command::new("go").args(["env", "GOROOT"]).output();
+    let Ok(go) = go else { return println!("skipped: there is no go on this machine") };
+    let root = Path::new(std::str::from_utf8(&go.stdout).unwrap().trim()).join("bin");
+    let mut compared = 0;
+    for program in ["docker-registry", "skopeo", "umoci"]
+        .map(|name| Path::new("/usr/bin").join(name))
+        .into_iter()
+        .chain([root.join("go"), root.join("gofmt")])
+    {
+        let Ok(bytes) = std::fs::read(&program) else { continue };
+        let outcome = Sample::new().file(0, "usr/bin/program", bytes).run_all();
+        let rows = outcome.inventory.packages().map(|package| format!("{} {}", package.name(), package.version()));
+        let mut found: Vec<String> = rows.collect();
+        found.sort();
+        assert_eq!(found, go_version(&program).unwrap(), "{}", program.display());
+        assert!(outcome.problems.is_empty() && outcome.layers_read_twice == 0, "{:?}", outcome.problems);
+        compared += 1;
+    }
+    assert!(compared > 0, "go is there, and no program of it");
+}
+
+/// A program of 350 MB, most of it constants, is read as it streams by.
+#[test]
+fn a_large_program_is_not_held() {
+    let Some(corpus) = corpus() else { return };
+    let packed = corpus.join("images/debian12-meta/app-docker.tar.zst");
+    let image = zstd::decode_all(std::fs::File::open(packed).unwrap()).unwrap();
+    // The Rust program of the image lies in a layer as it is.
+    let start = image.windows(4).position(|bytes| bytes == b"\x7fELF").expect("a program in the image");
+    let table = u64::from_le_bytes(image[start + 40..start + 48].try_into().unwrap()) as usize;
+    let size = table + 64 * u16::from_le_bytes(image[start + 60..start + 62].try_into().unwrap()) as usize;
+    let program = &image[start..start + size];
+    // The same with 350 MB behind all that is loaded: what a debugger would read.
+    let at = program.windows(7).rposition(|bytes| bytes == b".dep-v0").expect("audit data");
+    assert!(at > 0);
+    let padding = 350u64 << 20;
+    let mut large = program.to_vec();
+    let moved = (table as u64 + padding).to_le_bytes();
+    large[40..48].copy_from_slice(&moved);
+    let (head, tail) = large.split_at(table);
+    let content = || head.chain(std::io::repeat(0x78).take(padding)).chain(tail);
+    let outcome = Sample::stream("usr/bin/program", size as u64 + padding, content);
+    assert_eq!(outcome.inventory.packages().filter(|package| package.kind().as_str() == "cargo").count(), 31);
+    assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
+}
+
 /// The package-url project's own tests of building, as far as a scan can ask for them: a qualifier `distro` is written
 /// otherwise here (`debian-12`), and what a scan never sets is left out.
 #[test]
