@@ -2,6 +2,7 @@
 
 mod advisories;
 mod advisory_update;
+mod alone;
 mod catalogs;
 mod corpus;
 mod foreign;

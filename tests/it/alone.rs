@@ -1,0 +1,44 @@
+//! A test in a process of its own: the peak of its memory is nobody else's, and a crash or a hang of it ends nothing else.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Set in the process of its own, to the name of the test.
+const MARK: &str = "TIDEWAITER_TEST_ALONE";
+
+/// Runs `work` in a process of its own, and holds its peak of resident memory against so many MiB, and its time against a few
+/// minutes. `test` is the test that calls this, as `cargo test` names it.
+pub fn within(mib: u64, test: &str, work: impl FnOnce()) {
+    if std::env::var(MARK).is_ok_and(|named| named == test) {
+        work();
+        let peak = peak().unwrap_or_default() >> 20;
+        assert!(peak <= mib, "{test}: {peak} MiB at the peak, {mib} MiB are allowed");
+        println!("{test}: {peak} MiB at the peak");
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test);
+    let output = tempfile::NamedTempFile::new().unwrap();
+    let mut child = command.stdout(output.reopen().unwrap()).stderr(output.reopen().unwrap()).spawn().unwrap();
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status.to_string(),
+            None if began.elapsed() > Duration::from_secs(300) => {
+                child.kill().unwrap();
+                break "it hangs".to_owned();
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    let said = std::fs::read_to_string(output.path()).unwrap_or_default();
+    assert!(said.contains("1 passed"), "{test} on its own: {status}\n{said}");
+}
+
+/// Peak resident memory of this process in bytes; none where the system does not say.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? << 10)
+}
