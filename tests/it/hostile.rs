@@ -8,6 +8,7 @@ use tidewaiter::model::problem::{Problem, ProblemKind};
 use tidewaiter::model::report::Report;
 use tidewaiter::{Kind, Scanner, blocking};
 
+use crate::alone::within;
 use crate::images::{Entry, oci_layout, tar};
 
 fn file(path: &str, content: impl Into<String>) -> Entry {
@@ -195,4 +196,44 @@ fn entries_of_many_layers_are_bounded_together() {
     assert_eq!(names(&report), ["top", "witness"]);
     let problem = problem(&report, ProblemKind::LimitExceeded);
     assert!(problem.layer == Some(4) && problem.message.contains("64 MiB"), "{problem:?}");
+}
+
+/// A file of a million packages is read to a limit, and what lies beyond is a problem.
+#[test]
+fn a_million_packages_in_one_file_stop_at_a_limit() {
+    let million = |line: &dyn Fn(u32) -> String| (0..1_000_000).map(line).collect::<String>();
+    let many = |line: &dyn Fn(u32) -> String| (0..300_000).map(line).collect::<String>();
+    let files: [(&str, &dyn Fn() -> String); 7] = [
+        ("var/lib/dpkg/status", &|| {
+            million(&|n| format!("Package: p{n}\nStatus: install ok installed\nVersion: 1.{n}\n\n"))
+        }),
+        ("lib/apk/db/installed", &|| many(&|n| format!("P:p{n}\nV:1.{n}\n\n"))),
+        ("app/mix.lock", &|| million(&|n| format!("  \"p{n}\": {{:hex, :p{n}, \"1.{n}\", \"x\"}},\n"))),
+        ("app/pubspec.lock", &|| {
+            let packages = many(&|n| format!("  p{n}:\n    source: hosted\n    version: \"1.{n}\"\n"));
+            format!("packages:\n{packages}sdks:\n  dart: x\n")
+        }),
+        ("var/lib/rpmmanifest/container-manifest-2", &|| many(&|n| format!("p{n}\t1.{n}\t\t\t\t\t\t\t\t\n"))),
+        // Not more than 16 MiB, since it is taken whole.
+        ("srv/vendor/composer/installed.json", &|| {
+            let packages = many(&|n| format!(r#"{{"name":"a/p{n}","version":"1.{n}"}},"#));
+            format!(r#"{{"packages":[{}{{}}]}}"#, packages)
+        }),
+        ("app/cpanfile.snapshot", &|| {
+            let packages = many(&|n| format!("  P{n}-1.{n}\n    provides:\n      A 1\n"));
+            format!("DISTRIBUTIONS\n{packages}")
+        }),
+    ];
+    // Most of it is what the test itself makes: the largest file, its tar and its gzip.
+    within(256, "hostile::a_million_packages_in_one_file_stop_at_a_limit", || {
+        for (path, content) in files {
+            let directory = tempfile::tempdir().unwrap();
+            oci_layout(directory.path(), &[gzip(&tar(&[file(path, content()), witness()]))]);
+            let report = scan_layout(directory.path());
+            assert!(report.inventory.len() >= 20_000 && report.inventory.len() <= 200_000, "{path}");
+            problem(&report, ProblemKind::LimitExceeded);
+            let is_told = |problem: &Problem| problem.path.as_deref() == Some(path) || problem.path.is_none();
+            assert!(report.problems.iter().all(is_told), "{path}: {:?}", report.problems);
+        }
+    });
 }

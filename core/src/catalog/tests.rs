@@ -396,15 +396,83 @@ fn languages_say_what_is_installed() {
 }
 
 #[test]
-fn large_and_deep_files_of_languages_are_bounded() {
-    let mut gemspec = b"  s.name = \"a\"\n  s.version = \"1\"\n".to_vec();
-    gemspec.resize(100 << 20, b'x');
-    let outcome = Sample::new().file(0, "x/specifications/a-1.gemspec", gemspec).run_all();
-    assert_eq!(rows(&outcome), ["gem a 1"]);
-    let deep = format!(r#"{{"name": "a", "version": {}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
-    let outcome = Sample::new().file(0, "conda-meta/a.json", deep).run_all();
-    assert_eq!((rows(&outcome).len(), kinds(&outcome).len() <= 1), (0, true));
+fn large_files_of_languages_are_bounded() {
+    // A specification of 100 MB: one line, and a million lines.
+    let head = b"  s.name = \"a\"\n  s.version = \"1\"\n".to_vec();
+    for filler in ["x".repeat(100), format!("{}\n", "x".repeat(99))] {
+        let gemspec = [head.clone(), filler.repeat(1 << 20).into_bytes()].concat();
+        let outcome = Sample::new().file(0, "x/specifications/a-1.gemspec", &gemspec).run_all();
+        assert_eq!((rows(&outcome), kinds(&outcome)), (vec!["gem a 1".to_owned()], vec![]));
+        if !filler.ends_with('\n') {
+            continue;
+        }
+        // What comes behind a million lines is not looked at, and that is told.
+        let late = [&gemspec[head.len()..], &head].concat();
+        let outcome = Sample::new().file(0, "x/specifications/a-1.gemspec", late).run_all();
+        assert_eq!(rows(&outcome), [""; 0]);
+        assert_eq!(outcome.problems[0].path.as_deref(), Some("x/specifications/a-1.gemspec"));
+    }
     let many = format!(r#"{{"packages": [{}{{}}]}}"#, r#"{"name": "a/b", "version": "1"},"#.repeat(30_000));
     let outcome = Sample::new().file(0, "vendor/composer/installed.json", many).run_all();
     assert_eq!((rows(&outcome).len(), kinds(&outcome)), (1, vec!["limit-exceeded"]));
+}
+
+#[test]
+fn json_ten_thousand_levels_deep_is_read_or_told() {
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+    let (lists, objects) = (deep("[", "]"), deep(r#"{"a": "#, "}"));
+    for (path, document, found) in [
+        ("node_modules/a/package.json", r#"{"name": "a", "version": "1", "x": DEEP}"#, 1),
+        ("node_modules/a/package.json", r#"{"name": "a", "version": "1", "licenses": [DEEP]}"#, 1),
+        ("node_modules/a/package.json", r#"{"name": DEEP, "version": "1"}"#, 0),
+        (
+            "vendor/composer/installed.json",
+            r#"{"x": DEEP, "packages": [{"name": "a/a", "version": "1", "y": DEEP}]}"#,
+            1,
+        ),
+        ("vendor/composer/installed.json", r#"{"packages": DEEP}"#, 0),
+        ("app/a.deps.json", r#"{"targets": DEEP, "libraries": {"A/1": {"type": "package", "x": DEEP}}}"#, 1),
+        ("app/a.deps.json", r#"{"libraries": DEEP}"#, 0),
+        ("conda-meta/a.json", r#"{"name": "a", "version": "1", "files": DEEP}"#, 1),
+        ("conda-meta/a.json", r#"{"name": "a", "version": DEEP}"#, 0),
+        ("lib/.meta/A-1/install.json", r#"{"dist": "A-1", "provides": DEEP}"#, 1),
+        ("lib/.meta/A-1/install.json", r#"{"dist": DEEP}"#, 0),
+        (
+            "app/Package.resolved",
+            r#"{"x": DEEP, "pins": [{"location": "https://x.org/a/b.git", "state": {"version": "1", "y": DEEP}}]}"#,
+            1,
+        ),
+        ("app/Package.resolved", r#"{"pins": [DEEP]}"#, 0),
+    ] {
+        for nested in [&lists, &objects] {
+            let outcome = Sample::new().file(0, path, document.replace("DEEP", nested)).run_all();
+            assert_eq!(rows(&outcome).len(), found, "{path}: {document}: {:?}", outcome.problems);
+            assert!(outcome.problems.iter().all(|problem| problem.path.as_deref() == Some(path)), "{document}");
+        }
+        // Cut in the middle of it: told, and nothing is found that is not there.
+        let cut = document.split("DEEP").next().unwrap().to_owned() + &"[".repeat(10_000);
+        let outcome = Sample::new().file(0, path, cut).run_all();
+        assert_eq!((rows(&outcome).len(), kinds(&outcome).len()), (0, 1), "{path}: {document}");
+    }
+}
+
+#[test]
+fn names_of_files_are_shown_and_never_followed() {
+    let package = r#"{"name": "a", "version": "1"}"#;
+    for (path, shown) in [
+        ("../../node_modules/a/package.json", "node_modules/a/package.json"),
+        ("/a/../../node_modules/a/package.json", "node_modules/a/package.json"),
+        ("b\tc/node_modules/a/package.json", "b\\x09c/node_modules/a/package.json"),
+        ("b\u{202e}c/node_modules/a/package.json", "b\u{202e}c/node_modules/a/package.json"),
+    ] {
+        let outcome = Sample::new().file(0, path, package).run_all();
+        let found = outcome
+            .inventory
+            .packages()
+            .flat_map(|package| package.locations().map(|location| location.path.to_owned()).collect::<Vec<_>>());
+        assert_eq!(found.collect::<Vec<_>>(), [shown]);
+    }
+    // A NUL ends a name in a tar.
+    let outcome = Sample::new().file(0, "node_modules/a/package.json\0/x", package).run_all();
+    assert_eq!(rows(&outcome), ["npm a 1"]);
 }

@@ -121,7 +121,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
     for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
         cataloger.resolve(&View::new(files, &real_path), &mut draft).expect("facts resolve");
     }
-    let problems = layers.iter().flat_map(|layer| layer.problems.iter().cloned()).collect();
+    let problems = layers.iter().flat_map(|layer| &layer.problems).chain(&resolved.problems).cloned().collect();
     Outcome { inventory: draft.finish(), problems, layers_read_twice }
 }
 

@@ -102,6 +102,7 @@ pub(super) async fn read(
 
     let overlay = Overlay::new(&facts, &plan.table);
     let mut resolved = overlay.finish(&facts, plan.catalogers.len(), &plan.table);
+    std::mem::take(&mut resolved.problems).into_iter().for_each(|problem| problems.push(problem));
     for (layer, asked) in by_layer(std::mem::take(&mut resolved.again)) {
         if let Some((descriptor, _)) = image.layers.get(layer as usize) {
             let found = layers.again(source, descriptor, &asked, context, &counts).await?;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::interest::Interest;
 use crate::error::{Error, Kind, Result};
@@ -67,9 +68,21 @@ impl<T: Cataloger + ?Sized> Cataloger for &T {
     }
 }
 
-/// What a cataloger keeps of one file: bytes that only it understands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts(Box<[u8]>);
+/// What a cataloger keeps of one file: bytes that only it understands. A clone shares them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts(Arc<[u8]>);
+
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        (*self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Facts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Box::<[u8]>::deserialize(deserializer).map(|bytes| Self(bytes.into()))
+    }
+}
 
 impl Facts {
     /// Encodes `value` compactly (postcard).

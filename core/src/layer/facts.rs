@@ -1,6 +1,8 @@
 //! What is kept of a layer: its journal and what the catalogers read. A function of the blob's bytes, the catalogers'
 //! versions and the limits, nothing else.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::{Deserialize, Serialize};
 
 use super::cataloger::Facts;
@@ -11,7 +13,7 @@ use crate::model::digest::Digest;
 use crate::model::problem::Problem;
 
 /// The shape of stored facts; raised when [`LayerFacts`], the journal or the walk change.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Everything that is kept of one layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,31 +41,31 @@ pub struct FactRow {
 }
 
 impl LayerFacts {
+    /// The most bytes of facts that are kept of one layer: a million packages.
+    pub const MAX: usize = 32 << 20;
+
     /// Takes in what the second look at `again` found: its facts in the place of the first look's. `asked` is what the first
     /// look was asked for, where it was not the whole layer.
     pub fn complete(&mut self, asked: Option<&[Again]>, again: &[Again], found: Self) {
+        let key = |again: &Again| (again.entry, again.cataloger, again.shown.clone());
+        let places: HashMap<_, u32> =
+            asked.unwrap_or_default().iter().zip(0..).map(|(again, place)| (key(again), place)).collect();
+        let mut rows = BTreeMap::new();
         for row in found.facts {
             let Some(again) = again.get(row.entry as usize) else { continue };
-            let is_same = |asked: &Again| {
-                (asked.entry, asked.cataloger, &asked.shown) == (again.entry, again.cataloger, &again.shown)
-            };
-            let entry = match asked {
-                None => Some(again.entry),
-                Some(asked) => asked.iter().position(is_same).and_then(|place| u32::try_from(place).ok()),
-            };
+            let entry = if asked.is_none() { Some(again.entry) } else { places.get(&key(again)).copied() };
             let Some(entry) = entry else { continue };
-            let key = (entry, row.cataloger);
-            self.facts.retain(|known| (known.entry, known.cataloger) != key);
-            let place = self.facts.partition_point(|known| (known.entry, known.cataloger) < key);
-            self.facts.insert(place, FactRow { entry, ..row });
+            rows.insert((entry, row.cataloger), FactRow { entry, ..row });
         }
+        self.facts.retain(|known| !rows.contains_key(&(known.entry, known.cataloger)));
+        self.facts.extend(rows.into_values());
+        self.facts.sort_by_key(|row| (row.entry, row.cataloger));
         self.problems.extend(found.problems);
     }
 
     /// About how many bytes of memory they take.
     pub fn memory(&self) -> usize {
-        let facts = self.facts.iter().map(|row| size_of::<FactRow>() + row.facts.memory()).sum::<usize>();
-        self.journal.memory() + facts
+        self.journal.memory() + self.facts.iter().map(FactRow::memory).sum::<usize>()
     }
 
     /// The facts as bytes for a cache.
@@ -85,6 +87,13 @@ impl LayerFacts {
             .map_err(|error| Error::new(Kind::Corrupt, "stored layer facts are damaged").because(error))?;
         postcard::from_bytes(&bytes)
             .map_err(|error| Error::new(Kind::Corrupt, "stored layer facts are damaged").because(error))
+    }
+}
+
+impl FactRow {
+    /// The bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.facts.memory()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod interest;
 pub mod journal;
 pub mod json;
 pub mod lines;
+mod links;
 pub mod overlay;
 pub mod records;
 pub mod walk;

@@ -4,7 +4,7 @@
 //! it: through the links that its directories are at that moment, never above the root. Whiteouts and opaque directories
 //! take what the layers below have, wherever in the tar they stand (OCI image specification, `layer.md`).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -12,25 +12,39 @@ use super::cataloger::{Facts, VisibleFile};
 use super::facts::LayerFacts;
 use super::interest::InterestTable;
 use super::journal::{Entry, EntryKind};
+use super::links::Links;
 use super::walk::Again;
 use crate::model::path;
-
-/// How many links a path may lead through; Linux has 40.
-const MAX_LINKS: usize = 40;
+use crate::model::problem::{Problem, ProblemKind};
 
 /// How often the layers are applied, at the most: tar writers link to the file itself, so two rounds do; each link to a link
 /// that nobody wanted takes one more.
 const MAX_ROUNDS: usize = 8;
 
+/// The most bytes that links and files take: nearly two hundred thousand links, which no image has.
+const KEPT: usize = 64 << 20;
+
+/// What a file or a link takes besides its path, and a link once more in the map of links.
+const NODE: usize = 128;
+
+/// Under how many names a file is read again for one cataloger: it is read as often.
+const NAMES: usize = 32;
+
 /// What is left of an image's files.
 #[derive(Debug, Default)]
 pub struct Overlay {
-    nodes: BTreeMap<Vec<u8>, Node>,
-    links: HashMap<Vec<u8>, Vec<u8>>,
+    nodes: BTreeMap<Arc<[u8]>, Node>,
+    /// Those of `nodes` that the layers below the one that is applied brought.
+    lower: BTreeSet<Arc<[u8]>>,
+    links: Links,
+    /// The bytes of `nodes` and `links`, and how many of them there was no room for.
+    kept: usize,
+    refused: u64,
     /// Files to keep although nobody read them: the second round, when a directory turned out to be a link.
     extra: Vec<Extra>,
     /// Files to keep although nobody wants them: something that is wanted links to them.
     targets: HashSet<Vec<u8>>,
+    targets_kept: usize,
     last_directory: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -75,6 +89,8 @@ pub struct Resolved {
     pub files: Vec<Vec<VisibleFile>>,
     /// What has to be read a second time, by layer.
     pub again: Vec<(u32, Again)>,
+    /// What there was no room for.
+    pub problems: Vec<Problem>,
 }
 
 impl Overlay {
@@ -91,9 +107,6 @@ impl Overlay {
                 break;
             }
             (is_known, targets) = (true, overlay.targets.len());
-            overlay.nodes.clear();
-            overlay.links.clear();
-            overlay.last_directory = None;
             overlay.apply_all(layers, table);
         }
         overlay
@@ -103,12 +116,28 @@ impl Overlay {
     fn find_targets(&mut self, table: &InterestTable) {
         let links = self.nodes.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Link));
         let wanted = links.filter(|(path, _)| !table.catalogers_of(&path::show(path)).is_empty());
-        let targets: Vec<_> = wanted.map(|(path, _)| self.resolve(path)).collect();
-        self.targets.extend(targets.into_iter().filter(|target| !self.nodes.contains_key(target)));
+        let targets: Vec<_> = wanted.map(|(path, _)| self.links.resolve(path)).collect();
+        targets.into_iter().for_each(|target| self.keep_target(target));
+    }
+
+    fn keep_target(&mut self, target: Vec<u8>) {
+        if self.nodes.contains_key(target.as_slice()) || self.targets.contains(&target) {
+            return;
+        }
+        if self.targets_kept + target.len() + NODE > KEPT {
+            self.refused += 1;
+            return;
+        }
+        self.targets_kept += target.len() + NODE;
+        self.targets.insert(target);
     }
 
     fn apply_all(&mut self, layers: &[Arc<LayerFacts>], table: &InterestTable) {
+        self.nodes.clear();
+        self.links.clear();
+        (self.last_directory, self.kept, self.refused) = (None, 0, 0);
         for (facts, layer) in layers.iter().zip(0u32..) {
+            self.lower = self.nodes.keys().cloned().collect();
             let mut rows = facts.facts.iter().peekable();
             let mut journal = facts.journal.reader();
             while let Some(entry) = journal.next() {
@@ -126,7 +155,7 @@ impl Overlay {
     fn apply(&mut self, entry: &Entry<'_>, layer: u32, read: Vec<(u16, Facts)>, table: &InterestTable) {
         if entry.kind == EntryKind::Opaque {
             let directory = self.directory(entry.path);
-            self.remove_below(&directory, Some(layer));
+            self.remove_below(&directory, true);
             return;
         }
         let (directory, name) = path::split(entry.path);
@@ -137,21 +166,19 @@ impl Overlay {
         let path = join(&moved, name);
         match entry.kind {
             EntryKind::Whiteout => {
-                if self.nodes.get(&path).is_some_and(|node| node.layer != layer) {
+                if self.lower.contains(path.as_slice()) {
                     self.remove(&path);
                 }
-                self.remove_below(&path, Some(layer));
+                self.remove_below(&path, true);
             }
             EntryKind::Directory => {
-                if self.nodes.contains_key(&path) {
+                if self.nodes.contains_key(path.as_slice()) {
                     self.remove(&path);
                 }
             }
             EntryKind::Symlink => {
                 self.replace(&path);
-                self.links.insert(path.clone(), entry.target.to_vec());
-                self.last_directory = None;
-                self.nodes.insert(path, Node { layer, kind: NodeKind::Link });
+                self.link(&path, entry.target, layer);
             }
             EntryKind::Hardlink => self.hardlink(&path, entry.target, layer, table),
             EntryKind::File => {
@@ -170,7 +197,7 @@ impl Overlay {
                 };
                 if !facts.is_empty() || !wanted.is_empty() || self.targets.contains(&path) {
                     let origin = Origin { layer, entry: entry.index };
-                    self.nodes.insert(path, Node { layer, kind: NodeKind::File { facts, origin, wanted } });
+                    self.insert(&path, Node { layer, kind: NodeKind::File { facts, origin, wanted } });
                 }
             }
             EntryKind::Opaque => {}
@@ -184,7 +211,7 @@ impl Overlay {
         if target_path == path {
             return;
         }
-        let found = self.nodes.get(&target_path).cloned();
+        let found = self.nodes.get(target_path.as_slice()).cloned();
         self.replace(path);
         let shown = path::show(path);
         let mut wanted = table.catalogers_of(&shown);
@@ -192,10 +219,8 @@ impl Overlay {
         let is_wanted = !wanted.is_empty() || self.targets.contains(path);
         let (facts, origin): (Vec<_>, _) = match found.map(|node| node.kind) {
             Some(NodeKind::Link) => {
-                if let Some(target) = self.links.get(&target_path).cloned() {
-                    self.links.insert(path.to_vec(), target);
-                    self.last_directory = None;
-                    self.nodes.insert(path.to_vec(), Node { layer, kind: NodeKind::Link });
+                if let Some(target) = self.links.get(&target_path).map(<[u8]>::to_vec) {
+                    self.link(path, &target, layer);
                 }
                 return;
             }
@@ -205,14 +230,40 @@ impl Overlay {
             }
             None => {
                 if is_wanted {
-                    self.targets.insert(target_path);
+                    self.keep_target(target_path);
                 }
                 return;
             }
         };
         wanted.retain(|cataloger| !facts.iter().any(|(known, _)| known == cataloger));
         if is_wanted || !facts.is_empty() {
-            self.nodes.insert(path.to_vec(), Node { layer, kind: NodeKind::File { facts, origin, wanted } });
+            self.insert(path, Node { layer, kind: NodeKind::File { facts, origin, wanted } });
+        }
+    }
+
+    /// Adds a node where there is room; whether there was.
+    fn insert(&mut self, path: &[u8], node: Node) -> bool {
+        let size = path.len() + NODE;
+        if self.kept + size > KEPT {
+            self.refused += 1;
+            return false;
+        }
+        self.kept += size;
+        self.lower.remove(path);
+        if self.nodes.insert(path.into(), node).is_some() {
+            self.kept -= size;
+        }
+        true
+    }
+
+    fn link(&mut self, path: &[u8], target: &[u8], layer: u32) {
+        let size = path.len() + target.len() + NODE;
+        if self.kept + path.len() + NODE + size > KEPT {
+            self.refused += 1;
+        } else if self.insert(path, Node { layer, kind: NodeKind::Link }) {
+            self.kept += size;
+            self.links.insert(path, target);
+            self.last_directory = None;
         }
     }
 
@@ -221,33 +272,34 @@ impl Overlay {
         if self.nodes.contains_key(path) {
             self.remove(path);
         }
-        self.remove_below(path, None);
+        self.remove_below(path, false);
     }
 
     fn remove(&mut self, path: &[u8]) {
-        self.nodes.remove(path);
-        if self.links.remove(path).is_some() {
+        if self.nodes.remove(path).is_some() {
+            self.kept -= path.len() + NODE;
+        }
+        self.lower.remove(path);
+        if let Some(target) = self.links.remove(path) {
+            self.kept -= path.len() + target + NODE;
             self.last_directory = None;
         }
     }
 
-    /// Removes what lies below `path`; with `keep`, not what that layer brought.
-    fn remove_below(&mut self, path: &[u8], keep: Option<u32>) {
+    /// Removes what lies below `path`: all of it, or what the layers below brought. Each step takes something away, so that a
+    /// million whiteouts cost no more than what they remove.
+    fn remove_below(&mut self, path: &[u8], only_lower: bool) {
         let prefix = if path.is_empty() { Vec::new() } else { join(path, b"") };
-        let mut start = Bound::Included(prefix.clone());
-        while let Some((key, layer)) = self
-            .nodes
-            .range::<Vec<u8>, _>((start.clone(), Bound::Unbounded))
-            .next()
-            .map(|(key, node)| (key.clone(), node.layer))
-        {
-            if !key.starts_with(&prefix) {
-                return;
+        let range = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
+        loop {
+            let next = match only_lower {
+                true => self.lower.range::<[u8], _>(range).next(),
+                false => self.nodes.range::<[u8], _>(range).next().map(|(path, _)| path),
+            };
+            match next.cloned() {
+                Some(path) if path.starts_with(&prefix) => self.remove(&path),
+                _ => return,
             }
-            if keep != Some(layer) {
-                self.remove(&key);
-            }
-            start = Bound::Excluded(key);
         }
     }
 
@@ -258,40 +310,8 @@ impl Overlay {
         {
             return resolved.clone();
         }
-        let resolved = self.resolve(directory);
+        let resolved = self.links.resolve(directory);
         self.last_directory = Some((directory.to_vec(), resolved.clone()));
-        resolved
-    }
-
-    /// A path with all links resolved, the last component too. A loop ends it where it is.
-    fn resolve(&self, path: &[u8]) -> Vec<u8> {
-        if self.links.is_empty() {
-            return path.to_vec();
-        }
-        let mut resolved: Vec<u8> = Vec::with_capacity(path.len());
-        let mut ahead: Vec<Vec<u8>> = components(path).rev().map(<[u8]>::to_vec).collect();
-        let mut followed = 0;
-        while let Some(component) = ahead.pop() {
-            match component.as_slice() {
-                b"" | b"." => continue,
-                b".." => {
-                    resolved.truncate(path::split(&resolved).0.len());
-                    continue;
-                }
-                _ => {}
-            }
-            let next = join(&resolved, &component);
-            match self.links.get(&next) {
-                Some(target) if followed < MAX_LINKS => {
-                    followed += 1;
-                    if target.starts_with(b"/") {
-                        resolved.clear();
-                    }
-                    ahead.extend(components(target).rev().map(<[u8]>::to_vec));
-                }
-                _ => resolved = next,
-            }
-        }
         resolved
     }
 
@@ -300,7 +320,7 @@ impl Overlay {
         let anchors = table.anchors();
         let mut extra: Vec<Extra> = Vec::new();
         for anchor in anchors {
-            let real = self.resolve(anchor.directory.as_bytes());
+            let real = self.links.resolve(anchor.directory.as_bytes());
             let is_known = anchors
                 .iter()
                 .any(|other| other.cataloger == anchor.cataloger && other.directory.as_bytes() == real.as_slice());
@@ -324,12 +344,12 @@ impl Overlay {
     pub fn real_path(&self, path: &str) -> String {
         let cleaned = path::clean(path.as_bytes());
         let (directory, name) = path::split(&cleaned);
-        path::show(&join(&self.resolve(directory), name)).into_owned()
+        path::show(&join(&self.links.resolve(directory), name)).into_owned()
     }
 
     /// What is visible in the end, for `catalogers` many catalogers, and what is still to be read.
     pub fn finish(&self, _layers: &[Arc<LayerFacts>], catalogers: usize, table: &InterestTable) -> Resolved {
-        let mut resolved = Resolved { files: vec![Vec::new(); catalogers], again: Vec::new() };
+        let mut resolved = Resolved { files: vec![Vec::new(); catalogers], ..Resolved::default() };
         for (path, node) in &self.nodes {
             let shown = path::show(path);
             match &node.kind {
@@ -352,8 +372,9 @@ impl Overlay {
                     if interested.is_empty() {
                         continue;
                     }
-                    let target = self.resolve(path);
-                    let Some(Node { layer, kind: NodeKind::File { facts, origin, .. } }) = self.nodes.get(&target)
+                    let target = self.links.resolve(path);
+                    let Some(Node { layer, kind: NodeKind::File { facts, origin, .. } }) =
+                        self.nodes.get(target.as_slice())
                     else {
                         continue;
                     };
@@ -368,6 +389,12 @@ impl Overlay {
         }
         resolved.again.sort();
         resolved.again.dedup();
+        if self.refused > 0 {
+            let message =
+                format!("{} links and names of files are left out: {} MiB of them are kept", self.refused, KEPT >> 20);
+            resolved.problems.push(Problem::new(ProblemKind::LimitExceeded, message));
+        }
+        resolved.spare();
         resolved
     }
 }
@@ -395,20 +422,38 @@ impl Resolved {
         self.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
     }
 
+    /// Leaves out what would read one file under ever more names.
+    fn spare(&mut self) {
+        let (mut last, mut names) = (None, 0);
+        let problems = &mut self.problems;
+        self.again.retain(|(layer, again)| {
+            let file = (*layer, again.entry, again.cataloger);
+            names = if last.replace(file) == Some(file) { names + 1 } else { 1 };
+            if names == NAMES + 1 {
+                let message = format!("a file has more than {NAMES} names under which it would be read again");
+                problems.push(Problem {
+                    layer: Some(*layer),
+                    ..Problem::new(ProblemKind::LimitExceeded, message).at(&again.shown)
+                });
+            }
+            names <= NAMES
+        });
+    }
+
     /// Adds what the second look at `layer` found for `asked`.
     pub fn add(&mut self, layer: u32, asked: &[Again], found: LayerFacts) {
+        let mut by_cataloger: BTreeMap<u16, BTreeMap<&str, Facts>> = BTreeMap::new();
         for row in found.facts {
             let Some(again) = asked.get(row.entry as usize) else { continue };
-            let Some(files) = self.files.get_mut(usize::from(again.cataloger)) else { continue };
-            files.retain(|file| file.path != again.shown);
-            files.push(VisibleFile { path: again.shown.clone(), layer, facts: row.facts });
+            by_cataloger.entry(again.cataloger).or_default().insert(&again.shown, row.facts);
+        }
+        for (cataloger, read) in by_cataloger {
+            let Some(files) = self.files.get_mut(usize::from(cataloger)) else { continue };
+            files.retain(|file| !read.contains_key(file.path.as_str()));
+            files.extend(read.into_iter().map(|(path, facts)| VisibleFile { path: path.to_owned(), layer, facts }));
             files.sort_by(|a, b| a.path.cmp(&b.path));
         }
     }
-}
-
-fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/')
 }
 
 fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {

@@ -167,6 +167,10 @@ fn overlays_as_unpacking_does() {
         ("an absolute link is of the root", &[&["l a/lib -> /usr"], &["f a/lib/mark = 1"]], &["usr/mark 1 1"]),
         ("no link leads out", &[&["l a -> ../../../etc"], &["f a/mark = 1"]], &["etc/mark 1 1"]),
         ("a loop ends", &[&["l a -> b", "l b -> a"], &["f a/mark = 1"]], &["a/mark 1 1"]),
+        ("hard links in a circle", &[&["h a/mark -> b/mark", "h b/mark -> a/mark"]], &[]),
+        ("a hard link to itself", &[&["f a/mark = 1", "h a/mark -> a/mark"]], &["a/mark 0 1"]),
+        ("a link to itself", &[&["l a/mark -> mark", "f b/mark = 1"]], &["b/mark 0 1"]),
+        ("a hard link to a loop", &[&["l a/mark -> mark", "h b/mark -> a/mark"]], &[]),
         ("a link that is replaced", &[&["l a -> t"], &["w a", "f a/mark = 1"]], &["a/mark 1 1"]),
         ("a hard link to a file that was read", &[&["f a/mark = 1", "h b/mark -> a/mark"], &["w a"]], &["b/mark 0 1"]),
         ("a hard link to a file that nobody wanted", &[&["f a/x = 1"], &["h b/mark -> a/x"]], &["b/mark 0 1"]),
@@ -206,6 +210,170 @@ fn any_pieces_give_the_same_facts() {
     assert_eq!(whole.facts.len(), 4);
     for piece in [1, 3, 511, 512, 513, 1024, 4096] {
         assert_eq!(bench.walk(&layer, piece, None), whole, "{piece}");
+    }
+}
+
+/// Whatever the tar does, it takes no more than this, without optimization and beside other tests.
+const SOON: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A long name or a long target in GNU's way, before the entry that it belongs to.
+fn long(out: &mut Vec<u8>, typeflag: u8, path: &[u8], target: &[u8]) {
+    for (kind, text) in [(b'L', path), (b'K', target)] {
+        if !text.is_empty() {
+            entry(out, kind, b"././@LongLink", b"", text);
+        }
+    }
+    entry(out, typeflag, b"short", b"short", b"");
+}
+
+#[test]
+fn a_maze_of_links_takes_no_time() {
+    // Each of 40 links leads to the next one and then two thousand directories down, and every file lies behind all of them.
+    let mut layer = Vec::new();
+    for link in 0..40 {
+        let target = format!("l{}{}", link + 1, "/a".repeat(2000));
+        long(&mut layer, b'2', format!("l{link}").as_bytes(), target.as_bytes());
+    }
+    for file in 0..1_000 {
+        entry(&mut layer, b'0', format!("l0/{file}/mark").as_bytes(), b"", b"1");
+    }
+    let began = std::time::Instant::now();
+    let (bench, facts) = (Bench::new(), [Arc::new(Bench::new().walk(&layer, 4096, None))]);
+    let resolved = Overlay::new(&facts, &bench.table).finish(&facts, 2, &bench.table);
+    assert!(resolved.files[0].len() <= 1_000 && began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_million_whiteouts_take_no_time() {
+    let marks = |tree: &str| (0..3_000).map(|file| format!("f {tree}/{file}/mark = 1")).collect::<Vec<_>>();
+    let (below, mut above) = (marks("below"), marks("above"));
+    above.extend((0..20_000).map(|_| "o above".to_owned()));
+    above.extend((0..20_000).map(|_| "w above/x".to_owned()));
+    let tars: Vec<_> =
+        [below, above].iter().map(|lines| tar(&lines.iter().map(String::as_str).collect::<Vec<_>>())).collect();
+    let began = std::time::Instant::now();
+    assert_eq!(Bench::new().image(&tars).len(), 6_000);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn links_with_long_names_are_bounded_together() {
+    let deep = format!("{}/", "d".repeat(200)).repeat(20);
+    let mut layer = Vec::new();
+    entry(&mut layer, b'0', b"a/mark", b"", b"1");
+    for link in 0..10_000 {
+        long(&mut layer, b'2', format!("{deep}{link}").as_bytes(), b"x");
+    }
+    let (bench, facts) = (Bench::new(), [Arc::new(Bench::new().walk(&layer, 4096, None))]);
+    assert!(facts[0].problems.is_empty());
+    let resolved = Overlay::new(&facts, &bench.table).finish(&facts, 2, &bench.table);
+    assert_eq!(resolved.files[0].len(), 1);
+    assert_eq!(resolved.problems.len(), 1, "{:?}", resolved.problems);
+    assert_eq!(resolved.problems[0].kind, ProblemKind::LimitExceeded);
+}
+
+#[test]
+fn a_file_of_a_thousand_names_is_read_again_for_some() {
+    let mut lines = vec!["f a/x = 1".to_owned()];
+    lines.extend((0..1_000).map(|name| format!("l n/{name}/mark -> /a/x")));
+    let layer = tar(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let (bench, facts) = (Bench::new(), [Arc::new(Bench::new().walk(&layer, 4096, None))]);
+    let resolved = Overlay::new(&facts, &bench.table).finish(&facts, 2, &bench.table);
+    assert_eq!((resolved.again.len(), resolved.problems.len()), (32, 1));
+    assert!(resolved.problems[0].path.as_deref().is_some_and(|path| path.starts_with("n/")));
+    assert_eq!(bench.image(&[layer]).len(), 32);
+}
+
+#[test]
+fn the_facts_of_a_layer_are_bounded_together() {
+    let text = "x".repeat(9 << 20);
+    let lines: Vec<_> = (0..5).map(|file| format!("f {file}/mark = {text}")).collect();
+    let facts = Bench::new().walk(&tar(&lines.iter().map(String::as_str).collect::<Vec<_>>()), 4096, None);
+    assert_eq!(facts.facts.len(), 3);
+    let told: Vec<_> = facts.problems.iter().map(|problem| (problem.kind, problem.path.as_deref())).collect();
+    assert_eq!(told, [(ProblemKind::LimitExceeded, Some("3/mark")), (ProblemKind::LimitExceeded, Some("4/mark"))]);
+}
+
+/// A record of a pax header (POSIX pax, "pax Extended Header"): its own length, the keyword and the value.
+fn record(keyword: &str, value: &[u8]) -> Vec<u8> {
+    let rest = keyword.len() + value.len() + 3;
+    let length = (1..).find(|digits| (rest + digits).to_string().len() == *digits).unwrap() + rest;
+    [format!("{length} {keyword}=").as_bytes(), value, b"\n"].concat()
+}
+
+#[test]
+fn pax_headers_of_every_kind() {
+    let named = record("path", b"a/mark");
+    let after = [("b/mark", "2")];
+    for (what, pax, global, seen, problems) in [
+        ("a path", named.clone(), false, vec![("a/mark", "1")], 0),
+        ("a path that climbs out", record("path", b"../../a/mark"), false, vec![("a/mark", "1")], 0),
+        ("a path from the root", record("path", b"/a//./mark"), false, vec![("a/mark", "1")], 0),
+        ("a path that is no UTF-8", record("path", b"\xff/mark"), false, vec![("\\xff/mark", "1")], 0),
+        ("a path with a control character", record("path", b"a\n/mark"), false, vec![("a\\x0a/mark", "1")], 0),
+        ("the last of two", [record("path", b"c/mark"), named.clone()].concat(), false, vec![("a/mark", "1")], 0),
+        ("a number that is none", record("size", b"-1"), false, vec![("d/mark", "1")], 0),
+        (
+            "a record that lies about its length",
+            b"99999999999999999999 path=a/mark\n".to_vec(),
+            false,
+            vec![("d/mark", "1")],
+            0,
+        ),
+        ("no record at all", b"nonsense".to_vec(), false, vec![("d/mark", "1")], 0),
+        ("nothing", Vec::new(), false, vec![("d/mark", "1")], 0),
+        (
+            "a sparse file",
+            [
+                record("GNU.sparse.major", b"1"),
+                record("GNU.sparse.minor", b"0"),
+                record("GNU.sparse.name", b"a/mark"),
+                record("GNU.sparse.realsize", b"99999999999"),
+            ]
+            .concat(),
+            false,
+            vec![],
+            1,
+        ),
+        ("for all that follow", record("comment", b"x"), true, vec![("d/mark", "1")], 0),
+    ] {
+        let mut layer = Vec::new();
+        entry(&mut layer, if global { b'g' } else { b'x' }, b"pax", b"", &pax);
+        // Of a sparse file the map comes first: one piece, from the start, of one byte.
+        let content =
+            if what == "a sparse file" { [b"1\n0\n1\n".as_slice(), &[0; 506], b"1"].concat() } else { b"1".to_vec() };
+        entry(&mut layer, b'0', b"d/mark", b"", &content);
+        layer.extend(tar(&["f b/mark = 2"]));
+        let bench = Bench::new();
+        let facts = Arc::new(bench.walk(&layer, 4096, None));
+        let mut found = bench.image(std::slice::from_ref(&layer));
+        let mut wanted: Vec<_> = seen.iter().chain(&after).map(|(path, text)| format!("{path} 0 {text}")).collect();
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted, "{what}");
+        assert_eq!(facts.problems.len(), problems, "{what}: {:?}", facts.problems);
+        assert!(facts.problems.iter().all(|problem| problem.path.is_some()), "{what}: {:?}", facts.problems);
+        for piece in [1, 513] {
+            assert_eq!(bench.walk(&layer, piece, None), *facts, "{what} in pieces of {piece}");
+        }
+    }
+}
+
+#[test]
+fn a_size_that_lies_ends_the_layer_and_is_told() {
+    for size in [
+        b"77777777777\0".as_slice(),
+        b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    ] {
+        let mut layer = tar(&["f a/mark = 1", "f b/mark = 2"]);
+        layer[1024 + 124..1024 + 136].copy_from_slice(size);
+        layer[1024 + 148..1024 + 156].fill(b' ');
+        let sum: u32 = layer[1024..1536].iter().map(|byte| u32::from(*byte)).sum();
+        layer[1024 + 148..1024 + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        let facts = Bench::new().walk(&layer, 4096, None);
+        assert_eq!(facts.facts.len(), 1, "{size:?}");
+        assert!(!facts.problems.is_empty(), "{size:?}");
     }
 }
 

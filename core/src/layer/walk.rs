@@ -61,6 +61,7 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         takers: Takers::default(),
         entries: 0,
         position: 0,
+        kept: 0,
     };
     let end = walk.run();
     let is_whole = end.is_ok();
@@ -96,6 +97,8 @@ struct Walk<'a, R> {
     entries: u64,
     /// The place in the journal of the next entry.
     position: u32,
+    /// The bytes of the facts so far.
+    kept: usize,
 }
 
 /// What the walk needs of a tar header, copied out of the input.
@@ -272,6 +275,7 @@ impl<R: BufRead> Walk<'_, R> {
                     position: entry,
                     problems: &mut self.problems,
                     facts: &mut self.out.facts,
+                    kept: &mut self.kept,
                     again: &mut self.out.again,
                 };
                 offer.to(&takers, &mut content, self.buffer)?;
@@ -352,6 +356,7 @@ struct Offer<'a> {
     position: u32,
     problems: &'a mut Problems,
     facts: &'a mut Vec<FactRow>,
+    kept: &'a mut usize,
     again: &'a mut Vec<Again>,
 }
 
@@ -391,7 +396,16 @@ impl Offer<'_> {
             }
             problems.into_iter().for_each(|problem| self.problems.push(problem));
             match result {
-                Ok(Some(facts)) => self.facts.push(FactRow { entry: taker.entry, cataloger: taker.cataloger, facts }),
+                Ok(Some(facts)) => {
+                    let row = FactRow { entry: taker.entry, cataloger: taker.cataloger, facts };
+                    if *self.kept + row.memory() > LayerFacts::MAX {
+                        let message = format!("the layer has more than {} MiB of packages", LayerFacts::MAX >> 20);
+                        self.problems.push(Problem::new(ProblemKind::LimitExceeded, message).at(&taker.shown));
+                        continue;
+                    }
+                    *self.kept += row.memory();
+                    self.facts.push(row);
+                }
                 Ok(None) => {}
                 Err(error) => self.problems.push(file_problem(error, &taker.shown)?),
             }

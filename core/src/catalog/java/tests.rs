@@ -229,6 +229,64 @@ fn a_zip64_lie_and_a_cut_end_are_told() {
 }
 
 #[test]
+fn a_directory_that_lies_is_told() {
+    let good = zip(&[properties("org.a", "real", "1")]);
+    let central = memchr::memmem::rfind(&good, b"PK\x01\x02").unwrap();
+    let end = memchr::memmem::rfind(&good, b"PK\x05\x06").unwrap();
+    // The size, the size before packing and the place, all in a field of zip64 that says more than there is, or is not there.
+    for says in [Some(u64::MAX), Some(1 << 40), None] {
+        let mut lie = good[..end].to_vec();
+        lie[central + 20..central + 28].fill(0xff);
+        lie[central + 42..central + 46].fill(0xff);
+        if let Some(says) = says {
+            lie[central + 30..central + 32].copy_from_slice(&28u16.to_le_bytes());
+            lie.extend([1u16, 24].map(u16::to_le_bytes).concat());
+            lie.extend([says; 3].map(u64::to_le_bytes).concat());
+        }
+        let mut tail = good[end..].to_vec();
+        tail[12..16].copy_from_slice(&((lie.len() - central) as u32).to_le_bytes());
+        lie.extend(tail);
+        let outcome = run("x.jar", &lie);
+        assert_eq!((rows(&outcome).len(), kinds(&outcome)), (0, vec!["corrupt"]), "{says:?}");
+        assert_eq!(outcome.problems[0].path.as_deref(), Some("x.jar"));
+    }
+    // The archive starts, as its directory says, behind its end.
+    let mut moved = good.clone();
+    moved[end + 16..end + 20].fill(0xff);
+    assert!(run("x.jar", &moved).problems.len() <= 1);
+}
+
+#[test]
+fn entries_that_share_one_jar_are_read_once() {
+    // Ten thousand entries of the directory, all of them the same nested jar: what others unpack ten thousand times.
+    let bytes = zip(&[Part::new("a.jar", zip(&[properties("org.a", "inner", "1")]))]);
+    let central = memchr::memmem::rfind(&bytes, b"PK\x01\x02").unwrap();
+    let end = memchr::memmem::rfind(&bytes, b"PK\x05\x06").unwrap();
+    for count in [2, 9_999, 20_000] {
+        let directory = bytes[central..end].repeat(count);
+        let mut tail = bytes[end..].to_vec();
+        tail[12..16].copy_from_slice(&(directory.len() as u32).to_le_bytes());
+        let outcome = run("x.jar", &[&bytes[..central], &directory, &tail].concat());
+        let found = outcome.inventory.packages().map(|package| package.locations().len()).sum::<usize>();
+        assert!(found <= 1, "{count}: {found}");
+        assert!(kinds(&outcome).len() <= 1 && (count < 10_000 || kinds(&outcome) == ["limit-exceeded"]), "{count}");
+    }
+}
+
+#[test]
+fn names_in_archives_are_shown_and_never_followed() {
+    for (name, shown) in [
+        ("../../../etc/inner.jar", "x.jar!/../../../etc/inner.jar"),
+        ("/etc/inner.jar", "x.jar!//etc/inner.jar"),
+        ("a\0b/inner.jar", "x.jar!/a\\x00b/inner.jar"),
+        ("a\nb/inner.jar", "x.jar!/a\\x0ab/inner.jar"),
+    ] {
+        let outcome = run("x.jar", &zip(&[Part::new(name, zip(&[properties("org.a", "inner", "1")]))]));
+        assert_eq!(rows(&outcome), [format!("org.a:inner 1 stated {shown}")]);
+    }
+}
+
+#[test]
 fn archives_of_another_writer() {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();

@@ -100,10 +100,16 @@ impl Table {
     fn items(&mut self, number: u32, page: &[u8], file: &File<'_>, found: &mut Found) -> Result<()> {
         let count = self.order.half(page, 20).unwrap_or_default();
         let place = |index: usize| self.order.half(page, HEAD + 2 * index).filter(|place| *place < page.len());
+        let mut room = page.len();
         for index in (1..count).step_by(2) {
             let (Some(key_place), Some(value_place)) = (place(index - 1), place(index)) else { break };
             // Items lie from the end of the page down: one ends where the one before it starts.
             let Some(item) = page.get(value_place..key_place) else { continue };
+            let Some(left) = room.checked_sub(item.len()) else {
+                found.overlapping += 1;
+                break;
+            };
+            room = left;
             let value = match item.first() {
                 Some(&OFF_PAGE) => {
                     let (next, length) = (self.order.word(item, 4), self.order.word(item, 8));

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most bytes that are held: pages that nobody has claimed yet and values whose pages have not all come.
 const HELD: usize = 8 << 20;
+/// What a page or a value that is held takes besides its bytes.
+const ENTRY: usize = 64;
 /// The most bytes of one value. What lies behind is passed over: the fields that name a package come first.
 pub(super) const VALUE: usize = 6 << 20;
 /// The most pages of a database whose order is noted for a second look; with pages of 4 KiB, 4 GiB.
@@ -85,18 +87,18 @@ impl Chains {
             }
         }
         if let Some(mut value) = self.waiting.remove(&number) {
-            self.held -= value.bytes.len();
+            self.held -= value.bytes.len() + ENTRY;
             value.append(content);
             return self.go_on(value, next);
         }
         if self.wanted.as_ref().is_some_and(|wanted| !wanted.has(number)) {
             return None;
         }
-        if self.held + content.len() > HELD {
+        if self.held + content.len() + ENTRY > HELD {
             self.dropped += 1;
             return None;
         }
-        self.held += content.len();
+        self.held += content.len() + ENTRY;
         self.unclaimed.insert(number, (next, content.to_vec()));
         None
     }
@@ -107,19 +109,19 @@ impl Chains {
             let Some((after, content)) = self.unclaimed.remove(&next) else {
                 if next == 0 {
                     self.damaged += 1;
-                } else if self.held + value.bytes.len() > HELD {
+                } else if self.held + value.bytes.len() + ENTRY > HELD {
                     self.lost += 1;
                 } else {
-                    self.held += value.bytes.len();
+                    self.held += value.bytes.len() + ENTRY;
                     if let Some(other) = self.waiting.insert(next, value) {
                         // Two values that share a page: only one of them can be right.
-                        self.held -= other.bytes.len();
+                        self.held -= other.bytes.len() + ENTRY;
                         self.damaged += 1;
                     }
                 }
                 return None;
             };
-            self.held -= content.len();
+            self.held -= content.len() + ENTRY;
             value.append(&content);
             next = after;
         }

@@ -7,6 +7,8 @@ use crate::model::path::show;
 const TAGS: usize = 65_535;
 /// The most bytes of a value that is kept.
 const VALUE: usize = 512;
+/// The most bytes of a path, as Linux has it. A longer directory would be copied for every one of its files.
+const PATH: usize = 4096;
 
 const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
@@ -107,6 +109,9 @@ impl<'a> Header<'a> {
         for (name, index) in names.zip(0..count) {
             let directory = index.checked_mul(4).and_then(|at| number(self.values, place.checked_add(at)?));
             let Some(directory) = directory.and_then(|index| directories.get(index as usize)) else { continue };
+            if directory.len() + name.len() > PATH {
+                continue;
+            }
             path.clear();
             path.extend_from_slice(directory.strip_prefix(b"/").unwrap_or(directory));
             path.extend_from_slice(name);

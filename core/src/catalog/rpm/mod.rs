@@ -138,6 +138,8 @@ struct Found {
     strange: u64,
     /// Packages that are not there to their end.
     missing: u64,
+    /// Pages whose rows lie in one another.
+    overlapping: u64,
     problems: Vec<&'static str>,
     /// A second look will see all this again.
     is_first_look: bool,
@@ -196,6 +198,7 @@ impl Found {
         for (count, what) in [
             (self.strange, "entries of the database are no packages"),
             (self.missing, "packages of the database are not there to their end"),
+            (self.overlapping, "pages of the database have rows that lie in one another"),
         ] {
             if count > 0 {
                 file.problem(Problem::new(ProblemKind::Corrupt, format!("{count} {what}")));

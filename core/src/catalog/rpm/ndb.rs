@@ -47,8 +47,10 @@ pub(super) fn read(file: &mut File<'_>, found: &mut Found) -> Result<()> {
     slots.sort_unstable();
     let mut position = u64::from(pages) * PAGE as u64;
     let (mut head, mut blob) = ([0; 16], Vec::new());
-    for (offset, package) in slots {
-        let start = u64::from(offset) * 16;
+    // Several slots of one place: the blob says which of them it belongs to.
+    for slots in slots.chunk_by(|a, b| a.0 == b.0) {
+        let start = slots.first().map_or(0, |(offset, _)| u64::from(*offset) * 16);
+        found.missing += slots.len() as u64 - 1;
         let Some(distance) = start.checked_sub(position) else {
             found.missing += 1;
             continue;
@@ -61,7 +63,8 @@ pub(super) fn read(file: &mut File<'_>, found: &mut Found) -> Result<()> {
         }
         position += head.len() as u64;
         let length = word(&head, 12).unwrap_or_default();
-        if !head.starts_with(BLOB) || word(&head, 4) != Some(package) {
+        let package = word(&head, 4);
+        if !head.starts_with(BLOB) || !slots.iter().any(|(_, known)| Some(*known) == package) {
             found.missing += 1;
             continue;
         }

@@ -101,10 +101,16 @@ impl Tables {
 
     fn leaf(&mut self, page: &[u8], start: usize, file: &File<'_>, found: &mut Found) -> Result<()> {
         let cells = number(page, start + 3, 2).unwrap_or_default() as usize;
-        let mut has_packages = false;
+        let (mut has_packages, mut room) = (false, page.len());
         for cell in 0..cells {
             let Some(at) = number(page, start + 8 + 2 * cell, 2) else { break };
             let Some(row) = Row::read(page, at as usize, self.usable) else { continue };
+            // Thousands of rows that share their bytes would make much of little.
+            let Some(left) = room.checked_sub(row.local.len()) else {
+                found.overlapping += 1;
+                break;
+            };
+            room = left;
             if let Some(root) = row.root_of_packages() {
                 if self.roots.len() < 16 {
                     self.roots.push((self.number, root));

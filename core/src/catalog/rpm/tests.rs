@@ -275,6 +275,127 @@ fn the_other_forms() {
     assert_eq!((rows(&outcome), kinds(&outcome)), (vec!["acl 2.3.1-2.cm2".to_owned()], vec!["corrupt"]));
 }
 
+/// Whatever a database does, it takes no more than this, without optimization and beside other tests.
+const SOON: std::time::Duration = std::time::Duration::from_secs(30);
+
+#[test]
+fn the_other_forms_lie_in_vain() {
+    let little = |at: usize, value: u32, mut database: Vec<u8>| {
+        database[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        database
+    };
+    let (old, slots) = (berkeley(false), ndb());
+    let item = memchr::memmem::find(&old, &[3, 0, 0, 0, 3, 0, 0, 0]).unwrap();
+    for (what, path, database, found) in [
+        ("a page that follows itself", "Packages", little(3 * PAGE + 16, 3, old.clone()), 1),
+        ("two pages in a circle", "Packages", little(2 * PAGE + 16, 3, little(item + 8, 1 << 30, old.clone())), 1),
+        ("a value of four gigabytes", "Packages", little(item + 8, u32::MAX, old.clone()), 1),
+        ("a page that is not there", "Packages", little(3 * PAGE + 16, 77, old.clone()), 1),
+        ("a table that is cut", "Packages", old[..PAGE + 700].to_vec(), 0),
+        ("a value that is cut", "Packages", old[..3 * PAGE + 50].to_vec(), 1),
+        ("a slot outside", "Packages.db", little(32 + 8, u32::MAX, slots.clone()), 1),
+        ("two slots for one blob", "Packages.db", little(64 + 8, PAGE as u32 / 16, slots.clone()), 1),
+        ("a blob of another package", "Packages.db", little(PAGE + 4, 9, slots.clone()), 1),
+        ("a blob of four gigabytes", "Packages.db", little(PAGE + 12, u32::MAX, slots.clone()), 1),
+        ("a million pages of slots", "Packages.db", little(12, 1 << 20, slots.clone()), 0),
+        ("more slots than there are", "Packages.db", little(12, 1000, slots.clone()), 0),
+        ("a blob that is cut", "Packages.db", slots[..PAGE + 280].to_vec(), 1),
+    ] {
+        let path = format!("var/lib/rpm/{path}");
+        let outcome = Sample::new().file(0, &path, &database).run_all();
+        assert_eq!(rows(&outcome).len(), found, "{what}");
+        assert!(!outcome.problems.is_empty(), "{what}");
+        let named = outcome.problems.iter().all(|problem| problem.path.as_deref() == Some(path.as_str()));
+        assert!(named, "{what}: {:?}", outcome.problems);
+    }
+}
+
+/// A header whose tags and values are these.
+fn made(rows: &[[u32; 4]], values: &[u8]) -> Vec<u8> {
+    let mut out = [rows.len() as u32, values.len() as u32].map(u32::to_be_bytes).concat();
+    out.extend(rows.iter().flatten().flat_map(|word| word.to_be_bytes()));
+    out.extend(values);
+    out
+}
+
+/// The header as the only package of a database of SUSE.
+fn alone(header: &[u8]) -> Outcome {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut out = [b"RpmP".to_vec(), words(&[0, 1, 1, 3, 0, 0, 0])].concat();
+    out.extend([b"Slot".to_vec(), words(&[1, PAGE as u32 / 16, 9])].concat());
+    out.resize(PAGE, 0);
+    out.extend([b"BlbS".to_vec(), words(&[1, 1, header.len() as u32]), header.to_vec()].concat());
+    Sample::new().file(0, "var/lib/rpm/Packages.db", out).run_all()
+}
+
+#[test]
+fn headers_lie_in_vain() {
+    let values = b"name\x001\x00";
+    let whole = [[1000, 6, 0, 1], [1001, 6, 5, 1]];
+    assert_eq!(rows(&alone(&made(&whole, values))), ["name 1"]);
+    let far = [[1000, 6, 0, 1], [1001, 6, u32::MAX, 1]];
+    let open = [[1000, 6, 0, 1], [1001, 6, 5, 1]];
+    for (what, header) in [
+        ("a value outside", made(&far, values)),
+        ("a text without an end", made(&open, b"name\x001")),
+        ("no tags", made(&[], values)),
+        ("four billion tags", [&u32::MAX.to_be_bytes()[..], &[0; 4], values].concat()),
+        ("tags that are cut", made(&whole, values)[..30].to_vec()),
+        ("nothing", Vec::new()),
+    ] {
+        let outcome = alone(&header);
+        assert_eq!((rows(&outcome).len(), kinds(&outcome)), (0, vec!["corrupt"]), "{what}");
+    }
+    // Counts that lie are no matter where the values say it better.
+    let many = [
+        [1000, 6, 0, u32::MAX],
+        [1001, 6, 5, u32::MAX],
+        [1116, 4, 0, u32::MAX],
+        [1117, 8, 0, u32::MAX],
+        [1118, 8, 0, u32::MAX],
+    ];
+    assert_eq!(rows(&alone(&made(&many, values))), ["name 1"]);
+}
+
+#[test]
+fn a_million_files_in_a_directory_with_a_long_name_take_no_time() {
+    let directory = [vec![b'd'; 1 << 20], vec![0]].concat();
+    let (names, count) = (b"f\0".repeat(500_000), 500_000u32);
+    let mut values = b"name\x001\0\0".to_vec();
+    let directories = values.len() as u32;
+    values.extend(&directory);
+    let base = values.len() as u32;
+    values.extend(&names);
+    let indexes = values.len() as u32;
+    values.resize(values.len() + 4 * count as usize, 0);
+    let tags = [
+        [1000, 6, 0, 1],
+        [1001, 6, 5, 1],
+        [1116, 4, indexes, count],
+        [1117, 8, base, count],
+        [1118, 8, directories, 1],
+    ];
+    let began = std::time::Instant::now();
+    assert_eq!(rows(&alone(&made(&tags, &values))), ["name 1"]);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn rows_that_lie_in_one_another_are_read_once() {
+    // A page of two thousand cells, all of them the same row.
+    let (row, _) = cell(1, &row("small", 0), 0);
+    let mut page = leaf(&row);
+    let count = ((PAGE - row.len() - 8) / 2) as u16;
+    page[3..5].copy_from_slice(&count.to_be_bytes());
+    for index in 0..usize::from(count) {
+        page[8 + 2 * index..10 + 2 * index].copy_from_slice(&((PAGE - row.len()) as u16).to_be_bytes());
+    }
+    let database = [first_page(2), page].concat();
+    let outcome = Sample::new().file(0, SQLITE, database).run_all();
+    assert_eq!((rows(&outcome), kinds(&outcome)), (vec!["small 7:1.2-3.el9".to_owned()], vec!["corrupt"]));
+    assert!(outcome.inventory.package(0).unwrap().locations().len() < 20);
+}
+
 #[test]
 fn the_newest_form_in_a_folder_is_the_one_in_use() {
     let outcome = Sample::new()
