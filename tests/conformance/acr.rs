@@ -9,28 +9,37 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tidewaiter::conformance::connector::{Holding, suite};
-use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{AzureCredential, Connector, Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind, Result};
 
 use super::cloud::{Answer, Asked, Imitation, assert_told};
+use super::imitation::{Image, holding, image, latest};
 
 const SECRET: &str = "planted-s3cret-0451&+%";
 const AUDIENCE: &str = "https://containerregistry.azure.net/.default";
 
-/// A tag: repository, tag, content, when it was last moved.
-const TAGS: [(&str, &str, &str, &str); 6] = [
-    ("base/alpine", "3.20", "alpine", "2025-03-04T16:30:46.7022734Z"),
-    ("team/app", "1.4.2", "one", "2026-03-04T16:30:46.7022734Z"),
-    ("team/app", "latest", "one", "2026-03-05T16:30:46.7022734Z"),
-    ("team/app", "first", "one", "2024-03-05T16:30:46.7022734Z"),
-    ("team/app", "1.4.1", "two", "2026-02-05T16:30:46Z"),
-    ("web", "x", "three", "2026-01-01T00:00:00.0000001Z"),
-];
+/// What lies in it, each tag with the time when it was last moved.
+fn stored() -> Vec<Image> {
+    vec![
+        image("base/alpine", "alpine", &[("3.20", "2025-03-04T16:30:46.7022734Z")]),
+        image(
+            "team/app",
+            "one",
+            &[
+                ("1.4.2", "2026-03-04T16:30:46.7022734Z"),
+                ("latest", "2026-03-05T16:30:46.7022734Z"),
+                ("first", "2024-03-05T16:30:46.7022734Z"),
+            ],
+        ),
+        image("team/app", "two", &[("1.4.1", "2026-02-05T16:30:46Z")]),
+        image("web", "three", &[("x", "2026-01-01T00:00:00.0000001Z")]),
+    ]
+}
 
 #[derive(Default)]
 struct Cloud {
+    images: Vec<Image>,
     /// What the registry's tokens are good for; a token that is not here has ended.
     tokens: Mutex<BTreeSet<String>>,
     exchanges: AtomicUsize,
@@ -133,7 +142,8 @@ impl Cloud {
         assert_eq!(asked.param("n").as_deref(), Some("1000"));
         let last = asked.param("last").unwrap_or_default();
         if path.starts_with("_catalog") {
-            let names: BTreeSet<_> = TAGS.iter().map(|tag| tag.0).filter(|name| *name > last.as_str()).collect();
+            let names = self.images.iter().map(|image| image.repository.as_str());
+            let names: BTreeSet<_> = names.filter(|name| *name > last.as_str()).collect();
             let page: Vec<_> = names.iter().take(2).collect();
             let answer = Answer::json(200, json!({"repositories": page}));
             // The link names the other API.
@@ -145,7 +155,11 @@ impl Cloud {
                 false => answer,
             };
         }
-        let mut tags: Vec<_> = TAGS.iter().filter(|tag| tag.0 == name).collect();
+        let of_image = |image: &'_ Image| {
+            let digest = image.digest.to_string();
+            image.tags.iter().map(move |(tag, time)| (tag.clone(), digest.clone(), time.clone())).collect::<Vec<_>>()
+        };
+        let mut tags: Vec<_> = self.images.iter().filter(|image| image.repository == name).flat_map(of_image).collect();
         if tags.is_empty() {
             return Answer::json(
                 404,
@@ -153,10 +167,10 @@ impl Cloud {
             );
         }
         assert_eq!(asked.param("orderby").as_deref(), Some("timedesc"));
-        tags.sort_by_key(|tag| std::cmp::Reverse(tag.3));
-        let from = tags.iter().position(|tag| tag.1 == last).map_or(0, |found| found + 1);
-        let page: Vec<Value> = tags[from..].iter().take(2).map(|(_, tag, content, time)| {
-            json!({"name": tag, "digest": Digest::of(content.as_bytes()).to_string(), "createdTime": "2020-01-01T00:00:00Z", "lastUpdateTime": time})
+        tags.sort_by(|a, b| b.2.cmp(&a.2));
+        let from = tags.iter().position(|tag| tag.0 == last).map_or(0, |found| found + 1);
+        let page: Vec<Value> = tags[from..].iter().take(2).map(|(tag, digest, time)| {
+            json!({"name": tag, "digest": digest, "createdTime": "2020-01-01T00:00:00Z", "lastUpdateTime": time})
         }).collect();
         let answer = Answer::json(200, json!({"registry": "x", "imageName": name, "tags": page}));
         match tags.len() > from + 2 {
@@ -164,7 +178,7 @@ impl Cloud {
                 "link",
                 format!(
                     "</acr/v1/{name}/_tags?api-version=2021-07-01&last={}&n=1000&orderby=timedesc>; rel=\"next\"",
-                    tags[from + 1].1
+                    tags[from + 1].0
                 ),
             ),
             false => answer,
@@ -200,25 +214,34 @@ fn jwt(claims: Value) -> String {
     format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-fn holding() -> Holding {
-    let pushed = |time: &str| ImageDate::read(Some(time), DateSource::Pushed);
-    Holding::new()
-        .image("base/alpine", &Digest::of(b"alpine"), &["3.20"], pushed("2025-03-04T16:30:46.7022734Z"))
-        .image("team/app", &Digest::of(b"one"), &["1.4.2", "latest", "first"], pushed("2026-03-05T16:30:46.7022734Z"))
-        .image("team/app", &Digest::of(b"two"), &["1.4.1"], pushed("2026-02-05T16:30:46Z"))
-        .image("web", &Digest::of(b"three"), &["x"], pushed("2026-01-01T00:00:00.0000001Z"))
-}
-
-async fn started() -> (Arc<Cloud>, Imitation) {
-    let cloud = Arc::new(Cloud::default());
+async fn started_with(images: Vec<Image>) -> (Arc<Cloud>, Imitation) {
+    let cloud = Arc::new(Cloud { images, ..Cloud::default() });
     let answering = Arc::clone(&cloud);
     (cloud, Imitation::start(move |url, asked| answering.answer(url, asked)).await)
 }
 
+async fn started() -> (Arc<Cloud>, Imitation) {
+    started_with(stored()).await
+}
+
+/// A registry of Azure with these images.
+pub async fn holding_images(images: Vec<Image>) -> (Imitation, Registry) {
+    let (_, server) = started_with(images).await;
+    let registry = definition(&server.url, principal(SECRET));
+    (server, registry)
+}
+
+fn held() -> Holding {
+    holding(&stored(), |image| ImageDate::read(latest(image), DateSource::Pushed))
+}
+
+fn definition(url: &str, credential: AzureCredential) -> Registry {
+    let registry = Registry::from_json(&json!({"kind": "acr", "url": url}).to_string()).unwrap();
+    registry.credential(Credential::azure(credential.with_authority(url)))
+}
+
 async fn opened(url: &str, credential: AzureCredential) -> Result<Arc<dyn Connector>> {
-    let json = json!({"kind": "acr", "url": url});
-    let registry = Registry::from_json(&json.to_string()).unwrap();
-    super::connector(&registry.credential(Credential::azure(credential.with_authority(url)))).await
+    super::connector(&definition(url, credential)).await
 }
 
 fn principal(secret: &str) -> AzureCredential {
@@ -232,7 +255,7 @@ async fn tags(connector: &dyn Connector) -> Result<usize> {
 #[tokio::test]
 async fn suite_holds() {
     let (_, server) = started().await;
-    suite(&*opened(&server.url, principal(SECRET)).await.unwrap(), &holding()).await;
+    suite(&*opened(&server.url, principal(SECRET)).await.unwrap(), &held()).await;
 }
 
 #[tokio::test]
@@ -241,7 +264,7 @@ async fn suite_holds_with_a_workload_identity() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "federated-token\n").unwrap();
     let json = json!({"tenant_id": "tenant", "client_id": "application", "federated_token_file": file.path()});
-    suite(&*opened(&server.url, serde_json::from_value(json).unwrap()).await.unwrap(), &holding()).await;
+    suite(&*opened(&server.url, serde_json::from_value(json).unwrap()).await.unwrap(), &held()).await;
 }
 
 #[tokio::test]

@@ -1,14 +1,19 @@
-//! Artifactory: an imitation of its REST API and of the two queries that the connector sends, from JFrog's documentation.
+//! Artifactory: an imitation of its REST API and of its queries, which it parses and evaluates, from JFrog's documentation.
 
-use serde_json::json;
+use futures_util::TryStreamExt as _;
+use serde_json::{Value, json};
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{ArtifactorySettings, Credential, Registry, Secret, Wanted};
-use tidewaiter::{Context, Kind};
+use tidewaiter::select::Selection;
+use tidewaiter::select::aql::{Item, Query};
+use tidewaiter::{Context, Kind, Listed, Result, Scanner};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
 
+/// When everything was made.
+const CREATED: &str = "2026-07-07T00:00:00.000+02:00";
 const TOKEN: &str = "planted-t0ken";
 /// The repositories, each with its type and what lies in it.
 const KEYS: [(&str, &str); 3] = [("docker-local", "LOCAL"), ("hub", "REMOTE"), ("all", "VIRTUAL")];
@@ -17,12 +22,12 @@ const KEYS: [(&str, &str); 3] = [("docker-local", "LOCAL"), ("hub", "REMOTE"), (
 fn stored(key: &str) -> Vec<Image> {
     match key {
         "docker-local" => images(),
-        "hub-cache" | "hub" => vec![image("library/nginx", "nginx", &[("1.29", "2026-06-06T06:06:06.006Z")])],
+        "hub" => vec![image("library/nginx", "nginx", &[("1.29", "2026-06-06T06:06:06.006Z")])],
         _ => Vec::new(),
     }
 }
 
-fn respond(asked: &Asked, is_integer: bool) -> Answer {
+fn respond(asked: &Asked, is_integer: bool, stored: &dyn Fn(&str) -> Vec<Image>) -> Answer {
     let is_user = asked.bearer() == Some(TOKEN) || asked.basic() == Some(("bob".into(), TOKEN.into()));
     if !is_user {
         return Answer::refused(401, "UNAUTHORIZED", "Bad credentials")
@@ -36,16 +41,16 @@ fn respond(asked: &Asked, is_integer: bool) -> Answer {
         }
         ["artifactory", "api", "repositories"] => Answer::json(json!([])),
         ["artifactory", "api", "docker", "hub", "v2", "_catalog"] => Answer::refused(404, "NAME_UNKNOWN", "upstream"),
-        ["artifactory", "api", "docker", key, "v2", "_catalog"] => catalog(asked, key, is_integer),
-        ["artifactory", "api", "search", "aql"] => query(asked),
+        ["artifactory", "api", "docker", key, "v2", "_catalog"] => catalog(asked, &stored(key), is_integer),
+        ["artifactory", "api", "search", "aql"] => query(asked, stored),
         ["v2"] | ["v2", ""] => Answer::json(json!({})),
-        ["v2", key, ..] => behind_key(asked, key),
+        ["v2", key, ..] => behind_key(asked, key, &stored(key)),
         _ => Answer::new(404, "application/json", r#"{"errors":[{"status":404,"message":"Not Found"}]}"#),
     }
 }
 
 /// Docker V2, where the key of the repository stands in front of every name.
-fn behind_key(asked: &Asked, key: &str) -> Answer {
+fn behind_key(asked: &Asked, key: &str, images: &[Image]) -> Answer {
     let path = asked.path.replacen(&format!("/{key}/"), "/", 1);
     let inner = Asked {
         method: asked.method.clone(),
@@ -55,12 +60,12 @@ fn behind_key(asked: &Asked, key: &str) -> Answer {
         body: String::new(),
         own: asked.own.clone(),
     };
-    v2(&inner, &stored(key), "")
+    v2(&inner, images, "")
 }
 
 /// Two names a page; `last` is how many came before.
-fn catalog(asked: &Asked, key: &str, is_integer: bool) -> Answer {
-    let mut names: Vec<_> = stored(key).into_iter().map(|image| image.repository).collect();
+fn catalog(asked: &Asked, images: &[Image], is_integer: bool) -> Answer {
+    let mut names: Vec<_> = images.iter().map(|image| image.repository.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let last: usize = if is_integer { asked.param("last").parse().unwrap_or(0) } else { 0 };
@@ -68,58 +73,76 @@ fn catalog(asked: &Asked, key: &str, is_integer: bool) -> Answer {
     Answer::json(json!({"repositories": shown}))
 }
 
-/// The queries that the connector sends, and no other.
-fn query(asked: &Asked) -> Answer {
+/// A query, evaluated over the rows of everything that is stored. The parser takes no other verb than `find`.
+fn query(asked: &Asked, stored: &dyn Fn(&str) -> Vec<Image>) -> Answer {
     let body = &asked.body;
     let refused = |why: &str| Answer::new(400, "text/plain", format!("Failed to parse query: {why}"));
     if asked.method != "POST" || asked.header("content-type") != "text/plain" {
         return Answer::new(415, "text/plain", "");
     }
-    let between = |from: &str, to: &str| Some(body.split_once(from)?.1.split_once(to)?.0.to_owned());
-    let (Some(key), true) = (between(r#"{"repo":""#, "\""), body.starts_with("items.find(")) else {
-        return refused(body);
-    };
-    let include = between(".include(", ")").unwrap_or_default();
+    let Ok(query) = Query::new(body) else { return refused(body) };
+    let include = body.split_once(".include(").map(|(_, include)| include).unwrap_or_default();
     if ["\"repo\"", "\"path\"", "\"name\""].iter().any(|field| !include.contains(field)) {
         return refused("For permissions reasons AQL demands the following fields: repo, path and name.");
     }
-    let image = between(r#"{"path":{"$match":""#, "/*\"");
-    let mut rows = Vec::new();
-    for place in [key.clone(), format!("{key}-cache")] {
-        if place == "hub" {
-            continue;
-        }
-        for found in stored(&place) {
-            // `*` crosses slashes.
-            if image
-                .as_ref()
-                .is_some_and(|image| !found.repository.starts_with(&format!("{image}/")) && found.repository != *image)
-            {
-                continue;
+    let rows: Vec<_> = KEYS.iter().flat_map(|(key, _)| rows(key, &stored(key))).collect();
+    let now = jiff::Timestamp::now();
+    let found: Vec<_> = rows.into_iter().filter(|(item, _)| query.matches(item, now)).map(|(_, row)| row).collect();
+    let total = found.len();
+    Answer::json(json!({"results": found, "range": {"start_pos": 0, "end_pos": total, "total": total}}))
+}
+
+/// The manifests of a repository, as criteria and as answers have them.
+fn rows(key: &str, images: &[Image]) -> Vec<(Item, Value)> {
+    // What a remote repository holds lies in its cache.
+    let place = if key == "hub" { "hub-cache" } else { key };
+    let row = |image: &Image, tag: &str, name: &str, sha: &str, time: &str| {
+        let path = format!("{}/{tag}", image.repository);
+        let qa = if tag.len().is_multiple_of(2) { "passed" } else { "failed" };
+        let item = Item {
+            repo: place.to_owned(),
+            path: path.clone(),
+            name: name.to_owned(),
+            modified: Some(time.parse().unwrap()),
+            created: Some(CREATED.parse().unwrap()),
+            sha256: Some(sha.to_owned()),
+            properties: vec![("qa".to_owned(), qa.to_owned())],
+            ..Item::default()
+        };
+        let row = json!({
+            "repo": place, "path": path, "name": name, "type": "file", "size": 1, "created": CREATED, "modified": time,
+            "sha256": sha, "properties": [{"key": "qa", "value": qa}],
+        });
+        (item, row)
+    };
+    let mut all = Vec::new();
+    for image in images {
+        for (tag, time) in &image.tags {
+            // The list of an index beside the manifest of one of its platforms.
+            if tag.starts_with('v') {
+                all.push(row(image, tag, "manifest.json", &"0".repeat(64), "2026-08-08T00:00:00.000Z"));
+                all.push(row(image, tag, "list.manifest.json", image.digest.hex(), time));
+            } else {
+                all.push(row(image, tag, "manifest.json", image.digest.hex(), time));
             }
-            for (tag, time) in &found.tags {
-                let row = |name: &str, sha: &str, time: &str| {
-                    json!({
-                        "repo": place, "path": format!("{}/{tag}", found.repository), "name": name,
-                        "created": "2026-07-07T00:00:00.000+02:00", "modified": time, "sha256": sha,
-                    })
-                };
-                // The list of an index beside the manifest of one of its platforms.
-                if tag == "v1" {
-                    rows.push(row("manifest.json", &"0".repeat(64), "2026-08-08T00:00:00.000Z"));
-                    rows.push(row("list.manifest.json", found.digest.hex(), time));
-                } else {
-                    rows.push(row("manifest.json", found.digest.hex(), time));
-                }
-            }
         }
+        all.push(row(image, &format!("sha256:{}", image.digest.hex()), "manifest.json", image.digest.hex(), CREATED));
     }
-    let total = rows.len();
-    Answer::json(json!({"results": rows, "range": {"start_pos": 0, "end_pos": total, "total": total}}))
+    all
+}
+
+/// An Artifactory with these images in `docker-local`.
+pub async fn holding_images(images: Vec<Image>) -> (Imitation, Registry) {
+    let server = Imitation::start(move |asked| {
+        respond(asked, true, &|key| if key == "docker-local" { images.clone() } else { Vec::new() })
+    })
+    .await;
+    let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
+    (server, registry.with_settings(key("docker-local")).unwrap())
 }
 
 async fn artifactory(is_integer: bool) -> Imitation {
-    Imitation::start(move |asked| respond(asked, is_integer)).await
+    Imitation::start(move |asked| respond(asked, is_integer, &stored)).await
 }
 
 fn date(image: &Image) -> ImageDate {
@@ -193,4 +216,69 @@ async fn a_wrong_token_is_told() {
     let connector = connector(&registry.with_settings(key("docker-local")).unwrap()).await.unwrap();
     let error = connector.images("team/app", &Wanted::with_dates(), &Context::new()).await.unwrap_err();
     assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
+}
+
+async fn listed(registry: &Registry, selection: &str) -> Result<Vec<String>> {
+    let listed: Vec<Listed> =
+        Scanner::builder().build()?.images(registry, &Selection::from_json(selection)?).try_collect().await?;
+    let mut lines: Vec<_> =
+        listed.iter().map(|image| format!("{}:{}", image.record.repository, image.record.tags.join(","))).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+#[tokio::test]
+async fn criteria_of_ones_own_choose_tags() {
+    let (server, registry) = holding_images(images()).await;
+    for (aql, expected) in [
+        (
+            r#"items.find({\"path\": {\"$match\": \"team/*\"}})"#,
+            &["team/app:1.0,old", "team/app:2.0,latest", "team/web:1.1.0_rc.1-x"][..],
+        ),
+        (r#"items.find({\"@qa\": \"passed\"})"#, &["other/tool:v1", "team/app:latest", "team/web:1.1.0_rc.1-x"]),
+        (r#"items.find({\"$msp\": [{\"@qa\": \"failed\"}]})"#, &["team/app:1.0,old", "team/app:2.0"]),
+        (r#"items.find({\"modified\": {\"$lt\": \"2026-02-01\"}, \"repo\": \"docker-local\"})"#, &["team/app:1.0,old"]),
+        (r#"items.find({\"repo\": \"elsewhere\"})"#, &[]),
+    ] {
+        let selection = format!(r#"{{"aql": "{aql}"}}"#);
+        assert_eq!(listed(&registry, &selection).await.unwrap(), expected, "{aql}");
+    }
+    // The sent query is ours, and never what the user wrote.
+    assert!(server.log().iter().all(|line| !line.contains("items.find")));
+    for (aql, kind) in [
+        (r#"items.delete({\"repo\": \"x\"})"#, Kind::Unsupported),
+        (r#"items.find({\"repo\": \"x\"}).limit(1)"#, Kind::Unsupported),
+        (r#"items.find({\"repo\""#, Kind::InvalidInput),
+    ] {
+        let error = listed(&registry, &format!(r#"{{"aql": "{aql}"}}"#)).await.unwrap_err();
+        assert!(error.kind() == kind && error.to_string().contains("aql"), "{aql}: {error:?}");
+    }
+    // Where queries do not answer, criteria cannot be met: this is an error, and not a list without them.
+    server.fault("/search/aql", 100, Answer::refused(403, "FORBIDDEN", "no"));
+    let error = listed(&registry, r#"{"aql": "items.find({\"@qa\": \"passed\"})"}"#).await.unwrap_err();
+    assert!(error.kind() == Kind::PermissionDenied && error.hint().is_some(), "{error:?}");
+}
+
+#[tokio::test]
+async fn explain_tells_what_the_criteria_leave_out() {
+    let (_server, registry) = holding_images(images()).await;
+    let selection = Selection::new().aql(r#"items.find({"path": {"$match": "team/app/*"}})"#).unwrap();
+    let scanner = Scanner::builder().build().unwrap();
+    let explained: Vec<_> = scanner.explain(&registry, &selection, &Context::new()).try_collect().await.unwrap();
+    let mut reasons: Vec<_> =
+        explained.iter().map(|image| format!("{} {}", image.record.repository, image.reason)).collect();
+    reasons.sort();
+    assert_eq!(reasons, ["other/tool criteria", "team/app new", "team/app new", "team/web criteria"]);
+}
+
+#[tokio::test]
+async fn a_name_with_nothing_new_costs_one_query() {
+    let (server, registry) = holding_images(images()).await;
+    let images = listed(&registry, r#"{"pushed": "2026-06-01.."}"#).await.unwrap();
+    assert_eq!(images, ["team/app:2.0,latest"]);
+    // Three names, one of them with something new, whose tags are all asked for; the first query of all tells that rows can be seen.
+    assert!(server.count("/search/aql") <= 5, "{:?}", server.log());
+    // A name that does not exist is told all the same.
+    let error = listed(&registry, r#"{"repositories": ["team/none"], "pushed": "2026-06-01.."}"#).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
 }

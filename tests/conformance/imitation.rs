@@ -197,7 +197,7 @@ fn parameters(query: &str) -> BTreeMap<String, String> {
 }
 
 /// An image of an imitation: its tags, each with the time that the vendor says of it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Image {
     pub repository: String,
     pub digest: Digest,

@@ -20,6 +20,7 @@ mod moto;
 mod msr;
 mod nexus;
 mod openshift;
+mod push_down;
 mod quay;
 mod sources;
 mod zot;

@@ -111,6 +111,13 @@ async fn quay() -> Imitation {
     Imitation::start(|asked| respond(asked, &everything())).await
 }
 
+/// A Quay with these images.
+pub async fn holding_images(images: Vec<Image>) -> (Imitation, Registry) {
+    let server = Imitation::start(move |asked| respond(asked, &images)).await;
+    let registry = definition(&server, both(OAUTH), &["team", "other"]);
+    (server, registry)
+}
+
 fn definition(server: &Imitation, credential: Credential, namespaces: &[&str]) -> Registry {
     let namespaces = namespaces.iter().map(|&name| name.to_owned()).collect();
     Registry::quay(server.url()).credential(credential).with_settings(QuaySettings { namespaces }).unwrap()

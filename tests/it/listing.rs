@@ -155,14 +155,47 @@ async fn a_selection_that_names_nothing_says_what_is_near() {
 }
 
 #[tokio::test]
-async fn what_is_not_decided_yet_is_refused_and_not_ignored() {
+async fn aql_is_for_an_artifactory() {
     let registry = registry();
-    for selection in [r#"{"platforms": ["linux/arm64"]}"#, r#"{"aql": "items.find({\"repo\": \"a\"})"}"#] {
-        let error = listed(&definition(&registry), selection).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Unsupported, "{error}");
-        assert!(error.hint().is_some());
+    let error = listed(&definition(&registry), r#"{"aql": "items.find({\"repo\": \"a\"})"}"#).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+    assert!(error.hint().is_some());
+}
+
+#[tokio::test]
+async fn platforms_choose_images() {
+    let registry = TestRegistry::start().unwrap();
+    let of = |platform: &str| {
+        let (os, rest) = platform.split_once('/').unwrap();
+        let (architecture, variant) =
+            rest.split_once('/').map_or((rest, None), |(architecture, variant)| (architecture, Some(variant)));
+        ImageBuilder::new().platform(os, architecture, variant).layer(Layer::new().file("word", platform)).build()
+    };
+    let (amd64, arm64, armv7) = (of("linux/amd64"), of("linux/arm64"), of("linux/arm/v7"));
+    registry.push("one", "amd64", &amd64);
+    registry.push("one", "arm64", &arm64);
+    registry.push_index("many", "all", &[&amd64, &armv7]);
+    registry.push("other", "1", &armv7);
+    let definition = definition(&registry);
+    for (platforms, expected) in [
+        (r#"["all"]"#, vec!["many:all", "one:amd64", "one:arm64", "other:1"]),
+        (r#"["linux/arm64"]"#, vec!["one:arm64"]),
+        (r#"["linux/aarch64", "linux/arm/v7"]"#, vec!["many:all", "one:arm64", "other:1"]),
+        (r#"["windows/amd64"]"#, vec![]),
+    ] {
+        let selection = format!(r#"{{"platforms": {platforms}}}"#);
+        assert_eq!(names(&listed(&definition, &selection).await.unwrap()), expected, "{platforms}");
     }
-    assert_eq!(listed(&definition(&registry), r#"{"platforms": ["all"]}"#).await.unwrap().len(), 4);
+    // The newest that have the platform, and not those of the newest.
+    assert_eq!(listed(&definition, r#"{"platforms": ["linux/arm64"], "newest": 1}"#).await.unwrap().len(), 1);
+    let selection = Selection::from_json(r#"{"platforms": ["linux/arm/v7"], "tags": ["a*"]}"#).unwrap();
+    let explained: Vec<_> = scanner().explain(&definition, &selection, &Context::new()).try_collect().await.unwrap();
+    let mut reasons: Vec<_> = explained
+        .iter()
+        .map(|image| format!("{}:{} {}", image.record.repository, image.record.tags[0], image.reason))
+        .collect();
+    reasons.sort();
+    assert_eq!(reasons, ["many:all new", "one:amd64 platform", "one:arm64 platform", "other:1 tag"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A registry, from its definition to the images that a selection chooses, as they become known.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,9 +18,9 @@ use crate::model::limits::Limits;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::model::reference::ImageRef;
 use crate::registry::{Connection, Connector, Registry, Wanted, vendor};
-use crate::select::{self, Baseline, Decision, Near, Selection, Selector, Verdict};
-use crate::source::describe;
+use crate::select::{self, Baseline, Decision, Near, Outside, Selection, Selector, Verdict};
 use crate::source::remote::RemoteSource;
+use crate::source::{Look, describe};
 
 /// Repositories that are listed side by side. Their images wait until those before them were taken.
 const REPOSITORIES: usize = 4;
@@ -92,7 +93,8 @@ pub(super) fn images(
     produce(context.clone(), move |sender| async move {
         let place = Place::open(&registry, &context).await?;
         let selector = place.selector(&selection)?;
-        Listing { place: &place, selector: &selector, show, limits: &limits, context: &context }.run(&sender).await
+        let now = Timestamp::now();
+        Listing { place: &place, selector: &selector, show, limits: &limits, now, context: &context }.run(&sender).await
     })
 }
 
@@ -148,21 +150,7 @@ impl Place {
     /// The selection as it is meant here.
     fn selector(&self, selection: &Selection) -> Result<Selector> {
         selection.check(Timestamp::now())?;
-        let selector = selection.on(&self.connector.naming(self.connection.host()))?;
-        if selector.aql().is_some() {
-            return Err(Error::new(
-                Kind::Unsupported,
-                "criteria of one's own in AQL are not evaluated in listings yet",
-            )
-            .with("field", "aql")
-            .with_hint("use the filters for repositories, tags and dates"));
-        }
-        if *selector.platforms() != select::Wanted::All {
-            return Err(Error::new(Kind::Unsupported, "listings do not tell platforms apart yet")
-                .with("field", "platforms")
-                .with_hint("leave the platforms out here, and name them in the scan"));
-        }
-        Ok(selector)
+        selection.on(&self.connector.naming(self.connection.host()))
     }
 
     /// The repositories that are meant; the registry is not asked where those are names alone.
@@ -240,13 +228,19 @@ struct Listing<'a> {
     selector: &'a Selector,
     show: Show,
     limits: &'a Limits,
+    now: Timestamp,
     context: &'a Context,
+}
+
+/// The images of a repository, and what was found out about them.
+struct Found {
+    records: Vec<ImageRecord>,
+    outside: Outside,
 }
 
 impl Listing<'_> {
     async fn run(&self, sender: &Sender<Result<Listed>>) -> Result<()> {
-        let now = Timestamp::now();
-        let wanted = self.wanted(now)?;
+        let wanted = self.wanted()?;
         let (wanted, near) = (&wanted, Mutex::new(self.selector.near()));
         let names = self.place.names(self.selector, wanted, &near, self.context);
         let work = names.map_ok(|name| async move {
@@ -257,8 +251,8 @@ impl Listing<'_> {
         let (mut failed, mut count, mut is_none) = (Failed::default(), self.selector.count(), true);
         while let Some((name, images)) = work.try_next().await? {
             is_none = false;
-            let records = match images {
-                Ok(records) => records,
+            let Found { records, outside } = match images {
+                Ok(found) => found,
                 Err(error) if error.kind() == Kind::Canceled => return Err(error),
                 Err(error) => {
                     let message = error.to_string();
@@ -269,7 +263,7 @@ impl Listing<'_> {
                 }
             };
             self.context.emit(Event::RepositoryListed { repository: name, images: records.len() });
-            let mut decisions = self.selector.decide(records, &Baseline::default(), now)?;
+            let mut decisions = self.selector.decide_with(records, &outside, &Baseline::default(), self.now)?;
             count.apply(&mut decisions);
             for decision in decisions {
                 if self.show == Show::Selected && decision.verdict == Verdict::Skip {
@@ -296,43 +290,74 @@ impl Listing<'_> {
         failed.finish()
     }
 
-    /// What the connector is asked for. A registry may leave out what is too old only where nobody wants to know why, and where
-    /// images without a date of pushing are not kept by another date.
-    fn wanted(&self, now: Timestamp) -> Result<Wanted> {
-        let from = self.selector.window(now)?.from;
-        Ok(Wanted { dates: true, since: from.filter(|_| self.show == Show::Selected) })
+    /// What the connector is asked for. A registry may leave out what is too old, or has other tags, only where nobody wants to know
+    /// why; and by its own dates alone, so that it keeps the images without one.
+    fn wanted(&self) -> Result<Wanted> {
+        let wanted = Wanted { criteria: self.selector.aql().cloned(), ..Wanted::with_dates() };
+        Ok(match self.show {
+            Show::All => wanted,
+            Show::Selected => {
+                Wanted { since: self.selector.window(self.now)?.from, tags: self.selector.tags().clone(), ..wanted }
+            }
+        })
     }
 
-    /// The images of a repository, with the dates of their builds where the registry has none.
-    async fn repository(&self, name: &str, wanted: &Wanted) -> Result<Vec<ImageRecord>> {
-        let records = self.place.connector.images(name, wanted, self.context).await?;
-        stream::iter(records).map(|record| self.dated(record)).buffered(CONFIGS).try_collect().await
+    /// The images of a repository, with what the registry does not say of them and the selection asks for.
+    async fn repository(&self, name: &str, wanted: &Wanted) -> Result<Found> {
+        let connector = &self.place.connector;
+        let mut records = connector.images(name, wanted, self.context).await?;
+        let mut outside = Outside::default();
+        if self.show == Show::All && wanted.criteria.is_some() {
+            // The connector gives what meets the criteria; whoever wants to know why the others are missing sees them too.
+            let mut others = connector.images(name, &Wanted::with_dates(), self.context).await?;
+            let meant: HashSet<_> = records.iter().map(|record| &record.digest).collect();
+            others.retain(|record| !meant.contains(&record.digest));
+            outside.criteria.extend(others.iter().map(|record| record.digest.clone()));
+            records.extend(others);
+        }
+        let mut looked = stream::iter(records).map(|record| self.looked_at(record)).buffered(CONFIGS);
+        let mut records = Vec::new();
+        while let Some((record, has_platform)) = looked.try_next().await? {
+            if !has_platform {
+                outside.platforms.insert(record.digest.clone());
+            }
+            records.push(record);
+        }
+        drop(looked);
+        Ok(Found { records, outside })
     }
 
-    /// Reads what the registry does not say of an image that may be meant. An image that cannot be read is listed as it is: what is
-    /// wrong with it is the business of its scan.
-    async fn dated(&self, mut record: ImageRecord) -> Result<ImageRecord> {
-        let tags = self.selector.tags();
+    /// Reads what the registry does not say of an image that may be meant, and tells whether it has one of the platforms. An image
+    /// that cannot be read is listed as it is: what is wrong with it is the business of its scan.
+    async fn looked_at(&self, mut record: ImageRecord) -> Result<(ImageRecord, bool)> {
+        let (tags, platforms) = (self.selector.tags(), self.selector.platforms());
         let may_be_meant = record.tags.is_empty() || record.tags.iter().any(|tag| tags.matches(tag));
-        if record.date.time.is_some() || !may_be_meant {
-            return Ok(record);
+        let is_dated = record.date.time.is_some();
+        let is_any = *platforms == select::Wanted::All;
+        // A date that is known may say already that the image is not meant.
+        if !may_be_meant || (is_dated && (is_any || !self.selector.means(&record, self.now)?)) {
+            return Ok((record, true));
         }
         let source = self.place.source(&record, self.limits)?;
-        match describe(&source, self.limits, self.context).await {
+        match describe(&source, Look { date: !is_dated, platforms: !is_any }, self.limits, self.context).await {
             Ok(description) => {
-                record.date = ImageDate::read(description.built.as_deref(), DateSource::Built);
+                if !is_dated {
+                    record.date = ImageDate::read(description.built.as_deref(), DateSource::Built);
+                }
                 record.size = record.size.or(description.size);
                 if let Some(artifact) = description.artifact {
                     record.media_type = artifact;
+                    return Ok((record, true));
                 }
-                Ok(record)
+                let has_platform = is_any || description.platforms.iter().any(|platform| platforms.accepts(platform));
+                Ok((record, has_platform))
             }
             Err(error) if matches!(error.kind(), Kind::Canceled | Kind::RateLimited | Kind::Unauthenticated) => {
                 Err(error)
             }
             Err(error) => {
                 tracing::debug!(%error, repository = record.repository, digest = %record.digest, "an image cannot be looked at");
-                Ok(record)
+                Ok((record, true))
             }
         }
     }

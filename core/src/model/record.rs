@@ -55,6 +55,9 @@ pub struct ImageDate {
 }
 
 impl ImageDate {
+    /// 1990-01-01T00:00:00Z: no image is older.
+    pub const FIRST: Timestamp = Timestamp::constant(631_152_000, 0);
+
     /// No date.
     pub fn none() -> Self {
         Self::default()
@@ -92,9 +95,7 @@ impl ImageDate {
     /// The time, unless nobody can have meant it: no image is older than 1990, and reproducible builds write 1970-01-01,
     /// 1980-01-01 (the first day of zip files) or the year 1.
     pub fn known(&self) -> Option<Timestamp> {
-        /// 1990-01-01T00:00:00Z.
-        const FIRST: i64 = 631_152_000;
-        self.time.filter(|time| time.as_second() >= FIRST)
+        self.time.filter(|time| *time >= Self::FIRST)
     }
 }
 

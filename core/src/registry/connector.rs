@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::record::{DateSource, ImageRecord};
-use crate::select::Naming;
+use crate::select::{Naming, Patterns, aql};
 
 /// What a connector can do, which decides what its conformance suite asks of it and what a user is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,19 +48,25 @@ impl Default for Capabilities {
 
 /// What a listing is for. A connector may leave out what is not asked for; the selection is decided again over what comes, so
 /// that an image too many does no harm and one too few does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Wanted {
     /// Whether the dates of images matter. Without, none is looked up that costs a request of its own.
     pub dates: bool,
     /// Images whose date is before this are of no use. An image that is given must still have all its tags.
     pub since: Option<Timestamp>,
+    /// Images without a tag that matches are of no use, but for those without any tag. An image that is given must still have all
+    /// its tags, as its date is that of the latest.
+    pub tags: Patterns,
+    /// Criteria of the user's own: of these nothing is left to others. What does not meet them does not exist for this listing.
+    /// Set only where the connector's [`Naming`] says that it understands AQL.
+    pub criteria: Option<aql::Query>,
 }
 
 impl Wanted {
     /// Everything, with dates.
     pub fn with_dates() -> Self {
-        Self { dates: true, since: None }
+        Self { dates: true, ..Self::default() }
     }
 }
 

@@ -21,4 +21,4 @@ pub use pattern::{Pattern, Patterns, Syntax};
 pub use pushed::{Moment, Pushed, Window};
 pub use selection::{Selection, Undated, Wanted};
 pub use selector::Selector;
-pub use verdict::{Baseline, Decision, Note, Outcome, Reason, Verdict};
+pub use verdict::{Baseline, Decision, Note, Outcome, Outside, Reason, Verdict};

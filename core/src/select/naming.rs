@@ -49,7 +49,9 @@ impl Naming {
         self.syntax
     }
 
-    /// Whether queries in AQL are understood there.
+    /// Whether queries in AQL are understood there: by Artifactory alone. Criteria are about its files, with who changed them, their
+    /// checksums and properties. An image of another registry has none of these, so that a criterion would silently mean nothing or
+    /// everything: better refused.
     pub fn has_aql(&self) -> bool {
         self.syntax == Syntax::Wildcard
     }

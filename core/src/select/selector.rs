@@ -1,8 +1,8 @@
 //! Decides about the images of a repository: what happens with each, and why.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::near::Near;
 use super::pattern::{Pattern, Patterns};
 use super::pushed::{Pushed, Window};
 use super::selection::{Undated, Wanted};
-use super::verdict::{Baseline, Decision, Note, Reason, Verdict};
+use super::verdict::{Baseline, Decision, Note, Outside, Reason, Verdict};
 use crate::error::Result;
 use crate::model::digest::Digest;
 use crate::model::media_type::{DOCKER_CONFIG, MANIFESTS, OCI_CONFIG, SCHEMA_1, SCHEMA_1_SIGNED};
@@ -58,7 +58,8 @@ impl Selector {
         &self.platforms
     }
 
-    /// The criteria of the user's own, which the connector evaluates over what it lists.
+    /// The criteria of the user's own, which the connector evaluates over what it lists. They are about files of an Artifactory:
+    /// elsewhere there is nothing to hold them against, and a selection that has any is refused.
     pub fn aql(&self) -> Option<&aql::Query> {
         self.aql.as_ref()
     }
@@ -94,6 +95,20 @@ impl Selector {
     /// # Errors
     /// As [`Selector::window`].
     pub fn decide(&self, records: Vec<ImageRecord>, baseline: &Baseline, now: Timestamp) -> Result<Vec<Decision>> {
+        self.decide_with(records, &Outside::default(), baseline, now)
+    }
+
+    /// The same, with what was found out about the images that their records do not say.
+    ///
+    /// # Errors
+    /// As [`Selector::window`].
+    pub fn decide_with(
+        &self,
+        records: Vec<ImageRecord>,
+        outside: &Outside,
+        baseline: &Baseline,
+        now: Timestamp,
+    ) -> Result<Vec<Decision>> {
         let window = self.window(now)?;
         let mut candidates = BTreeMap::<Digest, Candidate>::new();
         for record in records {
@@ -105,7 +120,7 @@ impl Selector {
                 Entry::Occupied(mut entry) => entry.get_mut().merge(found),
             }
         }
-        let mut candidates: Vec<_> = candidates.into_values().collect();
+        let mut candidates: Vec<_> = candidates.into_values().map(|candidate| candidate.outside(outside)).collect();
         candidates.sort_by(|a, b| newest_first(&a.record).cmp(&newest_first(&b.record)));
         let mut left = self.newest.map_or(u64::MAX, NonZeroU64::get);
         let decide = |candidate: Candidate| {
@@ -121,6 +136,14 @@ impl Selector {
             Decision { record: candidate.record, verdict: reason.verdict(), reason, note }
         };
         Ok(candidates.into_iter().map(decide).collect())
+    }
+
+    /// Whether the filters mean an image, before limits and baseline, and before what is found [outside](Outside) of its record.
+    ///
+    /// # Errors
+    /// As [`Selector::window`].
+    pub fn means(&self, record: &ImageRecord, now: Timestamp) -> Result<bool> {
+        Ok(self.filter(record.clone(), self.window(now)?, now).against.is_none())
     }
 
     fn filter(&self, mut record: ImageRecord, window: Window, now: Timestamp) -> Candidate {
@@ -163,6 +186,17 @@ impl Selector {
 }
 
 impl Candidate {
+    fn outside(mut self, outside: &Outside) -> Self {
+        let is_in = |digests: &BTreeSet<Digest>| digests.contains(&self.record.digest);
+        let found = match () {
+            () if is_in(&outside.criteria) => Some(Reason::Criteria),
+            () if is_in(&outside.platforms) => Some(Reason::Platform),
+            () => None,
+        };
+        self.against = self.against.or(found);
+        self
+    }
+
     /// Takes another record of the same digest.
     fn merge(&mut self, other: Self) {
         // What is meant wins; of two that are not, the one that came further in the order of the filters.

@@ -1,6 +1,6 @@
 //! What happens with an image, and why: one of a fixed list of words.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::Serialize;
@@ -54,6 +54,8 @@ pub enum Reason {
     Repository,
     /// Skip: none of its tags is meant.
     Tag,
+    /// Skip: it does not meet the criteria of the user's own in AQL.
+    Criteria,
     /// Skip: its date is outside the date filter.
     Date,
     /// Skip: its date is not known, and the policy leaves such images out.
@@ -77,6 +79,7 @@ impl Reason {
         Self::Known,
         Self::Repository,
         Self::Tag,
+        Self::Criteria,
         Self::Date,
         Self::Undated,
         Self::Newest,
@@ -94,6 +97,7 @@ impl Reason {
             Self::Known => "known",
             Self::Repository => "repository",
             Self::Tag => "tag",
+            Self::Criteria => "criteria",
             Self::Date => "date",
             Self::Undated => "undated",
             Self::Newest => "newest",
@@ -155,6 +159,15 @@ impl Decision {
         self.verdict = reason.verdict();
         self.reason = reason;
     }
+}
+
+/// What was found out about images that their records do not say. The default is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// Those that do not meet the criteria in AQL, which their connector evaluated.
+    pub criteria: BTreeSet<Digest>,
+    /// Those that have none of the platforms.
+    pub platforms: BTreeSet<Digest>,
 }
 
 /// What came of an earlier try.

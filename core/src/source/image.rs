@@ -31,8 +31,6 @@ pub enum Platforms {
     List(Vec<Platform>),
     /// Every one.
     All,
-    /// The first of the index: what a listing looks at.
-    First,
 }
 
 /// An image, and what the reader of its report should know about how it was chosen.
@@ -90,12 +88,42 @@ pub async fn resolve(
     resolver.run(platforms).await.map_err(|error| error.with("image", source.reference()))
 }
 
+/// What a listing wants to know of an image without its layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When it was built, and how large it is.
+    pub date: bool,
+    /// Which platforms it has.
+    pub platforms: bool,
+}
+
+/// Looks at what `source` names: at the image, of an index the first, where the date is asked for; and which platforms it has.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) async fn look(
+    source: &dyn ImageSource,
+    look: Look,
+    limits: &Limits,
+    context: &Context,
+) -> Result<(Option<Image>, Vec<Platform>)> {
+    let resolver = Resolver { source, limits, context };
+    resolver.look(look).await.map_err(|error| error.with("image", source.reference()))
+}
+
 /// A manifest that an index names.
 struct Child {
     descriptor: Descriptor,
     embedded: Option<Vec<u8>>,
     platform: Option<Platform>,
     index: Digest,
+}
+
+/// What a reference names.
+enum Root {
+    /// What an index holds: something at least.
+    Index(Vec<Child>),
+    Image(Box<Image>),
 }
 
 /// What an index holds, nested ones included.
@@ -113,27 +141,58 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     async fn run(&self, platforms: &Platforms) -> Result<Vec<Resolved>> {
-        let root = self.source.root(self.context).await?;
-        self.check_size(root.bytes.len() as u64, self.limits.manifest, "manifest")?;
-        let (kind, document) = Document::read(&root)?;
-        if kind == DocumentKind::Index {
-            let mut children = Children::default();
-            children.seen.insert(root.digest.clone());
-            self.collect(document, root.digest, 0, &mut children).await?;
-            return self.choose(children.list, platforms).await;
-        }
-        let image = self.image(&root.digest, kind, document, None).await?;
+        let image = match self.root().await? {
+            Root::Index(children) => return self.choose(children, platforms).await,
+            Root::Image(image) => *image,
+        };
         let host = [Platform::host()];
         let asked: &[Platform] = match platforms {
             Platforms::Host => &host,
             Platforms::List(list) => list,
-            Platforms::All | Platforms::First => &[],
+            Platforms::All => &[],
         };
         let missing = asked.iter().filter(|asked| !asked.accepts(&image.platform));
         let notes = missing
             .map(|asked| other(format!("the image has one platform, {}, and not {asked}", image.platform)))
             .collect();
         Ok(vec![Resolved { image, notes }])
+    }
+
+    async fn look(&self, look: Look) -> Result<(Option<Image>, Vec<Platform>)> {
+        let mut children = match self.root().await? {
+            Root::Index(children) => children,
+            Root::Image(image) => {
+                let platforms = vec![image.platform.clone()];
+                return Ok((Some(*image), platforms));
+            }
+        };
+        if look.platforms {
+            self.learn_platforms(&mut children).await?;
+        }
+        let platforms = children.iter().filter_map(|child| child.platform.clone()).collect();
+        let first = match children.into_iter().next().filter(|_| look.date) {
+            Some(child) => Some(self.load(child).await?),
+            None => None,
+        };
+        Ok((first, platforms))
+    }
+
+    /// What the reference names.
+    async fn root(&self) -> Result<Root> {
+        let root = self.source.root(self.context).await?;
+        self.check_size(root.bytes.len() as u64, self.limits.manifest, "manifest")?;
+        let (kind, document) = Document::read(&root)?;
+        if kind != DocumentKind::Index {
+            return Ok(Root::Image(Box::new(self.image(&root.digest, kind, document, None).await?)));
+        }
+        let mut children = Children::default();
+        children.seen.insert(root.digest.clone());
+        self.collect(document, root.digest, 0, &mut children).await?;
+        if children.list.is_empty() {
+            return Err(Error::new(Kind::NotFound, "the index names no image")
+                .with_hint("it is empty, or holds attestations and other artifacts alone"));
+        }
+        Ok(Root::Index(children.list))
     }
 
     /// Flattens an index: `depth` says how many indexes lie above it.
@@ -184,17 +243,10 @@ impl Resolver<'_> {
     }
 
     async fn choose(&self, children: Vec<Child>, platforms: &Platforms) -> Result<Vec<Resolved>> {
-        if children.is_empty() {
-            return Err(Error::new(Kind::NotFound, "the index names no image")
-                .with_hint("it is empty, or holds attestations and other artifacts alone"));
-        }
         let mut children = children;
         let host = [Platform::host()];
-        if *platforms == Platforms::First {
-            children.truncate(1);
-        }
         let asked: &[Platform] = match platforms {
-            Platforms::All | Platforms::First => {
+            Platforms::All => {
                 if children.len() > MANIFESTS {
                     return Err(Error::new(Kind::LimitExceeded, "the index names too many images to read all")
                         .with_hint("name the platforms"));

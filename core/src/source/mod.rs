@@ -27,7 +27,7 @@ use crate::model::image::Descriptor;
 pub use archive::OciArchive;
 pub use describe::{Description, describe};
 pub use docker_archive::DockerArchive;
-pub use image::{LayerKind, Platforms, Resolved, resolve};
+pub use image::{LayerKind, Look, Platforms, Resolved, resolve};
 pub use layout::OciLayout;
 pub use target::Target;
 

@@ -93,12 +93,6 @@ pub(super) fn to_millisecond(time: Timestamp) -> Timestamp {
         .unwrap_or(time)
 }
 
-/// The time, or the next whole millisecond.
-pub(super) fn up_to_millisecond(time: Timestamp) -> Timestamp {
-    let floor = to_millisecond(time);
-    if floor == time { floor } else { Timestamp::from_millisecond(floor.as_millisecond() + 1).unwrap_or(floor) }
-}
-
 /// Reads a date: milliseconds since 1970, `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, or with a time and an offset. Without an offset it is
 /// UTC here; a server would take its own zone, so that it is always sent with one.
 pub(super) fn read(text: &str) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! The query that lists the images of a repository of an Artifactory, with as much of a selection as the server may decide.
+//! The query that lists manifests in a repository of an Artifactory, with as much of a selection as the server may decide.
 //!
 //! What is sent never leaves out what the selection means; everything is decided here again.
 
@@ -9,8 +9,8 @@ use super::date;
 use super::query::{Comparator, Criterion, Field, Node, Query, TextField, Value};
 use super::render::can_be_written;
 use crate::error::{Error, Kind, Result};
-use crate::select::pattern::Pattern;
-use crate::select::selector::Selector;
+use crate::model::record::ImageDate;
+use crate::select::pattern::{Pattern, Patterns};
 
 /// The fields of every row: without the first three nobody but an administrator may ask.
 const INCLUDED: &[&str] = &["repo", "path", "name", "modified", "created", "sha256", "size"];
@@ -18,91 +18,127 @@ const INCLUDED: &[&str] = &["repo", "path", "name", "modified", "created", "sha2
 /// How many paths are worth sending.
 const MAX_PATHS: usize = 32;
 
-/// The query for the manifests of all tags in `key`, the name of a repository of the Artifactory. A row's path is the image, a
-/// slash and the tag; the folders of the platforms of an index are left out.
+/// Which manifests are asked for: those of all tags of all images, unless something narrows that.
 ///
-/// With `narrow`, the server is asked to apply what it can of the filters: not for one who wants to know why an image is not meant.
-///
-/// # Errors
-/// [`Kind::InvalidInput`] for a `key` that no repository has; [`Kind::LimitExceeded`] where the criteria of the user's own do not
-/// fit any more.
-pub fn listing(key: &str, selector: &Selector, narrow: bool, now: Timestamp) -> Result<String> {
-    if key.is_empty() || !can_be_written(key) {
-        return Err(Error::new(Kind::InvalidInput, "this is no name of a repository in an Artifactory")
-            .with("repository", key.escape_debug()));
+/// A row's path is the image, a slash and the tag; the folders of the platforms of an index are left out. A row of an image whose
+/// name goes on behind a slash may come too.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    key: &'a str,
+    image: Option<&'a str>,
+    criteria: Option<&'a Query>,
+    since: Option<Timestamp>,
+    tags: Option<&'a Patterns>,
+}
+
+impl<'a> Listing<'a> {
+    /// In the repository `key`; what a remote one has cached lies beside it, and belongs to it.
+    pub fn of(key: &'a str) -> Self {
+        Self { key, image: None, criteria: None, since: None, tags: None }
     }
-    let mut criteria = vec![
-        text(TextField::Repo, Comparator::Eq, key),
-        Node::Or(vec![
-            text(TextField::Name, Comparator::Eq, "manifest.json"),
-            text(TextField::Name, Comparator::Eq, "list.manifest.json"),
-        ]),
-        text(TextField::Path, Comparator::Nmatch, "*/sha256:*"),
-        text(TextField::Path, Comparator::Nmatch, "*/sha256__*"),
-    ];
-    if narrow {
-        let window = selector.window(now)?;
-        if let Some(from) = window.from {
-            criteria.push(instant(Comparator::Gte, date::to_millisecond(from)));
+
+    /// Those of one image.
+    #[must_use]
+    pub fn image(self, image: &'a str) -> Self {
+        Self { image: Some(image), ..self }
+    }
+
+    /// Those that meet criteria of the user's own, as far as the server can say. What they are about is asked for too, so that
+    /// they can be evaluated here.
+    #[must_use]
+    pub fn criteria(self, criteria: Option<&'a Query>) -> Self {
+        Self { criteria, ..self }
+    }
+
+    /// Those written since then; and those with a date that nobody can have meant, since it counts as none.
+    #[must_use]
+    pub fn since(self, since: Option<Timestamp>) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Those whose tag matches.
+    #[must_use]
+    pub fn tags(self, tags: &'a Patterns) -> Self {
+        Self { tags: Some(tags), ..self }
+    }
+
+    /// The query as it is sent.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a key or an image that no repository has; [`Kind::LimitExceeded`] where the criteria of the user's
+    /// own do not fit any more.
+    pub fn render(&self, now: Timestamp) -> Result<String> {
+        if let Some(wrong) =
+            [Some(self.key), self.image].into_iter().flatten().find(|name| name.is_empty() || !can_be_written(name))
+        {
+            return Err(Error::new(Kind::InvalidInput, "this is no name of a repository in an Artifactory")
+                .with("repository", wrong.escape_debug()));
         }
-        // A date after now counts as now: an end that is still to come leaves nothing out.
-        if let Some(to) = window.to.filter(|to| *to <= now) {
-            criteria.push(instant(Comparator::Lt, date::up_to_millisecond(to)));
+        let cached = format!("{}-cache", self.key);
+        let mut criteria = vec![
+            Node::Or(vec![
+                text(TextField::Repo, Comparator::Eq, self.key),
+                text(TextField::Repo, Comparator::Eq, &cached),
+            ]),
+            Node::Or(vec![
+                text(TextField::Name, Comparator::Eq, "manifest.json"),
+                text(TextField::Name, Comparator::Eq, "list.manifest.json"),
+            ]),
+            text(TextField::Path, Comparator::Nmatch, "*/sha256:*"),
+            text(TextField::Path, Comparator::Nmatch, "*/sha256__*"),
+        ];
+        if let Some(image) = self.image {
+            criteria.push(text(TextField::Path, Comparator::Match, &format!("{image}/*")));
         }
-        if let Some(query) = selector.aql() {
+        if let Some(since) = self.since {
+            criteria.push(Node::Or(vec![
+                instant(Comparator::Gte, date::to_millisecond(since)),
+                instant(Comparator::Lt, ImageDate::FIRST),
+            ]));
+        }
+        if let Some(query) = self.criteria {
             criteria.extend(query.for_server(now).criteria);
         }
-    }
-    let base = print(criteria.clone(), selector);
-    if base.chars().count() > MAX_LENGTH {
-        return Err(Error::new(Kind::LimitExceeded, format!("the query is longer than {MAX_LENGTH} characters"))
-            .with_hint("shorten the criteria in aql"));
-    }
-    if !narrow {
-        return Ok(base);
-    }
-    criteria.extend(paths(selector));
-    criteria.extend(selector.tags().exclude.iter().filter_map(excluded_tag));
-    let full = print(criteria, selector);
-    Ok(if full.chars().count() > MAX_LENGTH { base } else { full })
-}
-
-fn print(criteria: Vec<Node>, selector: &Selector) -> String {
-    let mut fields: Vec<String> = INCLUDED.iter().map(|field| format!("\"{field}\"")).collect();
-    if let Some(query) = selector.aql() {
-        query.each(&mut |criterion| {
-            let name = match criterion.field {
-                Field::Property(_) | Field::AnyProperty => "property.*".to_owned(),
-                ref field => field.name(),
-            };
-            let name = format!("\"{name}\"");
-            if !fields.contains(&name) {
-                fields.push(name);
-            }
-        });
-    }
-    format!("{}.include({})", Query::of(criteria), fields.join(","))
-}
-
-/// The paths that the patterns of repositories and tags together allow, at least; none where they allow all.
-fn paths(selector: &Selector) -> Option<Node> {
-    let wildcards = |patterns: &[Pattern]| -> Vec<String> {
-        let found: Option<Vec<_>> =
-            patterns.iter().map(|pattern| pattern.wildcard().filter(|text| can_be_written(text))).collect();
-        match found {
-            Some(found) if !found.is_empty() && found.len() <= MAX_PATHS && !found.iter().any(|text| text == "*") => {
-                found
-            }
-            _ => vec!["*".to_owned()],
+        let base = self.print(criteria.clone());
+        if base.chars().count() > MAX_LENGTH {
+            return Err(Error::new(Kind::LimitExceeded, format!("the query is longer than {MAX_LENGTH} characters"))
+                .with_hint("shorten the criteria in aql"));
         }
-    };
-    let (images, tags) = (wildcards(&selector.repositories().include), wildcards(&selector.tags().include));
-    let tags = if images.len() * tags.len() > MAX_PATHS { vec!["*".to_owned()] } else { tags };
-    let all: Vec<_> = images.iter().flat_map(|image| tags.iter().map(move |tag| format!("{image}/{tag}"))).collect();
-    if all.iter().any(|path| path == "*/*") {
-        return None;
+        let Some(tags) = self.tags else { return Ok(base) };
+        criteria.extend(self.tagged(tags));
+        criteria.extend(tags.exclude.iter().filter_map(excluded_tag));
+        let full = self.print(criteria);
+        Ok(if full.chars().count() > MAX_LENGTH { base } else { full })
     }
-    Some(Node::Or(all.iter().map(|path| text(TextField::Path, Comparator::Match, path)).collect()))
+
+    fn print(&self, criteria: Vec<Node>) -> String {
+        let mut fields: Vec<String> = INCLUDED.iter().map(|field| format!("\"{field}\"")).collect();
+        if let Some(query) = self.criteria {
+            query.each(&mut |criterion| {
+                let name = match criterion.field {
+                    Field::Property(_) | Field::AnyProperty => "property.*".to_owned(),
+                    ref field => field.name(),
+                };
+                let name = format!("\"{name}\"");
+                if !fields.contains(&name) {
+                    fields.push(name);
+                }
+            });
+        }
+        format!("{}.include({})", Query::of(criteria), fields.join(","))
+    }
+
+    /// The paths that the patterns of tags allow, at least; none where they allow all.
+    fn tagged(&self, tags: &Patterns) -> Option<Node> {
+        let wildcards = tags.include.iter().map(|tag| tag.wildcard().filter(|text| can_be_written(text)));
+        let wildcards: Vec<_> = wildcards.collect::<Option<_>>()?;
+        if wildcards.is_empty() || wildcards.len() > MAX_PATHS || wildcards.iter().any(|text| text == "*") {
+            return None;
+        }
+        let image = self.image.unwrap_or("*");
+        let path = |tag: &String| text(TextField::Path, Comparator::Match, &format!("{image}/{tag}"));
+        Some(Node::Or(wildcards.iter().map(path).collect()))
+    }
 }
 
 /// A tag that is left out, where the end of the path says so. A star elsewhere would also match in the name of the image.

@@ -13,7 +13,7 @@ mod render;
 
 pub use date::{Period, Unit};
 pub use evaluate::{Item, ItemKind};
-pub use listing::listing;
+pub use listing::Listing;
 pub use query::{Comparator, Criterion, Field, Node, Query, TextField, Value};
 
 /// How long a query may be, in characters: Artifactory's own limit.

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Kind;
-use crate::select::{Naming, Pushed, Selection, Selector};
+use crate::select::{Patterns, Syntax};
 
 fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()
@@ -107,38 +107,44 @@ fn deep_long_and_many_are_errors() {
     }
 }
 
-/// A selector for an Artifactory.
-fn selector(selection: &Selection) -> Selector {
-    selection.on(&Naming::artifactory("art.example")).unwrap()
+fn patterns(include: &[&str], exclude: &[&str]) -> Patterns {
+    Patterns::new(include, exclude, Syntax::Wildcard).unwrap()
 }
 
 #[test]
 fn the_listing_of_everything() {
-    let all = listing("docker-local", &selector(&Selection::new()), true, now()).unwrap();
+    let all = Listing::of("docker-local").tags(&patterns(&[], &[])).render(now()).unwrap();
     assert_eq!(
         all,
         concat!(
-            r#"items.find({"repo":{"$eq":"docker-local"}},{"$or":[{"name":{"$eq":"manifest.json"}},{"name":{"$eq":"list.manifest.json"}}]},"#,
+            r#"items.find({"$or":[{"repo":{"$eq":"docker-local"}},{"repo":{"$eq":"docker-local-cache"}}]},"#,
+            r#"{"$or":[{"name":{"$eq":"manifest.json"}},{"name":{"$eq":"list.manifest.json"}}]},"#,
             r#"{"path":{"$nmatch":"*/sha256:*"}},{"path":{"$nmatch":"*/sha256__*"}})"#,
             r#".include("repo","path","name","modified","created","sha256","size")"#
         )
     );
     assert_eq!(matching(&Query::new(&all).unwrap()), "1 2 3 5 7 8");
     for key in ["", "a\"b", "a\nb"] {
-        assert_eq!(listing(key, &selector(&Selection::new()), true, now()).unwrap_err().kind(), Kind::InvalidInput);
+        assert_eq!(Listing::of(key).render(now()).unwrap_err().kind(), Kind::InvalidInput);
+        assert_eq!(Listing::of("a").image(key).render(now()).unwrap_err().kind(), Kind::InvalidInput);
     }
 }
 
 #[test]
 fn the_listing_of_a_selection() {
-    let mut selection = Selection::new().pushed(Pushed::last_days(7).unwrap());
-    selection.repositories = vec!["team/w?b".to_owned(), "team/api".to_owned()];
-    selection.exclude_tags = vec!["*-rc1".to_owned(), "v*".to_owned()];
-    selection.aql = Some(r#"items.find({"created":{"$before":"1d"},"$msp":[{"@a":"b"}],"@qa":"passed"})"#.to_owned());
-    let text = listing("docker-local", &selector(&selection), true, now()).unwrap();
+    let criteria =
+        Query::new(r#"items.find({"created":{"$before":"1d"},"$msp":[{"@a":"b"}],"@qa":"passed"})"#).unwrap();
+    let tags = patterns(&["1.*", "2.?"], &["*-rc1", "v*"]);
+    let listing = Listing::of("docker-local")
+        .image("team/api")
+        .criteria(Some(&criteria))
+        .since(Some("2026-06-08T12:00:00.0005Z".parse().unwrap()))
+        .tags(&tags);
+    let text = listing.render(now()).unwrap();
     for part in [
-        r#"{"$or":[{"path":{"$match":"team/w?b/*"}},{"path":{"$match":"team/api/*"}}]}"#,
-        r#"{"modified":{"$gte":"2026-06-08T12:00:00.000Z"}}"#,
+        r#"{"path":{"$match":"team/api/*"}}"#,
+        r#"{"$or":[{"path":{"$match":"team/api/1.*"}},{"path":{"$match":"team/api/2.?"}}]}"#,
+        r#"{"$or":[{"modified":{"$gte":"2026-06-08T12:00:00.000Z"}},{"modified":{"$lt":"1990-01-01T00:00:00.000Z"}}]}"#,
         r#"{"path":{"$nmatch":"*/*-rc1"}}"#,
         r#"{"created":{"$lt":"2026-06-14T12:00:00.000Z"}}"#,
         r#"{"@qa":{"$eq":"passed"}}"#,
@@ -148,18 +154,17 @@ fn the_listing_of_a_selection() {
     }
     // `v*` would also match in the name of an image, and $msp is left to us.
     assert!(!text.contains("*/v*") && !text.contains("$msp"), "{text}");
-    let wide = listing("docker-local", &selector(&selection), false, now()).unwrap();
-    assert!(!wide.contains("modified\":{") && !wide.contains("$match\":\"team"), "{wide}");
 }
 
 #[test]
 fn a_listing_that_would_be_too_long_asks_for_more() {
-    let mut selection = Selection::new();
-    selection.repositories = (0..30).map(|n| format!("{}{n}", "x".repeat(250))).collect();
-    let text = listing("docker-local", &selector(&selection), true, now()).unwrap();
+    let long: Vec<_> = (0..30).map(|n| format!("{}{n}", "x".repeat(250))).collect();
+    let tags = Patterns::new(&long, &[""; 0], Syntax::Wildcard).unwrap();
+    let text = Listing::of("docker-local").tags(&tags).render(now()).unwrap();
     assert!(text.len() < MAX_LENGTH && !text.contains("xxx"));
-    selection.aql = Some(format!(r#"items.find({{"name":{{"$match":"{}"}}}})"#, "a".repeat(5800)));
-    assert_eq!(listing("docker-local", &selector(&selection), true, now()).unwrap_err().kind(), Kind::LimitExceeded);
+    let criteria = Query::new(&format!(r#"items.find({{"name":{{"$match":"{}"}}}})"#, "a".repeat(5800))).unwrap();
+    let error = Listing::of("docker-local").criteria(Some(&criteria)).render(now()).unwrap_err();
+    assert_eq!(error.kind(), Kind::LimitExceeded);
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -258,32 +263,36 @@ proptest! {
         let _ = Query::new(&text);
     }
 
-    /// With the filters sent along and without, the same tags are meant.
+    /// What a query is narrowed by leaves out no row that could be meant.
     #[test]
-    fn pushed_down_or_not_the_same_is_meant(
-        images in prop::collection::vec(("[ab](/[ab]{1,2})?", "[abv][a-c.]{0,2}", 0..30i64), 0..8),
-        repositories in prop::collection::vec("[ab*?/]{1,4}", 0..3),
+    fn a_narrowed_listing_leaves_out_nothing_that_is_meant(
+        rows in prop::collection::vec(("[ab](/[ab]{1,2})?", "[abv][a-c.]{0,2}", 0..30i64), 0..8),
+        image in "[ab](/[ab]{1,2})?",
         tags in prop::collection::vec("[abv*?.]{1,3}", 0..2),
-        exclude_tags in prop::collection::vec("[abv*?]{1,2}", 0..2),
-        pushed in prop::sample::select(vec!["all", "today", "yesterday", "last-7-days", "2026-05-20..2026-06-10", "..2026-06-01"]),
+        exclude in prop::collection::vec("[abv*?]{1,2}", 0..2),
+        since in prop::option::of(0..30i64),
     ) {
-        let selection = Selection { repositories, tags, exclude_tags, pushed: pushed.parse().unwrap(), ..Selection::new() };
-        let selector = selector(&selection);
-        let narrow = Query::new(&listing("local", &selector, true, now()).unwrap()).unwrap();
-        let wide = Query::new(&listing("local", &selector, false, now()).unwrap()).unwrap();
-        for (image, tag, days) in images {
-            let modified = Timestamp::from_second(now().as_second() - days * 86_400).unwrap();
+        let ago = |days: i64| Timestamp::from_second(now().as_second() - days * 86_400).unwrap();
+        let patterns = Patterns::new(&tags, &exclude, Syntax::Wildcard).unwrap();
+        let since = since.map(ago);
+        let all = Listing::of("local").image(&image);
+        let read = |listing: Listing<'_>| Query::new(&listing.render(now()).unwrap()).unwrap();
+        let (wide, of_tags, of_dates) = (read(all), read(all.tags(&patterns)), read(all.since(since)));
+        for (path, tag, days) in rows {
+            // Some dates are those of a reproducible build.
+            let modified = if days == 0 { "1980-01-01T00:00:00Z".parse().unwrap() } else { ago(days) };
             let item = Item {
                 repo: "local".to_owned(),
-                path: format!("{image}/{tag}"),
+                path: format!("{path}/{tag}"),
                 name: "manifest.json".to_owned(),
                 modified: Some(modified),
                 ..Item::default()
             };
-            prop_assert!(wide.matches(&item, now()));
-            let window = selector.window(now()).unwrap();
-            let meant = selector.repositories().matches(&image) && selector.tags().matches(&tag) && window.contains(modified, now());
-            prop_assert!(!meant || narrow.matches(&item, now()), "{image}:{tag} is left out by {narrow}");
+            let is_ours = path == image;
+            prop_assert!(!is_ours || wide.matches(&item, now()));
+            prop_assert!(!(is_ours && patterns.matches(&tag)) || of_tags.matches(&item, now()), "{tag} is left out by {of_tags}");
+            let is_new = days == 0 || since.is_none_or(|since| modified >= since);
+            prop_assert!(!(is_ours && is_new) || of_dates.matches(&item, now()), "{modified} is left out by {of_dates}");
         }
     }
 }

@@ -241,6 +241,7 @@ fn reasons_are_the_words_of_the_contract() {
             "known",
             "repository",
             "tag",
+            "criteria",
             "date",
             "undated",
             "newest",
