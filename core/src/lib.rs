@@ -13,6 +13,7 @@ pub mod format;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod job;
 pub mod layer;
 pub mod matching;
 pub mod model;
@@ -33,6 +34,7 @@ pub use context::Context;
 pub use engine::Listed;
 pub use engine::scanner::{ScanOptions, Scanner, ScannerBuilder};
 pub use error::{Error, Kind, Result};
+pub use job::Job;
 pub use model::limits::Limits;
 pub use model::report::Report;
 #[cfg(feature = "net")]
@@ -40,3 +42,4 @@ pub use registry::{Check, Credential, Registry, Secret};
 pub use schedule::Schedule;
 pub use select::{Pushed, Selection};
 pub use source::{Platforms, Target};
+pub use store::Store;

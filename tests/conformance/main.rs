@@ -20,9 +20,11 @@ mod moto;
 mod msr;
 mod nexus;
 mod openshift;
+mod postgres;
 mod push_down;
 mod quay;
 mod sources;
+mod stores;
 mod zot;
 
 use std::sync::Arc;

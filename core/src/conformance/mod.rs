@@ -14,3 +14,4 @@ pub mod image;
 pub mod registry;
 #[cfg(feature = "conformance")]
 pub mod source;
+pub mod store;

@@ -64,7 +64,10 @@ impl Layers {
         // Two scans that need one layer at the same moment read it once. A reader that is canceled leaves the slot empty,
         // and the next one reads.
         let mut held = slot.lock().await;
-        let known = held.upgrade().or_else(|| self.stored(&layer.digest).map(Arc::new));
+        let known = match held.upgrade() {
+            Some(facts) => Some(facts),
+            None => self.stored(&layer.digest).await.map(Arc::new),
+        };
         let facts = match known {
             // Stored facts are for those who may read the blob: a manifest can name any digest.
             Some(facts) if source.has_blob(layer, context).await? => {
@@ -74,7 +77,7 @@ impl Layers {
             }
             _ => {
                 let facts = self.read(source, layer, None, context, counts).await?;
-                self.store(&layer.digest, &facts);
+                self.store(&layer.digest, &facts).await;
                 counts.fetched.fetch_add(1, Ordering::Relaxed);
                 context.emit(Event::LayerDone { digest: layer.digest.clone(), cached: false });
                 Arc::new(facts)
@@ -144,17 +147,22 @@ impl Layers {
         facts.verify(&layer.digest, &digest)
     }
 
-    fn stored(&self, digest: &Digest) -> Option<LayerFacts> {
+    async fn stored(&self, digest: &Digest) -> Option<LayerFacts> {
         let cache = self.cache.as_ref()?;
         let bytes = cache
             .get(&self.key(digest))
+            .await
             .and_then(|bytes| bytes.map(|bytes| LayerFacts::from_bytes(&bytes)).transpose());
         bytes.inspect_err(|error| tracing::warn!(%error, %digest, "a stored layer result is not used")).ok()?
     }
 
-    fn store(&self, digest: &Digest, facts: &LayerFacts) {
+    async fn store(&self, digest: &Digest, facts: &LayerFacts) {
         let Some(cache) = &self.cache else { return };
-        if let Err(error) = facts.to_bytes().and_then(|bytes| cache.put(&self.key(digest), &bytes)) {
+        let stored = match facts.to_bytes() {
+            Ok(bytes) => cache.put(&self.key(digest), &bytes).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stored {
             tracing::warn!(%error, %digest, "a layer result is not stored");
         }
     }

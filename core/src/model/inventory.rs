@@ -4,20 +4,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::distro::Distro;
 use super::package::{Certainty, PackageDraft, PackageType};
 use super::purl;
 use crate::error::{Error, Kind, Result};
 
 /// A span of the text arena.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Span {
     start: u32,
     length: u32,
 }
 
 /// Strings one behind another, addressed by spans. The last few are shared when they repeat.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Text(String);
 
 impl Text {
@@ -31,11 +33,11 @@ impl Text {
     }
 
     fn at(&self, span: Span) -> &str {
-        self.0.get(span.start as usize..span.start as usize + span.length as usize).unwrap_or_default()
+        self.0.get(span.start as usize..(span.start as usize).saturating_add(span.length as usize)).unwrap_or_default()
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Row {
     kind: PackageType,
     name: Span,
@@ -51,7 +53,8 @@ struct Row {
 }
 
 /// The packages of one image, sorted by type, name, version and architecture; one row a package and version.
-#[derive(Clone, Default)]
+/// What is read from bytes may have spans that point nowhere: they read as empty.
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Inventory {
     distro: Option<Distro>,
     text: Text,

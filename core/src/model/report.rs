@@ -1,6 +1,6 @@
 //! The report of one image: what was looked at, what is in it, what is wrong with it, and what could not be seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,10 @@ use super::image::LayerRecord;
 use super::inventory::Inventory;
 use super::platform::Platform;
 use super::problem::Problem;
+use super::severity::Rating;
 
 /// What was scanned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// The reference as it was asked for, in full.
     pub reference: String,
@@ -82,7 +83,7 @@ pub struct EcosystemProvenance {
 }
 
 /// Everything that a scan of one image of one platform says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// What was scanned.
     pub subject: Subject,
@@ -101,6 +102,27 @@ pub struct Report {
 }
 
 impl Report {
+    /// Finds the package of each finding by its package URL, after a report was read from bytes.
+    pub(crate) fn link(&mut self) {
+        if self.findings.is_empty() {
+            return;
+        }
+        let places: HashMap<String, usize> =
+            self.inventory.packages().map(|package| (package.purl(), package.index())).collect();
+        for finding in &mut self.findings {
+            finding.package_index = places.get(&finding.package).copied().unwrap_or_default();
+        }
+    }
+
+    /// How many findings there are of each rating.
+    pub fn counts(&self) -> BTreeMap<Rating, u64> {
+        let mut counts = BTreeMap::new();
+        for finding in &self.findings {
+            *counts.entry(finding.severity.rating).or_default() += 1;
+        }
+        counts
+    }
+
     /// Whether everything of the image was looked at: no problem says that packages or advisories may be missing.
     pub fn is_complete(&self) -> bool {
         !self.problems.iter().any(|problem| problem.kind.is_incomplete())

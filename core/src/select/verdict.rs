@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::digest::Digest;
 use crate::model::record::ImageRecord;
 
 /// What happens with an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It is pulled and scanned.
@@ -38,7 +38,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
@@ -177,6 +177,10 @@ pub enum Outcome {
     Scanned,
     /// It failed.
     Failed,
+    /// It turned out to be no image.
+    NotAnImage,
+    /// It has none of the platforms.
+    NoPlatform,
 }
 
 /// What is known already of the images of one repository. The default is nothing: every match is new.
@@ -198,6 +202,8 @@ impl Baseline {
         match self.outcomes.get(digest) {
             None => Reason::New,
             Some(Outcome::Failed) => Reason::FailedBefore,
+            Some(Outcome::NotAnImage) => Reason::NotAnImage,
+            Some(Outcome::NoPlatform) => Reason::Platform,
             Some(Outcome::Scanned) if self.forced => Reason::Forced,
             Some(Outcome::Scanned) => Reason::Known,
         }

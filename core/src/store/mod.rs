@@ -1,78 +1,155 @@
-//! What outlives a call. So far the results of layers; jobs and reports join them.
+//! What outlives a call: registries and jobs, runs and what they found, layer results.
+//!
+//! A [`Store`] is one file of SQLite, nothing but memory, or a PostgreSQL that several machines share. Every statement is written
+//! once, in a dialect that both understand (`docs/adr/0010-one-store-two-databases.md`). A store has no policy: what is scanned, and
+//! when, the engine decides.
 
-mod directory;
-mod memory;
+mod cache;
+mod changes;
+mod database;
+mod images;
+mod inventory;
+mod items;
+mod jobs;
+mod layers;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod registries;
+mod reports;
+mod retention;
+mod runs;
+mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod workers;
 
-pub use directory::DirectoryCache;
-pub use memory::MemoryCache;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+pub use cache::{DirectoryCache, LayerCache, MemoryCache};
+pub use changes::{Change, Changed};
+pub use images::Listing;
+pub use inventory::{InventoryFilter, InventoryRow, RegistrySummary};
+pub use jobs::StoredJob;
+pub use registries::StoredRegistry;
+pub use reports::{Rematch, Stored};
+pub use retention::{Pruned, Status, TableSize};
+pub use runs::{Beat, Plan, Progress};
+pub use workers::{Holding, Worker};
 
 use crate::error::Result;
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+use crate::error::{Error, Kind};
+use database::{Database, Session};
 
-/// Keeps what was read of a layer: bytes by key, nothing else. Whoever fills it vouches for the bytes.
+/// The handle of a store. Cheap to clone; clones share the connection.
 ///
-/// A failure of a cache never fails a scan: the layer is read from the registry instead.
-pub trait LayerCache: Send + Sync {
-    /// The bytes that were kept under `key`; none where there are none, or they are damaged.
-    ///
-    /// # Errors
-    /// [`Kind::Storage`](crate::Kind::Storage).
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use tidewaiter::{Job, Selection, Store};
+/// let store = Store::memory()?;
+/// store.put_registry("prod", &serde_json::json!({"kind": "docker", "url": "https://registry.example"})).await?;
+/// store.add_job(&Job::new("nightly", "prod", Selection::new())).await?;
+/// assert_eq!(store.jobs().await?.len(), 1);
+/// # Ok::<(), tidewaiter::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
 
-    /// Keeps `bytes` under `key`, instead of what was there.
-    ///
-    /// # Errors
-    /// [`Kind::Storage`](crate::Kind::Storage).
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<()>;
+struct Inner {
+    database: Box<dyn Database>,
+    is_ready: OnceCell<()>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What every cache does.
-    fn behaves(cache: &dyn LayerCache) {
-        assert_eq!(cache.get("a").unwrap(), None);
-        cache.put("a", b"one").unwrap();
-        cache.put("b", b"").unwrap();
-        assert_eq!(cache.get("a").unwrap().as_deref(), Some(b"one".as_slice()));
-        assert_eq!(cache.get("b").unwrap().as_deref(), Some(b"".as_slice()));
-        cache.put("a", &[7; 100_000]).unwrap();
-        assert_eq!(cache.get("a").unwrap().unwrap().len(), 100_000);
-        assert_eq!(cache.get("../a").unwrap(), None);
-    }
-
-    #[test]
-    fn every_cache_behaves() {
-        behaves(&MemoryCache::new(1 << 20));
-        let folder = tempfile::tempdir().unwrap();
-        behaves(&DirectoryCache::open(folder.path().join("new")).unwrap());
-    }
-
-    #[test]
-    fn a_damaged_file_is_a_miss() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = DirectoryCache::open(folder.path()).unwrap();
-        cache.put("key", b"the facts of a layer").unwrap();
-        let shelf = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-        let file = std::fs::read_dir(shelf).unwrap().next().unwrap().unwrap().path();
-        let good = std::fs::read(&file).unwrap();
-        for bad in [&good[..good.len() - 1], &good[..10], b""] {
-            std::fs::write(&file, bad).unwrap();
-            assert_eq!(cache.get("key").unwrap(), None);
+impl Store {
+    /// Opens the store at `place`: the path of a file, made where it is missing, or `postgres://user@host/database`. A PostgreSQL is
+    /// connected to when it is needed first; a password in its address is better left to the environment (`PGPASSWORD`).
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for a file that is no store, [`Kind::Storage`] for one that cannot be opened, [`Kind::InvalidInput`] for an
+    /// address that is none, [`Kind::Unsupported`] where this program was built without that database.
+    pub fn open(place: &str) -> Result<Self> {
+        if place.starts_with("postgres://") || place.starts_with("postgresql://") {
+            return Self::postgres(place);
         }
-        let mut flipped = good;
-        *flipped.last_mut().unwrap() ^= 1;
-        std::fs::write(&file, flipped).unwrap();
-        assert_eq!(cache.get("key").unwrap(), None);
+        Self::file(Path::new(place))
     }
 
-    #[test]
-    fn memory_forgets_the_oldest() {
-        let cache = MemoryCache::new(250);
-        for key in ["a", "b", "c"] {
-            cache.put(key, &[0; 100]).unwrap();
-        }
-        assert_eq!(cache.get("a").unwrap(), None);
-        assert!(cache.get("c").unwrap().is_some());
+    /// Opens the store in a file of SQLite, which is made where it is missing.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    #[cfg(feature = "sqlite")]
+    pub fn file(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::new(sqlite::Sqlite::open(path.as_ref())?))
+    }
+
+    /// A store that is gone when its last handle is.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`].
+    #[cfg(feature = "sqlite")]
+    pub fn memory() -> Result<Self> {
+        Ok(Self::new(sqlite::Sqlite::memory()?))
+    }
+
+    /// Stores in files are not part of this program.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`].
+    #[cfg(not(feature = "sqlite"))]
+    pub fn file(_: impl AsRef<Path>) -> Result<Self> {
+        Err(without("SQLite", "sqlite"))
+    }
+
+    #[cfg(feature = "postgres")]
+    fn postgres(address: &str) -> Result<Self> {
+        Ok(Self::new(postgres::Postgres::new(address)?))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn postgres(_: &str) -> Result<Self> {
+        Err(without("PostgreSQL", "postgres"))
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    fn new(database: impl Database + 'static) -> Self {
+        Self(Arc::new(Inner { database: Box::new(database), is_ready: OnceCell::new() }))
+    }
+
+    /// Where it is, for people: a path, `memory`, or an address without its password.
+    pub fn place(&self) -> &str {
+        self.0.database.place()
+    }
+
+    /// A transaction that may write.
+    async fn write(&self) -> Result<Box<dyn Session + '_>> {
+        self.begin(true).await
+    }
+
+    /// A transaction that only reads.
+    async fn read(&self) -> Result<Box<dyn Session + '_>> {
+        self.begin(false).await
+    }
+
+    async fn begin(&self, writes: bool) -> Result<Box<dyn Session + '_>> {
+        let Inner { database, is_ready } = self.0.as_ref();
+        is_ready.get_or_try_init(|| schema::prepare(database.as_ref())).await?;
+        database.begin(writes).await
+    }
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+fn without(database: &'static str, feature: &'static str) -> Error {
+    Error::new(Kind::Unsupported, format!("this program was built without {database}"))
+        .with_hint(format!("build it with the feature `{feature}`"))
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("place", &self.place()).finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::LayerCache;
+use super::{Boxed, LayerCache};
 use crate::error::Result;
 
 /// Keeps layer results in memory, up to a number of bytes; the oldest go first.
@@ -28,11 +28,19 @@ impl MemoryCache {
 }
 
 impl LayerCache for MemoryCache {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner).kept.get(key).cloned())
+    fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<Option<Vec<u8>>>> {
+        let kept = self.state.lock().unwrap_or_else(PoisonError::into_inner).kept.get(key).cloned();
+        Box::pin(std::future::ready(Ok(kept)))
     }
 
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
+    fn put<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> Boxed<'a, Result<()>> {
+        self.keep(key, bytes);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl MemoryCache {
+    fn keep(&self, key: &str, bytes: &[u8]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.kept.insert(key.to_owned(), bytes.to_owned()) {
             Some(before) => state.bytes -= before.len(),
@@ -43,6 +51,5 @@ impl LayerCache for MemoryCache {
             let Some(oldest) = state.order.pop_front() else { break };
             state.bytes -= state.kept.remove(&oldest).map_or(0, |bytes| bytes.len());
         }
-        Ok(())
     }
 }

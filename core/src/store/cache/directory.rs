@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::LayerCache;
+use super::{Boxed, LayerCache};
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 
@@ -36,8 +36,19 @@ impl DirectoryCache {
     }
 }
 
+/// Files are small and the folder is near: they are read and written on the thread of the caller.
 impl LayerCache for DirectoryCache {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(std::future::ready(self.read(key)))
+    }
+
+    fn put<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> Boxed<'a, Result<()>> {
+        Box::pin(std::future::ready(self.write(key, bytes)))
+    }
+}
+
+impl DirectoryCache {
+    fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let (shelf, name) = self.place(key);
         let path = shelf.join(name);
         let file = match std::fs::read(&path) {
@@ -48,7 +59,7 @@ impl LayerCache for DirectoryCache {
         Ok(open(&file).map(<[u8]>::to_vec))
     }
 
-    fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
+    fn write(&self, key: &str, bytes: &[u8]) -> Result<()> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (shelf, name) = self.place(key);
         let path = shelf.join(name);

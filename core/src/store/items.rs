@@ -1,0 +1,117 @@
+//! The images of runs, handed out with leases: each to one worker at a time, by the clock of the database.
+
+use super::Store;
+use super::database::{Row, Session};
+use super::runs::{finish, milliseconds};
+use crate::error::Result;
+use crate::job::{Item, Job};
+
+/// How often an image is handed out. One that ends its worker each time is not looked at for ever.
+const TRIES: i64 = 5;
+
+impl Store {
+    /// Takes up to `count` images that wait, for `seconds`: those of `run`, or of every run. Images whose lease ran out are among
+    /// them.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn lease_items(&self, worker: &str, run: Option<i64>, count: u64, seconds: u64) -> Result<Vec<Item>> {
+        let mut session = self.write().await?;
+        let mut leased = Vec::new();
+        for open in ["i.state = 'waiting'", "i.state = 'leased' AND i.until < {now}"] {
+            let left = count.saturating_sub(leased.len() as u64);
+            if left == 0 {
+                break;
+            }
+            let statement = format!(
+                "WITH open AS MATERIALIZED (SELECT i.run AS r, i.repository AS p, i.digest AS d FROM item i
+                    WHERE {open} AND i.tries < {TRIES} AND (CAST($3 AS BIGINT) IS NULL OR i.run = $3)
+                    ORDER BY i.run LIMIT $4 {{skip locked}})
+                UPDATE item SET state = 'leased', holder = $1, token = token + 1, tries = tries + 1, since = {{now}},
+                    until = {{now}} + $2 WHERE (run, repository, digest) IN (SELECT r, p, d FROM open)
+                RETURNING run, token, image, verdict, reason"
+            );
+            let values = vec![worker.into(), milliseconds(seconds), run.into(), left.into()];
+            leased.extend(session.query(&statement, values).await?);
+        }
+        self.give_up(session.as_mut()).await?;
+        let mut items = Vec::with_capacity(leased.len());
+        let mut known: Option<(i64, Job, serde_json::Value)> = None;
+        for mut row in leased {
+            let run = row.int()?;
+            if known.as_ref().is_none_or(|(id, ..)| *id != run) {
+                known = Some(definitions(session.as_mut(), run).await?);
+            }
+            let Some((_, job, definition)) = &known else { continue };
+            let token = row.int()?;
+            items.push(Item {
+                run,
+                job: job.name.clone(),
+                registry: job.registry.clone(),
+                definition: definition.clone(),
+                image: row.json()?,
+                verdict: row.json()?,
+                reason: row.json()?,
+                platforms: job.selection.platforms.clone(),
+                token,
+            });
+        }
+        session.commit().await?;
+        items.sort_by(|a, b| {
+            (a.run, &a.image.repository, &a.image.digest).cmp(&(b.run, &b.image.repository, &b.image.digest))
+        });
+        Ok(items)
+    }
+
+    /// Keeps all leases of a worker for `seconds` more, and says that it is alive. Gives the images that it still holds: run,
+    /// repository, digest and the number of the lease. What is not among them was canceled, or somebody else has it.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn beat_items(&self, worker: &str, seconds: u64) -> Result<Vec<(i64, String, String, i64)>> {
+        let mut session = self.write().await?;
+        session.query("UPDATE worker SET seen = {now} WHERE id = $1", vec![worker.into()]).await?;
+        let statement = "UPDATE item SET until = {now} + $2 WHERE holder = $1 AND state = 'leased'
+            RETURNING run, repository, digest, token";
+        let rows = session.query(statement, vec![worker.into(), milliseconds(seconds)]).await?;
+        session.commit().await?;
+        rows.into_iter().map(|mut row| Ok((row.int()?, row.text()?, row.text()?, row.int()?))).collect()
+    }
+
+    /// Gives back what a worker holds, so that somebody else can take it at once.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn release_items(&self, worker: &str) -> Result<()> {
+        let mut session = self.write().await?;
+        // Given back is not failed: it is not counted as a try.
+        let statement =
+            "UPDATE item SET state = 'waiting', holder = NULL, until = NULL, since = NULL, tries = tries - 1
+            WHERE holder = $1 AND state = 'leased'";
+        session.query(statement, vec![worker.into()]).await?;
+        session.commit().await
+    }
+
+    /// Gives up on images that were handed out often, and whose workers never came back.
+    async fn give_up(&self, session: &mut dyn Session) -> Result<()> {
+        let statement = format!(
+            "UPDATE item SET state = 'failed', holder = NULL, error = $1
+            WHERE state = 'leased' AND until < {{now}} AND tries >= {TRIES} RETURNING run"
+        );
+        let error = format!("{TRIES} workers that took this image never came back");
+        let rows = session.query(&statement, vec![error.into()]).await?;
+        for mut row in rows {
+            finish(session, row.int()?).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The job of a run, and the definition of its registry.
+async fn definitions(session: &mut dyn Session, run: i64) -> Result<(i64, Job, serde_json::Value)> {
+    let statement =
+        "SELECT r.definition, g.definition FROM run r JOIN registry g ON g.name = r.registry WHERE r.id = $1";
+    let rows = session.query(statement, vec![run.into()]).await?;
+    let mut row = rows.into_iter().next().unwrap_or_else(|| Row::new(Vec::new()));
+    Ok((run, row.json()?, row.json()?))
+}

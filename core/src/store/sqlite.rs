@@ -1,0 +1,250 @@
+//! SQLite: one file, or none. A thread of its own holds the connection, so that no wait for the disk, or for another process, holds
+//! up the threads of the caller.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
+use tokio::sync::{Mutex, MutexGuard, oneshot};
+
+use super::database::{Boxed, Database, Row, Session, Value};
+use super::schema::Dialect;
+use crate::error::{Error, Kind, Result};
+
+/// How SQLite spells it. A transaction that writes holds the whole file, so there is nothing locked to pass over.
+pub(super) const DIALECT: Dialect = Dialect {
+    now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    text: "TEXT",
+    bytes: "BLOB",
+    lock: "",
+    skip_locked: "",
+    size: "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = '{}' OR name IN \
+           (SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = '{}')",
+    // A transaction that writes is.
+    alone: "",
+};
+
+/// How long another process may hold the file.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// KiB of pages in memory.
+const CACHE: i64 = 2048;
+
+type Work = Box<dyn FnOnce(&Connection) + Send>;
+
+/// A file of SQLite.
+pub(super) struct Sqlite {
+    place: String,
+    kind: &'static str,
+    /// One transaction at a time: whoever holds it speaks to the connection.
+    work: Mutex<mpsc::Sender<Work>>,
+}
+
+impl Sqlite {
+    /// Opens `file`, which is made where it is missing.
+    pub(super) fn open(file: &Path) -> Result<Self> {
+        let place = file.display().to_string();
+        let fail = |error| failed(error, "the store cannot be opened").with("store", &place);
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Error::new(Kind::Storage, "the folder of the store cannot be made").with("store", &place).because(error)
+            })?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags).map_err(fail)?;
+        connection.busy_timeout(PATIENCE).map_err(fail)?;
+        // Has a meaning for a file that is made only.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
+        // What is finished must be there after a power cut, and is, with a log that is written through at each checkpoint; the last
+        // commits before it may be lost together, never in part.
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
+        connection.pragma_update(None, "synchronous", "NORMAL").map_err(fail)?;
+        Self::start(connection, place, "sqlite")
+    }
+
+    /// A store that lives as long as the program.
+    pub(super) fn memory() -> Result<Self> {
+        let connection = Connection::open_in_memory().map_err(|error| failed(error, "the store cannot be opened"))?;
+        Self::start(connection, "memory".to_owned(), "memory")
+    }
+
+    fn start(connection: Connection, place: String, kind: &'static str) -> Result<Self> {
+        let fail = |error| failed(error, "the store cannot be opened").with("store", &place);
+        connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
+        connection.pragma_update(None, "cache_size", -CACHE).map_err(fail)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let (sender, receiver) = mpsc::channel::<Work>();
+        let run = move || receiver.into_iter().for_each(|work| work(&connection));
+        std::thread::Builder::new().name("tidewaiter-store".to_owned()).spawn(run).map_err(|error| {
+            Error::new(Kind::Storage, "the thread of the store cannot be started").with("store", &place).because(error)
+        })?;
+        Ok(Self { place, kind, work: Mutex::new(sender) })
+    }
+}
+
+impl Database for Sqlite {
+    fn begin(&self, writes: bool) -> Boxed<'_, Result<Box<dyn Session + '_>>> {
+        Box::pin(async move {
+            let transaction = Transaction { work: self.work.lock().await, place: &self.place, is_open: true };
+            let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+            transaction.run(move |connection| connection.execute_batch(begin)).await?;
+            Ok(Box::new(transaction) as Box<dyn Session>)
+        })
+    }
+
+    fn compact(&self) -> Boxed<'_, Result<()>> {
+        Box::pin(async {
+            // Not open: this is no transaction.
+            let outside = Transaction { work: self.work.lock().await, place: &self.place, is_open: false };
+            outside
+                .run(|connection| {
+                    connection.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+                })
+                .await
+        })
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+}
+
+struct Transaction<'a> {
+    work: MutexGuard<'a, mpsc::Sender<Work>>,
+    place: &'a str,
+    is_open: bool,
+}
+
+impl Transaction<'_> {
+    /// Runs `work` on the thread of the connection.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            let _ = sender.send(work(connection));
+        });
+        let gone = || Error::new(Kind::Storage, "the thread of the store has ended").with("store", self.place);
+        self.work.send(work).map_err(|_| gone())?;
+        let outcome = receiver.await.map_err(|_| gone())?;
+        outcome.map_err(|error| failed(error, "the store does not do what it is asked for").with("store", self.place))
+    }
+}
+
+impl Session for Transaction<'_> {
+    fn query<'a>(&'a mut self, statement: &'a str, parameters: Vec<Value>) -> Boxed<'a, Result<Vec<Row>>> {
+        let statement = write(statement);
+        Box::pin(self.run(move |connection| {
+            let mut statement = connection.prepare_cached(&statement)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query(params_from_iter(parameters))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let values =
+                    (0..columns).map(|column| row.get_ref(column).map(read)).collect::<rusqlite::Result<_>>()?;
+                found.push(Row::new(values));
+            }
+            Ok(found)
+        }))
+    }
+
+    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<()>> {
+        let statement = write(statement);
+        Box::pin(self.run(move |connection| {
+            let mut statement = connection.prepare_cached(&statement)?;
+            for parameters in parameters {
+                statement.execute(params_from_iter(parameters))?;
+            }
+            Ok(())
+        }))
+    }
+
+    fn script<'a>(&'a mut self, statements: &'a str) -> Boxed<'a, Result<()>> {
+        let statements = write(statements);
+        Box::pin(self.run(move |connection| connection.execute_batch(&statements)))
+    }
+
+    fn commit<'a>(mut self: Box<Self>) -> Boxed<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            self.run(|connection| connection.execute_batch("COMMIT")).await?;
+            self.is_open = false;
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            // Ends what a canceled caller began. The thread does it before it hears of the next transaction.
+            let _ = self.work.send(Box::new(|connection| {
+                if !connection.is_autocommit() {
+                    let _ = connection.execute_batch("ROLLBACK");
+                }
+            }));
+        }
+    }
+}
+
+/// A statement as SQLite reads it: `$1` would be a name there.
+fn write(statement: &str) -> String {
+    DIALECT.write(statement).replace('$', "?")
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value),
+        // Only sums and divisions make one, and none of ours is meant to have a fraction.
+        ValueRef::Real(value) => Value::Int(value as i64),
+        ValueRef::Text(value) => Value::Text(String::from_utf8_lossy(value).into_owned()),
+        ValueRef::Blob(value) => Value::Bytes(value.to_vec()),
+    }
+}
+
+/// What went wrong, in the words of a user of a store.
+fn failed(error: rusqlite::Error, message: &'static str) -> Error {
+    let code = error.sqlite_error_code();
+    let (kind, hint) = match code {
+        Some(ErrorCode::NotADatabase) => {
+            (Kind::Corrupt, "the file is not a store of tidewaiter, or it is damaged: name another")
+        }
+        Some(ErrorCode::DatabaseCorrupt) => {
+            (Kind::Corrupt, "the file is damaged: put a copy back, or begin with another store")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (Kind::Busy, "another process holds the store for long: try again")
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            (Kind::Storage, "the store may not be written: check who owns the file and its folder")
+        }
+        Some(ErrorCode::DiskFull) => (Kind::Storage, "the disk is full: make room; what was committed before is safe"),
+        Some(ErrorCode::CannotOpen) => (Kind::Storage, "check that the folder exists and may be written"),
+        _ => (Kind::Storage, "what was committed before is safe"),
+    };
+    Error::new(kind, message).with_hint(hint).because(error)
+}
