@@ -15,5 +15,6 @@ mod overlay;
 mod parity;
 mod registry;
 mod schedules;
+mod secrets;
 mod sources;
 mod versions;

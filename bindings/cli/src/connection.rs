@@ -10,6 +10,8 @@ use tidewaiter::{Error, Kind, Result};
 use tidewaiter_facade::{Named, from_json};
 use zeroize::Zeroizing;
 
+use crate::words;
+
 /// How a registry is reached, and who asks.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Registry")]
@@ -148,7 +150,7 @@ struct Identity {
     /// Read the password from this file
     #[arg(long, value_name = "FILE", requires = "username", group = "secret")]
     password_file: Option<PathBuf>,
-    /// Run this command (split at spaces); what it prints is the password, or without --username the token
+    /// Run this command (words as in a shell, quotes and backslashes too, and nothing else of one); what it prints is the password, or without --username the token
     #[arg(long, value_name = "COMMAND", group = "secret")]
     credential_command: Option<String>,
     /// Take a bearer token from this environment variable
@@ -166,6 +168,12 @@ struct Identity {
     /// AWS: the external id that the role asks for
     #[arg(long, value_name = "ID", requires = "role_arn")]
     external_id: Option<String>,
+    /// AWS: the file with the token of a web identity, for which the role is given out
+    #[arg(long, value_name = "FILE", requires = "role_arn")]
+    web_identity_token_file: Option<PathBuf>,
+    /// AWS: another address of the token service, such as a VPC endpoint
+    #[arg(long, value_name = "URL", conflicts_with = "secret")]
+    sts_endpoint: Option<String>,
     /// Azure: the tenant
     #[arg(long, value_name = "ID", conflicts_with = "secret")]
     tenant: Option<String>,
@@ -175,6 +183,21 @@ struct Identity {
     /// Azure: take the secret of the application from this environment variable
     #[arg(long, value_name = "VAR", requires_all = ["tenant", "client_id"])]
     client_secret_env: Option<String>,
+    /// Azure: the certificate of the application with its key (PEM)
+    #[arg(long, value_name = "FILE", requires_all = ["tenant", "client_id"])]
+    client_certificate: Option<PathBuf>,
+    /// Azure: the file with the token of a federated workload
+    #[arg(long, value_name = "FILE", requires_all = ["tenant", "client_id"])]
+    federated_token_file: Option<PathBuf>,
+    /// Azure: the identity that this machine has; --client-id where it has several
+    #[arg(long, conflicts_with_all = ["secret", "tenant"])]
+    managed_identity: bool,
+    /// Azure, Google: take an access token of the cloud from this environment variable
+    #[arg(long, value_name = "VAR", conflicts_with_all = ["secret", "key_file"])]
+    access_token_env: Option<String>,
+    /// Google: the service account of this machine, from its metadata server
+    #[arg(long, conflicts_with_all = ["secret", "key_file", "access_token_env"])]
+    metadata: bool,
     /// Google: the key of a service account (JSON)
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     key_file: Option<PathBuf>,
@@ -244,7 +267,7 @@ impl Connection {
         } else if let Some(file) = &identity.password_file {
             json!({"file": file})
         } else if let Some(command) = &identity.credential_command {
-            json!({"command": command.split_whitespace().collect::<Vec<_>>()})
+            json!({"command": words::split(command)?})
         } else {
             Value::Null
         };
@@ -278,15 +301,29 @@ impl Identity {
             ("profile", json!(self.profile)),
             ("role_arn", json!(self.role_arn)),
             ("external_id", json!(self.external_id)),
+            ("web_identity_token_file", json!(self.web_identity_token_file)),
+            ("sts_endpoint", json!(self.sts_endpoint)),
         ];
+        let env = |name: &Option<String>| name.as_ref().map_or(Value::Null, |name| json!({"env": name}));
+        let switch = |on: bool| if on { json!(true) } else { Value::Null };
+        let token = env(&self.access_token_env);
+        let (of_azure, of_google) = if kind == "acr" { (token, Value::Null) } else { (Value::Null, token) };
         let azure = [
             ("tenant_id", json!(self.tenant)),
             ("client_id", json!(self.client_id)),
-            ("client_secret", self.client_secret_env.as_ref().map_or(Value::Null, |name| json!({"env": name}))),
+            ("client_secret", env(&self.client_secret_env)),
+            ("client_certificate", json!(self.client_certificate)),
+            ("federated_token_file", json!(self.federated_token_file)),
+            ("managed_identity", switch(self.managed_identity)),
+            ("access_token", of_azure),
         ];
         let google = if kind == "gcr" { "gcr" } else { "gar" };
-        let key = [("service_account", self.key_file.as_ref().map_or(Value::Null, |path| json!({"file": path})))];
-        [("aws", given(&aws)), ("azure", given(&azure)), (google, given(&key))]
+        let account = [
+            ("service_account", self.key_file.as_ref().map_or(Value::Null, |path| json!({"file": path}))),
+            ("access_token", of_google),
+            ("metadata", switch(self.metadata)),
+        ];
+        [("aws", given(&aws)), ("azure", given(&azure)), (google, given(&account))]
             .into_iter()
             .find_map(|(name, shape)| Some(json!({name: shape?})))
     }
@@ -311,4 +348,44 @@ fn read_password() -> Result<Zeroizing<String>> {
             .with_hint("pipe it in, as in `printf %s \"$PASSWORD\" | tidewaiter …`"));
     }
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        connection: Connection,
+    }
+
+    fn credential(kind: &str, line: &str) -> String {
+        let line =
+            Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::to_string(&line.connection.credential(kind).unwrap()).unwrap()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn options_of_the_clouds_are_their_credentials() {
+        for (kind, line, expected) in [
+            ("ecr", "--role-arn a --web-identity-token-file f", r#"{"aws":{"role_arn":"a","web_identity_token_file":"f"}}"#),
+            ("ecr", "--profile p --sts-endpoint https://sts", r#"{"aws":{"profile":"p","sts_endpoint":"https://sts"}}"#),
+            ("acr", "--managed-identity", r#"{"azure":{"managed_identity":true}}"#),
+            ("acr", "--managed-identity --client-id i", r#"{"azure":{"client_id":"i","managed_identity":true}}"#),
+            ("acr", "--tenant t --client-id i --client-certificate c", r#"{"azure":{"tenant_id":"t","client_id":"i","client_certificate":"c"}}"#),
+            ("acr", "--tenant t --client-id i --federated-token-file f", r#"{"azure":{"tenant_id":"t","client_id":"i","federated_token_file":"f"}}"#),
+            ("acr", "--access-token-env V", r#"{"azure":{"access_token":{"env":"V"}}}"#),
+            ("gar", "--access-token-env V", r#"{"gar":{"access_token":{"env":"V"}}}"#),
+            ("gcr", "--metadata", r#"{"gcr":{"metadata":true}}"#),
+        ] {
+            assert_eq!(credential(kind, line), expected, "{line}");
+        }
+        for line in ["--web-identity-token-file f", "--client-certificate c", "--metadata --key-file k", "--managed-identity --tenant t"] {
+            assert!(Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_err(), "{line}");
+        }
+    }
 }

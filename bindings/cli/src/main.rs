@@ -9,6 +9,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod selection;
+mod words;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use tidewaiter::advisory::Advisories;
 use tidewaiter::model::limits::Limits;
 use tidewaiter::model::report::AdvisoryProvenance;
-use tidewaiter::registry::{self, Check, Registry};
+use tidewaiter::registry::{Check, Registry};
 use tidewaiter::select::Selection;
 use tidewaiter::store::DirectoryCache;
 use tidewaiter::{Cancel, Context, Error, Kind, Result, Target, engine};
@@ -118,8 +118,8 @@ impl Scanner {
     pub fn check(&self, registry: Named, options: CheckOptions, cancel: &Cancel) -> Result<Pending<Check>> {
         let registry = self.registry(registry)?;
         let timeout = config::timeout(options.timeout)?;
-        self.call(cancel, timeout, |_, context| async move {
-            context.run(registry::check(&registry, options.repository.as_deref(), &context)).await
+        self.call(cancel, timeout, |scanner, context| async move {
+            scanner.check(&registry, options.repository.as_deref(), &context).await
         })
     }
 
