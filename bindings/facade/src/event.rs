@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tidewaiter::model::event::Event;
 
 /// One event as an object; `event` says which: `image-resolved`, `layer-progress`, `layer-done`, `image-done`, `repository-listed`,
-/// `repository-failed`, `notice`, `problem`, `advisories-progress`.
+/// `repository-failed`, `notice`, `problem`, `advisories-progress`, `run-begun`, `run-planned`, `image-committed`,
+/// `findings-changed`, `rematch-progress`.
 pub fn to_json(event: &Event) -> Value {
     match event {
         Event::ImageResolved { image, digest, layers } => json!({
@@ -41,6 +42,19 @@ pub fn to_json(event: &Event) -> Value {
         Event::AdvisoriesProgress { ecosystem, done, total } => {
             json!({"event": "advisories-progress", "ecosystem": ecosystem, "done": done, "total": total})
         }
+        Event::RunBegun { job, run } => json!({"event": "run-begun", "job": job, "run": run}),
+        Event::RunPlanned { job, run, listed, selected, items } => json!({
+            "event": "run-planned", "job": job, "run": run, "listed": listed, "selected": selected, "items": items,
+        }),
+        Event::ImageCommitted { registry, repository, digest, outcome, error } => json!({
+            "event": "image-committed", "registry": registry, "repository": repository, "digest": digest.as_str(),
+            "outcome": outcome, "error": error,
+        }),
+        Event::FindingsChanged { registry, repository, digest, new, fixed } => json!({
+            "event": "findings-changed", "registry": registry, "repository": repository, "digest": digest.as_str(),
+            "new": new, "fixed": fixed,
+        }),
+        Event::RematchProgress { images } => json!({"event": "rematch-progress", "images": images}),
         Event::Notice { message, hint } => json!({"event": "notice", "message": message, "hint": hint}),
         // A kind of event that is newer than this binding: known to be there, and nothing else.
         _ => json!({"event": "other"}),

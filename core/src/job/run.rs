@@ -80,6 +80,8 @@ pub struct Run {
     pub run: i64,
     /// The job.
     pub job: String,
+    /// The registry of the job when the run began.
+    pub registry: String,
     /// Where it stands.
     pub state: State,
     /// What was asked for.

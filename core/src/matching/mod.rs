@@ -5,6 +5,7 @@
 //! package, in the release that the image names. All others are looked up by their own name and version.
 
 mod group;
+mod memory;
 mod range;
 mod severity;
 mod subject;
@@ -19,9 +20,10 @@ use crate::advisory::{Advisories, Affected, RangeKind, Record, RecordId, Score};
 use crate::error::{Error, Kind, Result};
 use crate::model::ecosystem;
 use crate::model::finding::{Evidence, Finding, Status};
-use crate::model::inventory::Inventory;
+use crate::model::inventory::{Inventory, Package};
 use crate::model::problem::{Problem, ProblemKind};
 use crate::version::scheme;
+pub(crate) use memory::Memory;
 use range::{Compare, Verdict};
 use subject::Subject;
 
@@ -50,28 +52,25 @@ pub struct Matches {
 /// # Errors
 /// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten, [`Kind::InvalidInput`] when `now` is no time.
 pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptions) -> Result<Matches> {
+    find_with(inventory, advisories, options, of_package)
+}
+
+/// The same, with the findings of each package from `findings`, such as a memory of packages that occur again and again.
+///
+/// # Errors
+/// As [`find`], and the errors of `findings`.
+pub(crate) fn find_with(
+    inventory: &Inventory,
+    advisories: &Advisories,
+    options: &MatchOptions,
+    mut findings: impl FnMut(&Package<'_>, &Advisories, Timestamp) -> Result<Vec<Finding>>,
+) -> Result<Matches> {
     let now = options.now.parse().map_err(|error: jiff::Error| {
         Error::new(Kind::InvalidInput, "the time of the scan is no time").with("now", &options.now).because(error)
     })?;
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
     for package in inventory.packages() {
-        let subjects = Subject::all(&package);
-        let Some(subject) = subjects.first() else { continue };
-        let mut found: Vec<Hit> = Vec::new();
-        for subject in &subjects {
-            for hit in hits(subject, advisories, now)? {
-                // A record that speaks of both names says the same of both.
-                let is_known = found.iter().any(|known| known.record.id == hit.record.id);
-                if !is_known && !subject::is_other_module(&package, &hit.fixed, &hit.record.summary) {
-                    found.push(hit);
-                }
-            }
-        }
-        if found.is_empty() {
-            continue;
-        }
-        found.sort_by(|a, b| (a.status, &a.record.id).cmp(&(b.status, &b.record.id)));
-        let mut findings = group::findings(&package, subject, found);
+        let mut findings = findings(&package, advisories, now)?;
         let owned = package.owner().is_some();
         if owned {
             matches.owned_findings += findings.len() as u64;
@@ -81,6 +80,30 @@ pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptio
         }
     }
     Ok(matches)
+}
+
+/// The findings of one package, whoever owns it.
+///
+/// # Errors
+/// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten.
+pub(crate) fn of_package(package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Finding>> {
+    let subjects = Subject::all(package);
+    let Some(subject) = subjects.first() else { return Ok(Vec::new()) };
+    let mut found: Vec<Hit> = Vec::new();
+    for subject in &subjects {
+        for hit in hits(subject, advisories, now)? {
+            // A record that speaks of both names says the same of both.
+            let is_known = found.iter().any(|known| known.record.id == hit.record.id);
+            if !is_known && !subject::is_other_module(package, &hit.fixed, &hit.record.summary) {
+                found.push(hit);
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    found.sort_by(|a, b| (a.status, &a.record.id).cmp(&(b.status, &b.record.id)));
+    Ok(group::findings(package, subject, found))
 }
 
 /// A record that concerns a package, and why.

@@ -64,6 +64,57 @@ pub enum Event {
         /// What to do about it.
         hint: String,
     },
+    /// A run of a job begins.
+    RunBegun {
+        /// The job.
+        job: String,
+        /// The number of the run.
+        run: i64,
+    },
+    /// All images that a run looks at are known.
+    RunPlanned {
+        /// The job.
+        job: String,
+        /// The number of the run.
+        run: i64,
+        /// Images that are listed.
+        listed: u64,
+        /// Those that the selection means.
+        selected: u64,
+        /// Those that are looked at.
+        items: u64,
+    },
+    /// What came of an image is in the store.
+    ImageCommitted {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// The digest.
+        digest: Digest,
+        /// `scanned`, `rematched`, `not-an-image`, `platform` or `failed`.
+        outcome: &'static str,
+        /// Why it is not scanned, one line.
+        error: Option<String>,
+    },
+    /// A scan or a match found other findings in an image than were known.
+    FindingsChanged {
+        /// The registry.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// The digest.
+        digest: Digest,
+        /// Findings that were not there before.
+        new: u64,
+        /// Findings that are gone.
+        fixed: u64,
+    },
+    /// So many stored images were held against today's advisories.
+    RematchProgress {
+        /// Images so far.
+        images: u64,
+    },
     /// Advisories are on their way: of one ecosystem, so many bytes.
     AdvisoriesProgress {
         /// The ecosystem.

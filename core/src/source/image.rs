@@ -29,6 +29,8 @@ pub enum Platforms {
     Host,
     /// Exactly these.
     List(Vec<Platform>),
+    /// Those of these that there are, which may be none.
+    Available(Vec<Platform>),
     /// Every one.
     All,
 }
@@ -149,7 +151,10 @@ impl Resolver<'_> {
         let asked: &[Platform] = match platforms {
             Platforms::Host => &host,
             Platforms::List(list) => list,
-            Platforms::All => &[],
+            Platforms::Available(list) if !list.iter().any(|asked| asked.accepts(&image.platform)) => {
+                return Ok(Vec::new());
+            }
+            Platforms::All | Platforms::Available(_) => &[],
         };
         let missing = asked.iter().filter(|asked| !asked.accepts(&image.platform));
         let notes = missing
@@ -257,7 +262,7 @@ impl Resolver<'_> {
                 }
                 return Ok(all);
             }
-            Platforms::List(list) => list,
+            Platforms::List(list) | Platforms::Available(list) => list,
             Platforms::Host => &host,
         };
         let mut chosen: Vec<Resolved> = Vec::new();
@@ -267,6 +272,7 @@ impl Resolver<'_> {
             }
             let (child, notes) = match find(&children, asked) {
                 Some(child) => (child, Vec::new()),
+                None if matches!(platforms, Platforms::Available(_)) => continue,
                 None => match children.as_slice() {
                     [only] if *platforms == Platforms::Host => {
                         let platform = only.platform.as_ref().map_or("unknown".to_owned(), Platform::to_string);

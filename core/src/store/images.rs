@@ -29,6 +29,8 @@ pub struct Known {
     pub outcomes: Vec<(Digest, Outcome)>,
     /// The catalogers that made the stored reports of each.
     pub catalogers: HashMap<Digest, String>,
+    /// What the registry said of each when it was listed last.
+    pub listed: HashMap<Digest, Listing>,
 }
 
 impl Store {
@@ -45,7 +47,10 @@ impl Store {
         let statement = "SELECT digest, catalogers FROM report WHERE registry = $1 AND repository = $2";
         let rows = session.query(statement, vec![registry.into(), repository.into()]).await?;
         let catalogers = rows.into_iter().map(|mut row| Ok((row.parse()?, row.text()?))).collect::<Result<_>>()?;
-        Ok(Known { outcomes, catalogers })
+        let statement = "SELECT digest, listed FROM image WHERE registry = $1 AND repository = $2";
+        let rows = session.query(statement, vec![registry.into(), repository.into()]).await?;
+        let listed = rows.into_iter().map(|mut row| Ok((row.parse()?, row.json()?))).collect::<Result<_>>()?;
+        Ok(Known { outcomes, catalogers, listed })
     }
 
     /// Notes what a repository lists. With `is_whole`, images that are not among `records` are gone.

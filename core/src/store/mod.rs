@@ -31,10 +31,11 @@ use tokio::sync::OnceCell;
 
 pub use cache::{DirectoryCache, LayerCache, MemoryCache};
 pub use changes::{Change, Changed};
-pub use images::Listing;
+pub use images::{Known, Listing};
 pub use inventory::{InventoryFilter, InventoryRow, RegistrySummary};
 pub use jobs::StoredJob;
 pub use registries::StoredRegistry;
+pub(crate) use reports::{PackedReport, catalogers};
 pub use reports::{Rematch, Stored};
 pub use retention::{Pruned, Status, TableSize};
 pub use runs::{Beat, Plan, Progress};

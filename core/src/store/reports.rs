@@ -1,19 +1,21 @@
 //! Reports: what scans found, committed image by image, and matched again without the registry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::changes::{self, Changed};
-use super::database::{Row, Session, Value, json};
+use super::database::{Row, Session, Value, json, time};
 use super::images::write_outcome;
 use super::runs::{finish, next};
 use crate::error::{Error, Kind, Result};
 use crate::job::{Commit, Cost, Done, Outcome, pack, unpack};
 use crate::model::digest::Digest;
 use crate::model::finding::Finding;
-use crate::model::report::Report;
+use crate::model::problem::Problem;
+use crate::model::report::{AdvisoryProvenance, Report};
 use crate::model::severity::Rating;
 use crate::select;
 
@@ -39,8 +41,31 @@ pub struct Stored {
 pub struct Rematch {
     /// Its number.
     pub id: i64,
+    /// When the image was scanned: what a later scan says is not overwritten.
+    pub scanned: Timestamp,
     /// The report with other findings, problems and provenance.
     pub report: Report,
+}
+
+/// A stored report as bytes, to be read on another thread.
+#[derive(Debug)]
+pub(crate) struct PackedReport {
+    id: i64,
+    registry: String,
+    repository: String,
+    digest: Digest,
+    scanned: Timestamp,
+    scan: Vec<u8>,
+    findings: Vec<u8>,
+    matching: Vec<u8>,
+}
+
+/// What a match says besides its findings. It changes with every advisory database, and is small.
+#[derive(Serialize, Deserialize)]
+struct Matching {
+    problems: Vec<Problem>,
+    advisories: Option<AdvisoryProvenance>,
+    owned_findings: u64,
 }
 
 /// Where a report belongs.
@@ -150,7 +175,7 @@ impl Store {
             format!("{SELECT} WHERE r.registry = $1 AND r.repository = $2 AND r.digest = $3 ORDER BY r.platform");
         let values = vec![registry.into(), repository.into(), digest.to_string().into()];
         let rows = self.read().await?.query(&statement, values).await?;
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(|row| read(row)?.unpack()).collect()
     }
 
     /// Reports by number, beyond `after`, at most `limit`; of all registries, or of one.
@@ -158,6 +183,19 @@ impl Store {
     /// # Errors
     /// As [`Store::reports`].
     pub async fn reports_after(&self, registry: Option<&str>, after: i64, limit: u64) -> Result<Vec<Stored>> {
+        self.packed_after(registry, after, limit).await?.into_iter().map(PackedReport::unpack).collect()
+    }
+
+    /// The same, to be read elsewhere.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`].
+    pub(crate) async fn packed_after(
+        &self,
+        registry: Option<&str>,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<PackedReport>> {
         let statement = format!(
             "{SELECT} WHERE r.id > $1 AND (CAST($2 AS TEXT) IS NULL OR r.registry = $2) ORDER BY r.id LIMIT $3"
         );
@@ -172,9 +210,9 @@ impl Store {
     pub async fn put_rematched(&self, rematches: &[Rematch]) -> Result<Cost> {
         let mut session = self.write().await?;
         let mut cost = Cost::default();
-        for Rematch { id, report } in rematches {
-            let statement = "SELECT registry, repository, digest FROM report WHERE id = $1 {lock}";
-            let rows = session.query(statement, vec![(*id).into()]).await?;
+        for Rematch { id, scanned, report } in rematches {
+            let statement = "SELECT registry, repository, digest FROM report WHERE id = $1 AND scanned = $2 {lock}";
+            let rows = session.query(statement, vec![(*id).into(), time(*scanned)]).await?;
             let Some(mut row) = rows.into_iter().next() else { continue };
             let (registry, repository, digest) = (row.text()?, row.text()?, row.parse()?);
             let place = Place { run: None, registry: &registry, repository: &repository, digest: &digest };
@@ -185,16 +223,56 @@ impl Store {
     }
 }
 
-const SELECT: &str = "SELECT r.id, r.registry, r.repository, r.digest, r.scanned, c.scan, c.findings FROM report r
-    JOIN content c ON c.report = r.id";
+const SELECT: &str = "SELECT r.id, r.registry, r.repository, r.digest, r.scanned, c.scan, c.findings, r.matching
+    FROM report r JOIN content c ON c.report = r.id";
 
-fn read(mut row: Row) -> Result<Stored> {
-    let (id, registry, repository) = (row.int()?, row.text()?, row.text()?);
-    let (digest, scanned) = (row.parse()?, row.time()?);
-    let mut report: Report = unpack(&row.bytes()?)?;
-    report.findings = unpack(&row.bytes()?)?;
-    report.link();
-    Ok(Stored { id, registry, repository, digest, scanned, report })
+fn read(mut row: Row) -> Result<PackedReport> {
+    Ok(PackedReport {
+        id: row.int()?,
+        registry: row.text()?,
+        repository: row.text()?,
+        digest: row.parse()?,
+        scanned: row.time()?,
+        scan: row.bytes()?,
+        findings: row.bytes()?,
+        matching: row.bytes()?,
+    })
+}
+
+impl PackedReport {
+    /// Its number.
+    pub(crate) fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The report.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`].
+    pub(crate) fn unpack(self) -> Result<Stored> {
+        let mut report: Report = unpack(&self.scan)?;
+        report.findings = unpack(&self.findings)?;
+        let matching: Matching = unpack(&self.matching)?;
+        report.problems = matching.problems;
+        report.provenance.advisories = matching.advisories;
+        report.stats.owned_findings = matching.owned_findings;
+        report.link();
+        let Self { id, registry, repository, digest, scanned, .. } = self;
+        Ok(Stored { id, registry, repository, digest, scanned, report })
+    }
+}
+
+/// A report without what the match says, and that apart.
+fn split(report: &Report) -> Result<(Report, Vec<u8>)> {
+    let mut bare = report.clone();
+    bare.findings.clear();
+    let matching = Matching {
+        problems: std::mem::take(&mut bare.problems),
+        advisories: bare.provenance.advisories.take(),
+        owned_findings: std::mem::take(&mut bare.stats.owned_findings),
+    };
+    let matching = pack(&matching)?;
+    Ok((bare, matching))
 }
 
 /// Writes a report; what did not change is not written.
@@ -217,18 +295,24 @@ async fn put(session: &mut dyn Session, place: &Place<'_>, report: &Report, is_s
         let before: Vec<Finding> = before.map(|before| unpack(&before)).transpose()?.unwrap_or_default();
         changes::between(&before, &report.findings)
     };
+    let (bare, matching) = split(report)?;
     let id = match known {
         Some(id) => {
             let statement = if is_scan {
-                "UPDATE report SET matched = {now}, complete = $2, worst = $3, counts = $4, catalogers = $5, scanned = {now}
-                    WHERE id = $1"
+                "UPDATE report SET matched = {now}, complete = $2, worst = $3, counts = $4, matching = $5, catalogers = $6,
+                    scanned = {now} WHERE id = $1"
             } else {
-                "UPDATE report SET matched = {now}, complete = $2, worst = $3, counts = $4 WHERE id = $1"
+                "UPDATE report SET matched = {now}, complete = $2, worst = $3, counts = $4, matching = $5 WHERE id = $1"
             };
-            let mut values =
-                vec![id.into(), report.is_complete().into(), worst(report).into(), json(&report.counts())?];
+            let mut values = vec![
+                id.into(),
+                report.is_complete().into(),
+                worst(report).into(),
+                json(&report.counts())?,
+                matching.into(),
+            ];
             if is_scan {
-                values.push(catalogers(report).into());
+                values.push(catalogers(&report.provenance.catalogers).into());
             }
             session.query(statement, values).await?;
             id
@@ -236,25 +320,28 @@ async fn put(session: &mut dyn Session, place: &Place<'_>, report: &Report, is_s
         None => {
             let id = next(session, "report").await?;
             let statement =
-                "INSERT INTO report (id, registry, repository, digest, platform, complete, worst, counts, catalogers,
-                scanned, matched) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, {now}, {now})";
+                "INSERT INTO report (id, registry, repository, digest, platform, complete, worst, counts, matching,
+                catalogers, scanned, matched) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, {now}, {now})";
             let mut values = vec![Value::from(id)];
             values.extend(key);
             values.extend([
                 report.is_complete().into(),
                 worst(report).into(),
                 json(&report.counts())?,
-                catalogers(report).into(),
+                matching.into(),
+                catalogers(&report.provenance.catalogers).into(),
             ]);
             session.query(statement, values).await?;
             id
         }
     };
-    if is_scan || !is_same {
-        let bare = Report { findings: Vec::new(), ..report.clone() };
+    if is_scan || known.is_none() {
         let statement = "INSERT INTO content (report, scan, findings) VALUES ($1, $2, $3)
             ON CONFLICT (report) DO UPDATE SET scan = excluded.scan, findings = excluded.findings";
         session.query(statement, vec![id.into(), pack(&bare)?.into(), findings.into()]).await?;
+    } else if !is_same {
+        let statement = "UPDATE content SET findings = $2 WHERE report = $1";
+        session.query(statement, vec![id.into(), findings.into()]).await?;
     }
     if !is_same {
         index(session, id, report).await?;
@@ -329,7 +416,7 @@ pub(super) fn rank(rating: Rating) -> i64 {
 }
 
 /// The catalogers of a report, as one text to compare.
-pub(crate) fn catalogers(report: &Report) -> String {
-    let all = report.provenance.catalogers.iter().map(|(id, version)| format!("{id}:{version}"));
+pub(crate) fn catalogers(all: &BTreeMap<String, u32>) -> String {
+    let all = all.iter().map(|(id, version)| format!("{id}:{version}"));
     all.collect::<Vec<_>>().join(" ")
 }

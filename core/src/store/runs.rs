@@ -48,7 +48,7 @@ pub enum Beat {
     Lost,
 }
 
-const COLUMNS: &str = "id, job, state, forced, pull, planned, queued, began, ended, error";
+const COLUMNS: &str = "id, job, registry, state, forced, pull, planned, queued, began, ended, error";
 
 impl Store {
     /// Begins a run of a job; it waits in the queue. `occurrence` is the time of the schedule that it answers.
@@ -323,6 +323,7 @@ fn read(mut row: Row) -> Result<Run> {
     Ok(Run {
         run: row.int()?,
         job: row.text()?,
+        registry: row.text()?,
         state: row.parse()?,
         options: RunOptions { scan_all: row.truth()?, pull: row.truth()? },
         planned: row.truth()?,

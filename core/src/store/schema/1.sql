@@ -95,11 +95,12 @@ CREATE TABLE report (
   catalogers {text} NOT NULL,
   worst BIGINT NOT NULL,               -- the worst rating, by its rank
   counts {text} NOT NULL,                -- findings by rating
+  matching {bytes} NOT NULL,           -- what the match says besides its findings: problems, the advisories, a count
   UNIQUE (registry, repository, digest, platform)
 );
 CREATE TABLE content (
   report BIGINT NOT NULL PRIMARY KEY REFERENCES report (id) ON DELETE CASCADE,
-  scan {bytes} NOT NULL,               -- the report without its findings
+  scan {bytes} NOT NULL,               -- the report without what the match says
   findings {bytes} NOT NULL
 );
 -- Every id of every finding, aliases and what they bundle among them.
