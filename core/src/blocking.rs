@@ -11,10 +11,14 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::context::Context;
-#[cfg(feature = "net")]
-use crate::engine::Listed;
+use crate::engine::Rematched;
 use crate::engine::scanner::{ScanOptions, Scanner as AsyncScanner, ScannerBuilder};
+#[cfg(feature = "net")]
+use crate::engine::{Listed, WorkerOptions};
 use crate::error::{Error, Kind, Result};
+use crate::job::{Commit, Done};
+#[cfg(feature = "net")]
+use crate::job::{Item, Run, RunOptions, Summary};
 use crate::model::report::Report;
 #[cfg(feature = "net")]
 use crate::registry::{Check, Registry};
@@ -125,9 +129,124 @@ impl Scanner {
         self.listing(self.scanner.repositories(registry, selection, context))
     }
 
+    /// Runs any work on the runtime of the scanner and waits for it: how a [`Store`](crate::Store) is asked without async.
+    ///
+    /// ```
+    /// use tidewaiter::{Scanner, Store, blocking};
+    /// let store = Store::memory()?;
+    /// let scanner = blocking::Scanner::new(Scanner::builder().store(store.clone()))?;
+    /// assert!(scanner.block_on(async move { store.jobs().await })?.is_empty());
+    /// # Ok::<(), tidewaiter::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn block_on<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        self.wait(work)
+    }
+
+    /// See [`Scanner::commit`](crate::Scanner::commit).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn commit(&self, done: &Done, context: &Context) -> Result<Commit> {
+        let (scanner, done, context) = (self.scanner.clone(), done.clone(), context.clone());
+        self.wait(async move { scanner.commit(&done, &context).await })
+    }
+
+    /// See [`Scanner::rematch`](crate::Scanner::rematch).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn rematch(&self, registry: Option<&str>, context: &Context) -> Result<Rematched> {
+        let (scanner, registry, context) = (self.scanner.clone(), registry.map(str::to_owned), context.clone());
+        self.wait(async move { scanner.rematch(registry.as_deref(), &context).await })
+    }
+
     #[cfg(feature = "net")]
     fn listing<T>(&self, stream: BoxStream<'static, Result<T>>) -> Listing<T> {
         Listing { scanner: self.clone(), stream: Arc::new(tokio::sync::Mutex::new(stream)) }
+    }
+}
+
+/// Jobs.
+#[cfg(feature = "net")]
+impl Scanner {
+    /// See [`Scanner::start`](crate::Scanner::start).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start(&self, job: &str, options: RunOptions) -> Result<Run> {
+        let (scanner, job) = (self.scanner.clone(), job.to_owned());
+        self.wait(async move { scanner.start(&job, options).await })
+    }
+
+    /// See [`Scanner::start_again`](crate::Scanner::start_again).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_again(&self, job: &str) -> Result<Run> {
+        let (scanner, job) = (self.scanner.clone(), job.to_owned());
+        self.wait(async move { scanner.start_again(&job).await })
+    }
+
+    /// See [`Scanner::follow`](crate::Scanner::follow).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn follow(&self, run: i64, context: &Context) -> Result<Summary> {
+        let (scanner, context) = (self.scanner.clone(), context.clone());
+        self.wait(async move { scanner.follow(run, &context).await })
+    }
+
+    /// See [`Scanner::run`](crate::Scanner::run).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn run(&self, job: &str, options: RunOptions, context: &Context) -> Result<Summary> {
+        let (scanner, job, context) = (self.scanner.clone(), job.to_owned(), context.clone());
+        self.wait(async move { scanner.run(&job, options, &context).await })
+    }
+
+    /// See [`Scanner::restart`](crate::Scanner::restart).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn restart(&self, job: &str, context: &Context) -> Result<Summary> {
+        let (scanner, job, context) = (self.scanner.clone(), job.to_owned(), context.clone());
+        self.wait(async move { scanner.restart(&job, &context).await })
+    }
+
+    /// See [`Scanner::work`](crate::Scanner::work).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn work(&self, options: &WorkerOptions, context: &Context) -> Result<()> {
+        let (scanner, options, context) = (self.scanner.clone(), options.clone(), context.clone());
+        self.wait(async move { scanner.work(&options, &context).await })
+    }
+
+    /// See [`Scanner::plan`](crate::Scanner::plan).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn plan(&self, run: i64, context: &Context) -> Result<Run> {
+        let (scanner, context) = (self.scanner.clone(), context.clone());
+        self.wait(async move { scanner.plan(run, &context).await })
+    }
+
+    /// See [`Scanner::execute`](crate::Scanner::execute).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn execute(&self, item: &Item, context: &Context) -> Result<Done> {
+        let (scanner, item, context) = (self.scanner.clone(), item.clone(), context.clone());
+        self.wait(async move { scanner.execute(&item, &context).await })
+    }
+
+    /// See [`Scanner::explain_job`](crate::Scanner::explain_job).
+    pub fn explain_job(&self, job: &str, context: &Context) -> Listing<Listed> {
+        self.listing(self.scanner.explain_job(job, context))
     }
 }
 

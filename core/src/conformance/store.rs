@@ -366,7 +366,7 @@ async fn what_changes(store: &Store) {
             .into_iter()
             .map(|mut stored| {
                 stored.report.findings.retain(|finding| finding.id != "CVE-1");
-                Rematch { id: stored.id, report: stored.report }
+                Rematch { id: stored.id, scanned: stored.scanned, report: stored.report }
             })
             .collect();
         store.put_rematched(&rematches).await.unwrap();

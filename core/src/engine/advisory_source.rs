@@ -55,6 +55,17 @@ impl AdvisorySource {
         self.fetch(file, base_url.as_deref(), advisories, inventory, context).await
     }
 
+    /// The database of today, whatever it lacks.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] for a file that is no database.
+    pub(super) fn current(&self) -> Result<Option<Advisories>> {
+        match &self.file {
+            Some(file) => self.reopen(file),
+            None => Ok(self.lock().as_ref().map(|open| open.advisories.clone())),
+        }
+    }
+
     #[cfg(feature = "net")]
     async fn fetch(
         &self,

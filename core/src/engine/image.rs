@@ -16,12 +16,12 @@ use crate::error::{Error, Kind, Result};
 use crate::layer::overlay::{Overlay, Resolved};
 use crate::layer::walk::Again;
 use crate::layer::{LayerFacts, View};
-use crate::matching::{self, MatchOptions};
+use crate::matching::{self, MatchOptions, Matches};
 use crate::model::event::Event;
 use crate::model::image::{Descriptor, Image, LayerRecord};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::problem::{Problem, ProblemKind, Problems};
-use crate::model::report::{Provenance, Report, Seconds, Stats, Subject};
+use crate::model::report::{AdvisoryProvenance, Provenance, Report, Seconds, Stats, Subject};
 use crate::source::{ImageSource, LayerKind};
 
 /// The most bytes of entries and facts of all layers of an image. What one layer has is bounded on its own.
@@ -179,15 +179,18 @@ pub(super) fn report(
         findings,
         problems,
         stats,
-        provenance: Provenance {
-            catalogers: plan
-                .catalogers
-                .iter()
-                .map(|cataloger| (cataloger.id().to_owned(), cataloger.version()))
-                .collect(),
-            advisories: advisories.map(Advisories::provenance),
-        },
+        provenance: Provenance { catalogers: plan.versions(), advisories: advisories.map(Advisories::provenance) },
     })
+}
+
+/// Puts a match of today in the place of the one that a report has.
+pub(super) fn put_matches(report: &mut Report, matches: Matches, advisories: AdvisoryProvenance) {
+    report.problems.retain(|problem| !problem.kind.is_of_a_match());
+    report.problems.extend(matches.problems);
+    report.problems.sort();
+    report.findings = matches.findings;
+    report.stats.owned_findings = matches.owned_findings;
+    report.provenance.advisories = Some(advisories);
 }
 
 fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut Problems) -> Inventory {

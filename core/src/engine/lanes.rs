@@ -3,6 +3,7 @@
 //! A lane is reserved whole before its layer starts, so that more work waits instead of taking more memory. The threads
 //! start with the first layer and end with the last handle.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
@@ -30,6 +31,13 @@ pub(super) struct Plan {
     pub(super) catalogers: Vec<Arc<dyn Cataloger>>,
     pub(super) table: InterestTable,
     pub(super) limits: Limits,
+}
+
+impl Plan {
+    /// The version of each cataloger by its id.
+    pub(super) fn versions(&self) -> BTreeMap<String, u32> {
+        self.catalogers.iter().map(|cataloger| (cataloger.id().to_owned(), cataloger.version())).collect()
+    }
 }
 
 /// The lanes of one scanner.

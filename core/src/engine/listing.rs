@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -11,16 +11,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Sender};
 
+use super::past::{self, Past};
+use super::place::Place;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::Event;
 use crate::model::limits::Limits;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
-use crate::model::reference::ImageRef;
-use crate::registry::{Connection, Connector, Registry, Wanted, vendor};
-use crate::select::{self, Baseline, Decision, Near, Outside, Selection, Selector, Verdict};
-use crate::source::remote::RemoteSource;
+use crate::registry::{Registry, Wanted};
+use crate::select::{self, Cap, Decision, Near, Outside, Selection, Selector, Verdict};
 use crate::source::{Look, describe};
+use crate::store::Known;
 
 /// Repositories that are listed side by side. Their images wait until those before them were taken.
 const REPOSITORIES: usize = 4;
@@ -67,7 +68,7 @@ pub(super) fn repositories(
     context: Context,
 ) -> BoxStream<'static, Result<String>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, &context).await?;
+        let place = Place::open(&registry, None, &context).await?;
         let selector = place.selector(&selection)?;
         let (wanted, near) = (Wanted::default(), Mutex::new(selector.near()));
         let mut names = place.names(&selector, &wanted, &near, &context);
@@ -91,10 +92,46 @@ pub(super) fn images(
     context: Context,
 ) -> BoxStream<'static, Result<Listed>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, &context).await?;
+        let place = Place::open(&registry, None, &context).await?;
         let selector = place.selector(&selection)?;
-        let now = Timestamp::now();
-        Listing { place: &place, selector: &selector, show, limits: &limits, now, context: &context }.run(&sender).await
+        Listing {
+            place: &place,
+            selector: &selector,
+            show,
+            past: None,
+            platforms: true,
+            now: Timestamp::now(),
+            limits: &limits,
+            context: &context,
+        }
+        .run(&sender)
+        .await
+    })
+}
+
+/// All images of the repositories of a job, and what its next run does with each.
+pub(super) fn explain(
+    registry: Registry,
+    selection: Selection,
+    past: Past,
+    limits: Limits,
+    context: Context,
+) -> BoxStream<'static, Result<Listed>> {
+    produce(context.clone(), move |sender| async move {
+        let place = Place::open(&registry, None, &context).await?;
+        let selector = place.stored_selector(&selection)?;
+        Listing {
+            place: &place,
+            selector: &selector,
+            show: Show::All,
+            past: Some(&past),
+            platforms: true,
+            now: Timestamp::now(),
+            limits: &limits,
+            context: &context,
+        }
+        .run(&sender)
+        .await
     })
 }
 
@@ -127,71 +164,8 @@ where
     stream::once(start).flatten().boxed()
 }
 
-/// A registry that is open.
-struct Place {
-    connection: Connection,
-    connector: Arc<dyn Connector>,
-    /// What stands in front of a repository in a reference: the host, and the path that the definition holds already.
-    front: String,
-    is_plain_http: bool,
-}
-
-impl Place {
-    async fn open(registry: &Registry, context: &Context) -> Result<Self> {
-        let connection = Connection::open(registry, None, context).await?;
-        let connector = vendor::of(&registry.kind)?.connect(registry, connection.clone())?;
-        let front = match connector.prefix() {
-            "" => connection.host().to_owned(),
-            prefix => format!("{}/{prefix}", connection.host()),
-        };
-        Ok(Self { connection, connector, front, is_plain_http: registry.base()?.scheme() == "http" })
-    }
-
-    /// The selection as it is meant here.
-    fn selector(&self, selection: &Selection) -> Result<Selector> {
-        selection.check(Timestamp::now())?;
-        selection.on(&self.connector.naming(self.connection.host()))
-    }
-
-    /// The repositories that are meant; the registry is not asked where those are names alone.
-    fn names<'a>(
-        &'a self,
-        selector: &'a Selector,
-        wanted: &'a Wanted,
-        near: &'a Mutex<Near>,
-        context: &'a Context,
-    ) -> BoxStream<'a, Result<String>> {
-        if let Some(names) = selector.repositories().names() {
-            let names: Vec<_> = names.into_iter().map(|name| Ok(name.to_owned())).collect();
-            return stream::iter(names).boxed();
-        }
-        let names = self.connector.repositories(wanted, context);
-        names
-            .try_filter(|name| {
-                let is_meant = selector.repositories().matches(name);
-                if !is_meant {
-                    near.lock().unwrap_or_else(PoisonError::into_inner).see(name);
-                }
-                std::future::ready(is_meant)
-            })
-            .boxed()
-    }
-
-    /// What names an image in a scan.
-    fn reference(&self, record: &ImageRecord) -> String {
-        format!("{}/{}@{}", self.front, record.repository, record.digest)
-    }
-
-    /// The image, to be looked at.
-    fn source(&self, record: &ImageRecord, limits: &Limits) -> Result<RemoteSource> {
-        let scheme = if self.is_plain_http { "http://" } else { "" };
-        let image: ImageRef = format!("{scheme}{}", self.reference(record)).parse()?;
-        Ok(RemoteSource::new(image, self.connection.clone(), limits))
-    }
-}
-
 /// A selection that names repositories and matches none is a mistake; a registry without any is none.
-fn none_matches(selector: &Selector, near: &Mutex<Near>) -> Result<()> {
+pub(super) fn none_matches(selector: &Selector, near: &Mutex<Near>) -> Result<()> {
     if selector.repositories().is_all() {
         return Ok(());
     }
@@ -200,18 +174,26 @@ fn none_matches(selector: &Selector, near: &Mutex<Near>) -> Result<()> {
 
 /// Repositories that could not be listed.
 #[derive(Default)]
-struct Failed {
+pub(super) struct Failed {
     count: usize,
     first: Option<Error>,
+    /// Those that do not exist.
+    pub(super) missing: Vec<String>,
 }
 
 impl Failed {
-    fn add(&mut self, error: Error) {
+    fn add(&mut self, name: String, error: Error) {
         self.count += 1;
-        self.first.get_or_insert(error);
+        let is_told = error.context().any(|(key, _)| key == "repository");
+        if error.kind() == Kind::NotFound {
+            self.missing.push(name.clone());
+        }
+        self.first.get_or_insert(if is_told { error } else { error.with("repository", name) });
     }
 
-    fn finish(self) -> Result<()> {
+    /// # Errors
+    /// What kept the first from being listed.
+    pub(super) fn finish(self) -> Result<()> {
         match self.first {
             None => Ok(()),
             Some(first) if self.count == 1 => Err(first),
@@ -223,49 +205,40 @@ impl Failed {
 }
 
 /// One listing of images.
-struct Listing<'a> {
-    place: &'a Place,
-    selector: &'a Selector,
-    show: Show,
-    limits: &'a Limits,
-    now: Timestamp,
-    context: &'a Context,
+pub(super) struct Listing<'a> {
+    pub(super) place: &'a Place,
+    pub(super) selector: &'a Selector,
+    pub(super) show: Show,
+    /// What is known of the images already; else all are new.
+    pub(super) past: Option<&'a Past>,
+    /// Whether platforms are told apart, which costs requests.
+    pub(super) platforms: bool,
+    pub(super) now: Timestamp,
+    pub(super) limits: &'a Limits,
+    pub(super) context: &'a Context,
 }
 
-/// The images of a repository, and what was found out about them.
-struct Found {
-    records: Vec<ImageRecord>,
+/// All images of one repository.
+#[derive(Default)]
+pub(super) struct Whole {
+    pub(super) records: Vec<ImageRecord>,
     outside: Outside,
+    known: Known,
 }
+
+/// Repositories as they become known, each with its images or why it has none to show.
+type Wholes<'a> = BoxStream<'a, Result<(String, Result<Whole>)>>;
 
 impl Listing<'_> {
     async fn run(&self, sender: &Sender<Result<Listed>>) -> Result<()> {
         let wanted = self.wanted()?;
         let (wanted, near) = (&wanted, Mutex::new(self.selector.near()));
-        let names = self.place.names(self.selector, wanted, &near, self.context);
-        let work = names.map_ok(|name| async move {
-            let images = self.repository(&name, wanted).await;
-            Ok((name, images))
-        });
-        let mut work = std::pin::pin!(work.try_buffered(REPOSITORIES));
+        let mut work = self.repositories(wanted, &near);
         let (mut failed, mut count, mut is_none) = (Failed::default(), self.selector.count(), true);
         while let Some((name, images)) = work.try_next().await? {
             is_none = false;
-            let Found { records, outside } = match images {
-                Ok(found) => found,
-                Err(error) if error.kind() == Kind::Canceled => return Err(error),
-                Err(error) => {
-                    let message = error.to_string();
-                    self.context.emit(Event::RepositoryFailed { repository: name.clone(), message });
-                    let is_told = error.context().any(|(key, _)| key == "repository");
-                    failed.add(if is_told { error } else { error.with("repository", name) });
-                    continue;
-                }
-            };
-            self.context.emit(Event::RepositoryListed { repository: name, images: records.len() });
-            let mut decisions = self.selector.decide_with(records, &outside, &Baseline::default(), self.now)?;
-            count.apply(&mut decisions);
-            for decision in decisions {
+            let Some(whole) = self.tell(name, images, &mut failed)? else { continue };
+            for decision in self.decide(whole, &mut count)? {
                 if self.show == Show::Selected && decision.verdict == Verdict::Skip {
                     continue;
                 }
@@ -278,21 +251,68 @@ impl Listing<'_> {
                 break;
             }
         }
-        if let Some(limit) = count.truncated() {
-            self.context.emit(Event::Notice {
-                message: format!("truncated at {limit}: the selection chooses more images"),
-                hint: "raise the cap, or choose fewer".to_owned(),
-            });
-        }
+        self.tell_cut(&count);
         if is_none {
             none_matches(self.selector, &near)?;
         }
         failed.finish()
     }
 
+    /// The repositories that are meant with all their images, several at once, in the order of the registry.
+    pub(super) fn repositories<'a>(&'a self, wanted: &'a Wanted, near: &'a Mutex<Near>) -> Wholes<'a> {
+        let names = self.place.names(self.selector, wanted, near, self.context);
+        let work = names.map_ok(move |name| async move {
+            let images = self.repository(&name, wanted).await;
+            Ok((name, images))
+        });
+        work.try_buffered(REPOSITORIES).boxed()
+    }
+
+    /// Tells what came of a repository. One that cannot be listed is counted, and the others go on.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    pub(super) fn tell(&self, name: String, images: Result<Whole>, failed: &mut Failed) -> Result<Option<Whole>> {
+        match images {
+            Ok(whole) => {
+                self.context.emit(Event::RepositoryListed { repository: name, images: whole.records.len() });
+                Ok(Some(whole))
+            }
+            Err(error) if error.kind() == Kind::Canceled => Err(error),
+            Err(error) => {
+                let message = error.to_string();
+                self.context.emit(Event::RepositoryFailed { repository: name.clone(), message });
+                failed.add(name, error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Tells where the limit on all matches cut the result.
+    pub(super) fn tell_cut(&self, count: &Cap) {
+        if let Some(limit) = count.truncated() {
+            self.context.emit(Event::Notice {
+                message: format!("truncated at {limit}: the selection chooses more images"),
+                hint: "raise the cap, or choose fewer".to_owned(),
+            });
+        }
+    }
+
+    /// What happens with each image of a repository.
+    pub(super) fn decide(&self, whole: Whole, count: &mut Cap) -> Result<Vec<Decision>> {
+        let Whole { records, outside, known } = whole;
+        let baseline = self.past.map(|past| past.baseline(&known)).unwrap_or_default();
+        let mut decisions = self.selector.decide_with(records, &outside, &baseline, self.now)?;
+        count.apply(&mut decisions);
+        if let Some(past) = self.past {
+            past.judge(&mut decisions, &known);
+        }
+        Ok(decisions)
+    }
+
     /// What the connector is asked for. A registry may leave out what is too old, or has other tags, only where nobody wants to know
     /// why; and by its own dates alone, so that it keeps the images without one.
-    fn wanted(&self) -> Result<Wanted> {
+    pub(super) fn wanted(&self) -> Result<Wanted> {
         let wanted = Wanted { criteria: self.selector.aql().cloned(), ..Wanted::with_dates() };
         Ok(match self.show {
             Show::All => wanted,
@@ -303,8 +323,8 @@ impl Listing<'_> {
     }
 
     /// The images of a repository, with what the registry does not say of them and the selection asks for.
-    async fn repository(&self, name: &str, wanted: &Wanted) -> Result<Found> {
-        let connector = &self.place.connector;
+    async fn repository(&self, name: &str, wanted: &Wanted) -> Result<Whole> {
+        let connector = self.place.connector();
         let mut records = connector.images(name, wanted, self.context).await?;
         let mut outside = Outside::default();
         if self.show == Show::All && wanted.criteria.is_some() {
@@ -315,7 +335,12 @@ impl Listing<'_> {
             outside.criteria.extend(others.iter().map(|record| record.digest.clone()));
             records.extend(others);
         }
-        let mut looked = stream::iter(records).map(|record| self.looked_at(record)).buffered(CONFIGS);
+        let known = match self.past {
+            Some(past) => past.of(name).await?,
+            None => Known::default(),
+        };
+        records.iter_mut().for_each(|record| past::complete(record, &known));
+        let mut looked = stream::iter(records).map(|record| self.looked_at(record, wanted.dates)).buffered(CONFIGS);
         let mut records = Vec::new();
         while let Some((record, has_platform)) = looked.try_next().await? {
             if !has_platform {
@@ -324,16 +349,16 @@ impl Listing<'_> {
             records.push(record);
         }
         drop(looked);
-        Ok(Found { records, outside })
+        Ok(Whole { records, outside, known })
     }
 
     /// Reads what the registry does not say of an image that may be meant, and tells whether it has one of the platforms. An image
     /// that cannot be read is listed as it is: what is wrong with it is the business of its scan.
-    async fn looked_at(&self, mut record: ImageRecord) -> Result<(ImageRecord, bool)> {
+    async fn looked_at(&self, mut record: ImageRecord, dates: bool) -> Result<(ImageRecord, bool)> {
         let (tags, platforms) = (self.selector.tags(), self.selector.platforms());
         let may_be_meant = record.tags.is_empty() || record.tags.iter().any(|tag| tags.matches(tag));
-        let is_dated = record.date.time.is_some();
-        let is_any = *platforms == select::Wanted::All;
+        let is_dated = record.date.time.is_some() || !dates;
+        let is_any = !self.platforms || *platforms == select::Wanted::All;
         // A date that is known may say already that the image is not meant.
         if !may_be_meant || (is_dated && (is_any || !self.selector.means(&record, self.now)?)) {
             return Ok((record, true));

@@ -2,6 +2,9 @@
 
 pub mod advisories;
 mod advisory_source;
+mod commit;
+#[cfg(feature = "net")]
+mod execute;
 mod fetch;
 mod image;
 mod lanes;
@@ -9,8 +12,24 @@ mod layers;
 #[cfg(feature = "net")]
 mod listing;
 mod memory;
+#[cfg(feature = "net")]
+mod past;
+#[cfg(feature = "net")]
+mod patience;
 mod pipe;
+#[cfg(feature = "net")]
+mod place;
+#[cfg(feature = "net")]
+mod plan;
+mod rematch;
+#[cfg(feature = "net")]
+mod run;
 pub mod scanner;
+#[cfg(feature = "net")]
+mod worker;
 
 #[cfg(feature = "net")]
 pub use listing::Listed;
+pub use rematch::Rematched;
+#[cfg(feature = "net")]
+pub use worker::WorkerOptions;

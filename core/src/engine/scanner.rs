@@ -16,10 +16,12 @@ use crate::matching::MatchOptions;
 use crate::model::limits::Limits;
 use crate::model::report::Report;
 use crate::source::{self, DockerArchive, ImageSource, OciArchive, OciLayout, Platforms, Target};
-use crate::store::LayerCache;
+use crate::store::{LayerCache, Store};
 
 #[cfg(feature = "net")]
 use super::listing::{self, Listed, Show};
+#[cfg(feature = "net")]
+use super::place::Places;
 #[cfg(feature = "net")]
 use crate::registry::{Check, Registry, check};
 #[cfg(feature = "net")]
@@ -44,6 +46,9 @@ struct Inner {
     plan: Arc<Plan>,
     layers: Layers,
     advisories: AdvisorySource,
+    store: Option<Store>,
+    #[cfg(feature = "net")]
+    places: Places,
 }
 
 /// What a [`Scanner`] is made of; everything has a default.
@@ -52,6 +57,7 @@ struct Inner {
 pub struct ScannerBuilder {
     advisories: AdvisorySource,
     cache: Option<Arc<dyn LayerCache>>,
+    store: Option<Store>,
     memory_mib: Option<u64>,
     concurrency: Option<usize>,
     limits: Limits,
@@ -95,6 +101,12 @@ impl ScannerBuilder {
     /// Keeps what is read of layers, so that a layer that was read once is not read again.
     pub fn layer_cache(mut self, cache: Arc<dyn LayerCache>) -> Self {
         self.cache = Some(cache);
+        self
+    }
+
+    /// Keeps jobs, runs and reports here, and what is read of layers too, unless there is another cache.
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -142,8 +154,16 @@ impl ScannerBuilder {
         let lanes = lanes(self.memory_mib.unwrap_or(64), self.concurrency)?;
         let table = InterestTable::new(&catalogers)?;
         let plan = Arc::new(Plan { catalogers, table, limits: self.limits });
-        let layers = Layers::new(plan.clone(), lanes, self.cache);
-        Ok(Scanner(Arc::new(Inner { plan, layers, advisories: self.advisories })))
+        let stored = || self.store.clone().map(|store| Arc::new(store) as Arc<dyn LayerCache>);
+        let layers = Layers::new(plan.clone(), lanes, self.cache.or_else(stored));
+        Ok(Scanner(Arc::new(Inner {
+            plan,
+            layers,
+            advisories: self.advisories,
+            store: self.store,
+            #[cfg(feature = "net")]
+            places: Places::default(),
+        })))
     }
 }
 
@@ -187,27 +207,79 @@ impl Scanner {
 
     #[tracing::instrument(skip_all, fields(target = %target), err(level = "debug", Display))]
     async fn scan_all(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
-        let inner = &self.0;
         let source = self.open(target, options, context).await?;
-        let images = source::resolve(source.as_ref(), &options.platforms, &inner.plan.limits, context).await?;
+        let ScanOptions { platforms, foreign_layers, include_owned, .. } = options;
+        self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context).await
+    }
+
+    /// Scans what `source` names, for these platforms.
+    pub(super) async fn scan_source(
+        &self,
+        source: &dyn ImageSource,
+        platforms: &Platforms,
+        foreign_layers: bool,
+        include_owned: bool,
+        context: &Context,
+    ) -> Result<Vec<Report>> {
+        let inner = &self.0;
+        let images = source::resolve(source, platforms, &inner.plan.limits, context).await?;
         let mut reports = Vec::with_capacity(images.len());
         for resolved in images {
             let contents = image::read(
                 &inner.plan,
                 &inner.layers,
-                source.as_ref(),
+                source,
                 resolved.image,
                 resolved.notes,
-                options.foreign_layers,
+                foreign_layers,
                 context,
             )
             .await?;
             let advisories = inner.advisories.get(&contents.inventory, context).await?;
-            let matching =
-                MatchOptions { include_owned: options.include_owned, now: jiff::Timestamp::now().to_string() };
+            let matching = MatchOptions { include_owned, now: jiff::Timestamp::now().to_string() };
             reports.push(image::report(&inner.plan, contents, advisories.as_ref(), &matching, context)?);
         }
         Ok(reports)
+    }
+
+    /// The store that it was built with.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`] without one.
+    pub fn store(&self) -> Result<&Store> {
+        self.0.store.as_ref().ok_or_else(|| {
+            Error::new(Kind::InvalidState, "the scanner has no store")
+                .with_hint("build it with a store, in a file or in memory")
+        })
+    }
+
+    /// The limits of all scans.
+    #[cfg(feature = "net")]
+    pub(super) fn limits(&self) -> &Limits {
+        &self.0.plan.limits
+    }
+
+    /// How many layers are read side by side.
+    #[cfg(feature = "net")]
+    pub(super) fn lanes(&self) -> usize {
+        self.0.layers.lanes()
+    }
+
+    /// The version of each cataloger by its id.
+    #[cfg(feature = "net")]
+    pub(super) fn catalogers(&self) -> std::collections::BTreeMap<String, u32> {
+        self.0.plan.versions()
+    }
+
+    /// Where advisories come from.
+    pub(super) fn advisory_source(&self) -> &AdvisorySource {
+        &self.0.advisories
+    }
+
+    /// The registries that are open.
+    #[cfg(feature = "net")]
+    pub(super) fn places(&self) -> &Places {
+        &self.0.places
     }
 
     async fn open(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Box<dyn ImageSource>> {

@@ -41,6 +41,11 @@ impl ProblemKind {
         }
     }
 
+    /// Whether a match with advisories finds it, and not the scan: the next match says it anew.
+    pub fn is_of_a_match(self) -> bool {
+        matches!(self, Self::NoAdvisories | Self::StaleAdvisories)
+    }
+
     /// Whether a problem of this kind means that something of the image was not looked at.
     pub fn is_incomplete(self) -> bool {
         !matches!(self, Self::OtherPlatform | Self::StaleAdvisories | Self::Malformed)

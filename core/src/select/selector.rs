@@ -77,6 +77,11 @@ impl Selector {
         !self.pushed.is_all()
     }
 
+    /// Whether the dates of images decide about anything: a filter, or which are the newest.
+    pub fn needs_dates(&self) -> bool {
+        self.has_date_filter() || self.newest.is_some()
+    }
+
     /// Counts the matches of this run against the limit on all of them.
     pub fn count(&self) -> Cap {
         Cap::new(self.cap.map(NonZeroU64::get))

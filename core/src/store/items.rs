@@ -92,6 +92,21 @@ impl Store {
         session.commit().await
     }
 
+    /// Lets the lease of one image run out now, so that somebody else can take it. It counts as a try.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn expire_item(&self, worker: &str, image: &(i64, String, String, i64)) -> Result<()> {
+        let (run, repository, digest, token) = image;
+        let mut session = self.write().await?;
+        let statement = "UPDATE item SET holder = NULL, until = 0 WHERE run = $1 AND repository = $2 AND digest = $3
+            AND token = $4 AND holder = $5 AND state = 'leased'";
+        let values =
+            vec![(*run).into(), repository.as_str().into(), digest.as_str().into(), (*token).into(), worker.into()];
+        session.query(statement, values).await?;
+        session.commit().await
+    }
+
     /// Gives up on images that were handed out often, and whose workers never came back.
     async fn give_up(&self, session: &mut dyn Session) -> Result<()> {
         let statement = format!(

@@ -207,19 +207,19 @@ impl Store {
     ///
     /// # Errors
     /// [`Kind::Storage`].
-    pub async fn put_rematched(&self, rematches: &[Rematch]) -> Result<Cost> {
+    pub async fn put_rematched(&self, rematches: &[Rematch]) -> Result<Vec<Cost>> {
         let mut session = self.write().await?;
-        let mut cost = Cost::default();
+        let mut costs = Vec::with_capacity(rematches.len());
         for Rematch { id, scanned, report } in rematches {
             let statement = "SELECT registry, repository, digest FROM report WHERE id = $1 AND scanned = $2 {lock}";
             let rows = session.query(statement, vec![(*id).into(), time(*scanned)]).await?;
             let Some(mut row) = rows.into_iter().next() else { continue };
             let (registry, repository, digest) = (row.text()?, row.text()?, row.parse()?);
             let place = Place { run: None, registry: &registry, repository: &repository, digest: &digest };
-            cost.add(&put(session.as_mut(), &place, report, false).await?);
+            costs.push(put(session.as_mut(), &place, report, false).await?);
         }
         session.commit().await?;
-        Ok(cost)
+        Ok(costs)
     }
 }
 

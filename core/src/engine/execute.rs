@@ -1,0 +1,60 @@
+//! One image of a run, looked at wherever the registry can be reached. The store is not needed here.
+
+use super::scanner::Scanner;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::job::{Done, Failure, Item, Outcome, Packed};
+use crate::select::{Naming, Selection, Verdict, Wanted};
+use crate::source::Platforms;
+
+impl Scanner {
+    /// Looks at one image of a run. What comes of it is for [`Scanner::commit`]; doing it twice does no harm.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`] alone: what keeps the image from being scanned is an outcome.
+    pub async fn execute(&self, item: &Item, context: &Context) -> Result<Done> {
+        let outcome = match item.verdict {
+            Verdict::Rematch => Outcome::Rematch,
+            _ => match context.run(Box::pin(self.look_at(item, context))).await {
+                Ok(outcome) => outcome,
+                Err(error) if error.kind() == Kind::Canceled => return Err(error),
+                Err(error) if is_no_image(&error) => Outcome::NotAnImage(Failure::from(&error)),
+                Err(error) => Outcome::Failed(Failure::from(&error)),
+            },
+        };
+        Ok(Done {
+            run: item.run,
+            repository: item.image.repository.clone(),
+            digest: item.image.digest.clone(),
+            token: item.token,
+            outcome,
+        })
+    }
+
+    async fn look_at(&self, item: &Item, context: &Context) -> Result<Outcome> {
+        let platforms = platforms(&item.platforms)?;
+        let place = self.places().get(&item.definition, &item.image.repository, context).await?;
+        let source = place.source(&item.image, self.limits())?;
+        let reports = self.scan_source(&source, &platforms, false, false, context).await?;
+        if reports.is_empty() {
+            let error = Error::new(Kind::NotFound, "the image has none of the platforms that the job asks for")
+                .with("platforms", item.platforms.join(", "));
+            return Ok(Outcome::NoPlatform(Failure::from(&error)));
+        }
+        reports.iter().map(Packed::new).collect::<Result<_>>().map(Outcome::Scanned)
+    }
+}
+
+/// The platforms of a selection: those of them that an image has.
+fn platforms(texts: &[String]) -> Result<Platforms> {
+    let selection = Selection::new().platforms(texts.iter().cloned())?.on(&Naming::default())?;
+    Ok(match selection.platforms() {
+        Wanted::All => Platforms::All,
+        Wanted::Only(list) => Platforms::Available(list.clone()),
+    })
+}
+
+/// Whether something else lies there, such as a chart: it will be the same the next time.
+fn is_no_image(error: &Error) -> bool {
+    error.kind() == Kind::Unsupported && error.context().any(|(key, _)| matches!(key, "artifact" | "media_type"))
+}

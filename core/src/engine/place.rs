@@ -1,0 +1,148 @@
+//! A registry that is open: how it names things, and how its images are reached.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::model::limits::Limits;
+use crate::model::record::ImageRecord;
+use crate::model::reference::ImageRef;
+use crate::registry::{Connection, Connector, Credential, Registry, Wanted, vendor};
+use crate::select::{Near, Selection, Selector};
+use crate::source::remote::RemoteSource;
+
+/// How many registries stay open for the next image, and for how long: a credential that was changed is looked up again.
+const KEPT: usize = 16;
+const AGE: Duration = Duration::from_secs(600);
+
+/// A registry that is open.
+pub(super) struct Place {
+    connection: Connection,
+    connector: Arc<dyn Connector>,
+    /// What stands in front of a repository in a reference: the host, and the path that the definition holds already.
+    front: String,
+    is_plain_http: bool,
+}
+
+impl Place {
+    /// Opens the registry, to list it, or for one repository.
+    pub(super) async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
+        let connection = Connection::open(registry, repository, context).await?;
+        let connector = vendor::of(&registry.kind)?.connect(registry, connection.clone())?;
+        let front = match connector.prefix() {
+            "" => connection.host().to_owned(),
+            prefix => format!("{}/{prefix}", connection.host()),
+        };
+        Ok(Self { connection, connector, front, is_plain_http: registry.base()?.scheme() == "http" })
+    }
+
+    /// The selection of a listing as it is meant here.
+    pub(super) fn selector(&self, selection: &Selection) -> Result<Selector> {
+        selection.check(Timestamp::now())?;
+        self.stored_selector(selection)
+    }
+
+    /// The selection of a job as it is meant here: what could be said of it when it was made only is not said again.
+    pub(super) fn stored_selector(&self, selection: &Selection) -> Result<Selector> {
+        selection.on(&self.connector.naming(self.connection.host()))
+    }
+
+    /// The repositories that are meant; the registry is not asked where those are names alone.
+    pub(super) fn names<'a>(
+        &'a self,
+        selector: &'a Selector,
+        wanted: &'a Wanted,
+        near: &'a Mutex<Near>,
+        context: &'a Context,
+    ) -> BoxStream<'a, Result<String>> {
+        if let Some(names) = selector.repositories().names() {
+            let names: Vec<_> = names.into_iter().map(|name| Ok(name.to_owned())).collect();
+            return stream::iter(names).boxed();
+        }
+        let names = self.connector.repositories(wanted, context);
+        names
+            .try_filter(|name| {
+                let is_meant = selector.repositories().matches(name);
+                if !is_meant {
+                    near.lock().unwrap_or_else(PoisonError::into_inner).see(name);
+                }
+                std::future::ready(is_meant)
+            })
+            .boxed()
+    }
+
+    /// Who answers what is in it.
+    pub(super) fn connector(&self) -> &dyn Connector {
+        self.connector.as_ref()
+    }
+
+    /// What names an image in a scan.
+    pub(super) fn reference(&self, record: &ImageRecord) -> String {
+        format!("{}/{}@{}", self.front, record.repository, record.digest)
+    }
+
+    /// The image, to be looked at.
+    pub(super) fn source(&self, record: &ImageRecord, limits: &Limits) -> Result<RemoteSource> {
+        let scheme = if self.is_plain_http { "http://" } else { "" };
+        let image: ImageRef = format!("{scheme}{}", self.reference(record)).parse()?;
+        Ok(RemoteSource::new(image, self.connection.clone(), limits))
+    }
+}
+
+/// Registries that are open, for image after image.
+#[derive(Default)]
+pub(super) struct Places(tokio::sync::Mutex<Vec<Kept>>);
+
+struct Kept {
+    definition: Value,
+    repository: Option<String>,
+    opened: Instant,
+    place: Arc<Place>,
+}
+
+impl Places {
+    /// The registry of a definition, for an image of `repository`.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for what is no definition, and those of its credential.
+    pub(super) async fn get(&self, definition: &Value, repository: &str, context: &Context) -> Result<Arc<Place>> {
+        let registry = read(definition)?;
+        // Only docker's configuration has credentials for a part of a registry.
+        let repository = matches!(registry.credential, Credential::DockerConfig { .. }).then_some(repository);
+        let mut kept = self.0.lock().await;
+        kept.retain(|kept| kept.opened.elapsed() < AGE);
+        let known = kept.iter().find(|kept| kept.definition == *definition && kept.repository.as_deref() == repository);
+        if let Some(known) = known {
+            return Ok(Arc::clone(&known.place));
+        }
+        let place = Arc::new(Place::open(&registry, repository, context).await?);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push(Kept {
+            definition: definition.clone(),
+            repository: repository.map(str::to_owned),
+            opened: Instant::now(),
+            place: Arc::clone(&place),
+        });
+        Ok(place)
+    }
+}
+
+/// A definition as it is stored.
+///
+/// # Errors
+/// [`Kind::InvalidInput`].
+pub(super) fn read(definition: &Value) -> Result<Registry> {
+    Registry::deserialize(definition).map_err(|error| {
+        Error::new(Kind::InvalidInput, format!("the stored definition of the registry cannot be read: {error}"))
+            .with_hint("save it again: `tidewaiter registry set`")
+    })
+}

@@ -1,0 +1,124 @@
+//! Every stored inventory against today's advisories, without the registry.
+//!
+//! Three things go on at once: the next page is read, this one is matched on all cores, and the one before is written. A package that
+//! lies in many images is looked up once.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::image;
+use super::scanner::Scanner;
+use crate::advisory::Advisories;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::job::Cost;
+use crate::matching::{MatchOptions, Memory};
+use crate::model::event::Event;
+use crate::store::{PackedReport, Rematch, Store};
+
+/// Reports that are read, matched and written at once.
+const PAGE: u64 = 256;
+
+/// What a match of everything changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rematched {
+    /// Reports, one a platform of an image, that were held against the advisories.
+    pub images: u64,
+    /// Those with other findings than before.
+    pub changed: u64,
+    /// Findings that were not there before.
+    pub new: u64,
+    /// Findings that are gone.
+    pub fixed: u64,
+}
+
+/// What every page is matched with.
+struct Matcher {
+    advisories: Advisories,
+    options: MatchOptions,
+    /// One a core.
+    memories: Vec<Memory>,
+}
+
+impl Scanner {
+    /// Holds every stored report, or those of one registry, against today's advisories. The registry is not asked.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`] without a store or advisories, [`Kind::Canceled`] (what was written before stays), [`Kind::Storage`],
+    /// [`Kind::Corrupt`].
+    pub async fn rematch(&self, registry: Option<&str>, context: &Context) -> Result<Rematched> {
+        context.run(Box::pin(self.rematch_all(registry, context))).await
+    }
+
+    async fn rematch_all(&self, registry: Option<&str>, context: &Context) -> Result<Rematched> {
+        let store = self.store()?;
+        let advisories = self.advisory_source().current()?.ok_or_else(|| {
+            Error::new(Kind::InvalidState, "there is no advisory database to match with")
+                .with_hint("get one with `tidewaiter advisories update`, and name it")
+        })?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
+        let mut matcher = Matcher { advisories, options, memories: (0..cores).map(|_| Memory::default()).collect() };
+        let mut rematched = Rematched::default();
+        let mut page = store.packed_after(registry, 0, PAGE).await?;
+        let mut done: Vec<Rematch> = Vec::new();
+        while !page.is_empty() || !done.is_empty() {
+            let last = page.last().map_or(i64::MAX, PackedReport::id);
+            let next = store.packed_after(registry, last, PAGE);
+            let (next, matched, written) = tokio::join!(next, matcher.run(page), write(store, done, &mut rematched));
+            written?;
+            (matcher, done) = matched?;
+            page = next?;
+            context.emit(Event::RematchProgress { images: rematched.images });
+        }
+        Ok(rematched)
+    }
+}
+
+async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched) -> Result<()> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    for cost in store.put_rematched(&done).await? {
+        let Cost { new_findings, fixed_findings, .. } = cost;
+        rematched.images += 1;
+        rematched.changed += u64::from(new_findings > 0 || fixed_findings > 0);
+        rematched.new += new_findings;
+        rematched.fixed += fixed_findings;
+    }
+    Ok(())
+}
+
+impl Matcher {
+    /// Matches a page on all cores.
+    async fn run(mut self, mut page: Vec<PackedReport>) -> Result<(Self, Vec<Rematch>)> {
+        let share = page.len().div_ceil(self.memories.len().max(1)).max(1);
+        let mut work = Vec::new();
+        for mut memory in self.memories.drain(..) {
+            let rest = page.split_off(share.min(page.len()));
+            let mine = std::mem::replace(&mut page, rest);
+            let (advisories, options) = (self.advisories.clone(), self.options.clone());
+            work.push(tokio::task::spawn_blocking(move || {
+                let provenance = advisories.provenance();
+                let one = |packed: PackedReport| {
+                    let stored = packed.unpack()?;
+                    let mut report = stored.report;
+                    let matches = memory.find(&report.inventory, &advisories, &options)?;
+                    image::put_matches(&mut report, matches, provenance.clone());
+                    Ok(Rematch { id: stored.id, scanned: stored.scanned, report })
+                };
+                let done: Result<Vec<Rematch>> = mine.into_iter().map(one).collect();
+                (memory, done)
+            }));
+        }
+        let mut all = Vec::new();
+        for share in work {
+            let (memory, done) = share
+                .await
+                .map_err(|error| Error::new(Kind::Internal, "a match ended without an answer").because(error))?;
+            self.memories.push(memory);
+            all.extend(done?);
+        }
+        Ok((self, all))
+    }
+}
