@@ -9,6 +9,7 @@ mod foreign;
 mod formats;
 mod hostile;
 mod images;
+mod jobs;
 mod layering;
 mod listing;
 mod overlay;

@@ -101,7 +101,7 @@ impl Matcher {
             work.push(tokio::task::spawn_blocking(move || {
                 let provenance = advisories.provenance();
                 let one = |packed: PackedReport| {
-                    let stored = packed.unpack()?;
+                    let stored = packed.unpack_scan()?;
                     let mut report = stored.report;
                     let matches = memory.find(&report.inventory, &advisories, &options)?;
                     image::put_matches(&mut report, matches, provenance.clone());

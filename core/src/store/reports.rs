@@ -129,6 +129,12 @@ impl Store {
             error.into(),
         ];
         session.query(statement, values).await?;
+        if outcome == select::Outcome::NotAnImage {
+            // It was listed as one, since nobody had looked.
+            let statement = "DELETE FROM image WHERE registry = $1 AND repository = $2 AND digest = $3";
+            let values = vec![registry.as_str().into(), done.repository.as_str().into(), digest.as_str().into()];
+            session.query(statement, values).await?;
+        }
         finish(session, done.run).await?;
         transaction.commit().await?;
         Ok((Commit::Taken, cost))
@@ -250,13 +256,23 @@ impl PackedReport {
     /// # Errors
     /// [`Kind::Corrupt`].
     pub(crate) fn unpack(self) -> Result<Stored> {
+        let findings = unpack(&self.findings)?;
+        let mut stored = self.unpack_scan()?;
+        stored.report.findings = findings;
+        stored.report.link();
+        Ok(stored)
+    }
+
+    /// The report without its findings, for a new match.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`].
+    pub(crate) fn unpack_scan(self) -> Result<Stored> {
         let mut report: Report = unpack(&self.scan)?;
-        report.findings = unpack(&self.findings)?;
         let matching: Matching = unpack(&self.matching)?;
         report.problems = matching.problems;
         report.provenance.advisories = matching.advisories;
         report.stats.owned_findings = matching.owned_findings;
-        report.link();
         let Self { id, registry, repository, digest, scanned, .. } = self;
         Ok(Stored { id, registry, repository, digest, scanned, report })
     }
