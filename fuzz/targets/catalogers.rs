@@ -37,6 +37,7 @@ const PATHS: &[&str] = &[
     "app/Package.resolved",
     "app/pubspec.lock",
     "usr/lib/opkg/status",
+    "var/lib/rpm/rpmdb.sqlite-wal",
 ];
 
 fuzz_target!(|input: &[u8]| {

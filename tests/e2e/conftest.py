@@ -62,11 +62,22 @@ def advisories(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def debian():
-    """The folder that `tests/fixtures/debian-image` makes; kept until the script changes."""
-    script = FIXTURES / "debian-image"
-    made = TARGET / "fixtures" / f"debian12-{hashlib.sha256(script.read_bytes()).hexdigest()[:8]}"
+    """The folder that `tests/fixtures/debian-image` makes."""
+    return made_by("debian-image", "languages", "truth", "recompress")
+
+
+@pytest.fixture(scope="session")
+def rpm_root():
+    """The folder that `tests/fixtures/rpm-image` makes."""
+    return made_by("rpm-image")
+
+
+def made_by(script, *others):
+    """The folder that a script of `tests/fixtures` makes with the help of others; kept until one of them changes."""
+    texts = b"".join((FIXTURES / name).read_bytes() for name in (script, *others))
+    made = TARGET / "fixtures" / f"{script}-{hashlib.sha256(texts).hexdigest()[:8]}"
     if not made.exists():
-        subprocess.run([script, made], check=True)
+        subprocess.run([FIXTURES / script, made], check=True)
     return made
 
 

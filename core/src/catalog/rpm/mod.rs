@@ -55,9 +55,9 @@ impl Cataloger for Rpm {
 
     fn interests(&self) -> &[Interest] {
         &[
-            Interest::Path("var/lib/rpm/{rpmdb.sqlite,Packages.db,Packages}", Take::Stream),
-            Interest::Path("usr/lib/sysimage/rpm/{rpmdb.sqlite,Packages.db,Packages}", Take::Stream),
-            Interest::Path("usr/share/rpm/{rpmdb.sqlite,Packages.db,Packages}", Take::Stream),
+            Interest::Path("var/lib/rpm/{rpmdb.sqlite,rpmdb.sqlite-wal,Packages.db,Packages}", Take::Stream),
+            Interest::Path("usr/lib/sysimage/rpm/{rpmdb.sqlite,rpmdb.sqlite-wal,Packages.db,Packages}", Take::Stream),
+            Interest::Path("usr/share/rpm/{rpmdb.sqlite,rpmdb.sqlite-wal,Packages.db,Packages}", Take::Stream),
             Interest::Path("var/lib/rpmmanifest/container-manifest-2", Take::Stream),
         ]
     }
@@ -66,6 +66,7 @@ impl Cataloger for Rpm {
         let mut found = Found::default();
         match file.path().rsplit('/').next() {
             Some("rpmdb.sqlite") => sqlite::read(file, &mut found)?,
+            Some("rpmdb.sqlite-wal") => sqlite::log(file),
             Some("Packages.db") => ndb::read(file, &mut found)?,
             Some("Packages") => berkeley::read(file, &mut found)?,
             _ => manifest(file, &mut found)?,

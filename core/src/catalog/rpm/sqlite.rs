@@ -9,6 +9,7 @@ use super::chains::{Chains, PAGES, Wanted};
 use super::{Found, fill};
 use crate::error::{Error, Kind, Result};
 use crate::layer::File;
+use crate::model::problem::{Problem, ProblemKind};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 
@@ -41,6 +42,16 @@ pub(super) fn read(file: &mut File<'_>, found: &mut Found) -> Result<()> {
         found.problem("the database ends in the middle of a page");
     }
     tables.finish(file, found)
+}
+
+/// Looks at the log beside a database ("The Write-Ahead Log"). Whoever closes the database writes the log back and removes it; one
+/// that holds pages was left behind by a crash, or by a copy of a database in use.
+pub(super) fn log(file: &mut File<'_>) {
+    const HEADER: u64 = 32;
+    if file.size() > HEADER {
+        let message = "the log of the database holds changes that were not written back; they are not read";
+        file.problem(Problem::new(ProblemKind::Unsupported, message));
+    }
 }
 
 /// What is known of the trees in the file.
