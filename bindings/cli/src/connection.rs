@@ -209,37 +209,44 @@ impl Connection {
         self.timeout
     }
 
+    /// Whether the kind was named.
+    pub(crate) fn has_kind(&self) -> bool {
+        self.kind.is_some()
+    }
+
     /// The file of definitions.
     pub(crate) fn registries(&self) -> Option<PathBuf> {
         self.registries.clone()
     }
 
-    /// The registry that an argument means: a name of the file of definitions, or an address, which has a dot, a colon, or is
-    /// `localhost`.
+    /// The registry that an argument means: an address, which has a dot, a colon, or is `localhost`, or else a name of the file of
+    /// definitions or of the store.
     pub(crate) fn named(&self, argument: &str) -> Result<Named> {
         let is_address = argument.contains(['.', ':']) || argument == "localhost";
-        // A kind whose address follows from its fields needs none.
-        if is_address || (self.registries.is_none() && self.kind.is_none()) {
+        if is_address || (self.kind.is_some() && self.registries.is_none()) {
             return self.registry(Some(argument)).map(Named::from);
         }
-        if self.registries.is_some() {
-            return Ok(Named::Name(argument.to_owned()));
-        }
-        self.registry(Some(argument)).map(Named::from)
+        Ok(Named::Name(argument.to_owned()))
     }
 
     /// The registry at `url`, or that of the image.
     pub(crate) fn registry(&self, url: Option<&str>) -> Result<Registry> {
-        let kind = match (&self.kind, url) {
-            (Some(kind), _) => kind.clone(),
-            (None, Some(url)) => vendor::recognise(host(url)).name().to_owned(),
-            (None, None) => "docker".to_owned(),
-        };
-        let mut fields = Map::new();
-        fields.insert("kind".to_owned(), json!(kind));
-        fields.insert("plain_http".to_owned(), json!(self.plain_http));
+        let mut fields = self.given();
         if let Some(url) = url {
+            fields.entry("kind").or_insert_with(|| json!(vendor::recognise(host(url)).name()));
             fields.insert("url".to_owned(), json!(url));
+        }
+        self.define(fields)
+    }
+
+    /// The fields of a definition that were given, but for the credential.
+    pub(crate) fn given(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if let Some(kind) = &self.kind {
+            fields.insert("kind".to_owned(), json!(kind));
+        }
+        if self.plain_http {
+            fields.insert("plain_http".to_owned(), json!(true));
         }
         for (name, path) in [("ca", &self.ca), ("client_cert", &self.client_cert), ("client_key", &self.client_key)] {
             if let Some(path) = path {
@@ -247,6 +254,12 @@ impl Connection {
             }
         }
         fields.extend(self.fields.given().map(|(name, value)| (name.to_owned(), value)));
+        fields
+    }
+
+    /// The registry with these fields, and the credential that was given.
+    pub(crate) fn define(&self, fields: Map<String, Value>) -> Result<Registry> {
+        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or("docker").to_owned();
         let mut registry: Registry = from_json(&Value::Object(fields).to_string(), "the registry")?;
         if let Some(credential) = self.credential(&kind)? {
             registry.credential = credential;
@@ -330,7 +343,7 @@ impl Identity {
 }
 
 /// The host of an address, with its port.
-fn host(address: &str) -> &str {
+pub(crate) fn host(address: &str) -> &str {
     let address = address.split_once("://").map_or(address, |(_, rest)| rest);
     address.split('/').next().unwrap_or(address)
 }

@@ -9,6 +9,8 @@ mod interrupt;
 mod output;
 mod progress;
 mod selection;
+mod state;
+mod table;
 mod words;
 
 use std::io::{self, IsTerminal};
@@ -31,7 +33,7 @@ struct Arguments {
 
 const EXIT_CODES: &str =
     "Exit codes: 0 done; 1 a limit such as --fail-on was met; 2 an error; 3 with --fail-on: not met, but packages or \
-advisories may be missing, as the problems in the report say; 130 canceled.
+advisories may be missing, as the problems in the report say; 130 canceled. A job whose images could not all be scanned is done: its result names them.
 
 TIDEWAITER_LOG=debug shows what happens inside, on standard error.";
 
@@ -41,6 +43,14 @@ enum Command {
     Check(Box<commands::check::Check>),
     List(Box<commands::list::List>),
     Explain(Box<commands::list::Explain>),
+    #[command(subcommand)]
+    Registry(commands::registry::Registry),
+    #[command(subcommand)]
+    Job(commands::job::Job),
+    Worker(commands::worker::Worker),
+    Inventory(commands::inventory::Inventory),
+    #[command(subcommand)]
+    Store(commands::store::Store),
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
     #[command(subcommand)]
@@ -56,6 +66,11 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(&cancel),
         Command::List(list) => list.run(&cancel),
         Command::Explain(explain) => explain.run(&cancel),
+        Command::Registry(registry) => registry.run(&cancel),
+        Command::Job(job) => job.run(&cancel),
+        Command::Worker(worker) => worker.run(&cancel),
+        Command::Inventory(inventory) => inventory.run(&cancel),
+        Command::Store(store) => store.run(&cancel),
         Command::Advisories(advisories) => advisories.run(&cancel),
         Command::Schedule(schedule) => schedule.run(),
     };

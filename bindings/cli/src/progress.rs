@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     /// Bytes of each layer so far, and in all.
     layers: HashMap<String, (u64, u64)>,
     done: usize,
+    /// Images of runs so far, and in all; where there are any, single layers are not shown.
+    images: Option<(u64, u64)>,
 }
 
 impl Progress {
@@ -29,7 +31,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         };
-        Self { bar, layers: HashMap::new(), done: 0 }
+        Self { bar, layers: HashMap::new(), done: 0, images: None }
     }
 
     /// Writes something without the bar in the way.
@@ -53,9 +55,34 @@ impl Progress {
     }
 }
 
+impl Progress {
+    fn show_images(&mut self, images: (u64, u64)) {
+        self.images = Some(images);
+        self.style("{msg:14} [{bar:30}] {pos} of {len}");
+        self.bar.set_message("images");
+        self.bar.set_length(images.1.max(images.0));
+        self.bar.set_position(images.0);
+    }
+}
+
 impl Observer for Progress {
     fn event(&mut self, event: &Event) -> ControlFlow<()> {
         match event {
+            Event::RunBegun { .. } => self.show_images(self.images.unwrap_or_default()),
+            Event::RunPlanned { items, .. } => {
+                let (done, all) = self.images.unwrap_or_default();
+                self.show_images((done, all + items));
+            }
+            Event::ImageCommitted { .. } => {
+                let (done, all) = self.images.unwrap_or_default();
+                self.show_images((done + 1, all));
+            }
+            Event::RematchProgress { images } => {
+                self.style("{spinner} {msg}");
+                self.bar.set_message(format!("{images} images"));
+            }
+            Event::ImageResolved { .. } | Event::LayerProgress { .. } | Event::LayerDone { .. }
+                if self.images.is_some() => {}
             Event::ImageResolved { layers, .. } => {
                 self.done = 0;
                 self.layers =

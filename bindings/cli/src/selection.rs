@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// When they were pushed: all, today, yesterday, last-7-days, last-14-days, last-30-days, a number of days, or FROM..TO
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     pushed: Option<String>,
-    /// The time zone of today, yesterday and of dates (IANA name) [default: UTC]
+    /// The time zone of today, yesterday and of dates, and of a schedule (IANA name) [default: UTC]
     #[arg(long)]
     zone: Option<String>,
     /// What --pushed does where the registry has no date of pushing: built goes by the date of the build, include keeps, exclude drops
@@ -48,6 +48,16 @@ pub(crate) struct Options {
 impl Options {
     /// The selection, in the shape that every language has.
     pub(crate) fn selection(&self) -> Result<Selection> {
+        from_json(&Value::Object(self.given()).to_string(), "the selection")
+    }
+
+    /// The time zone.
+    pub(crate) fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// The fields of a selection that were given.
+    pub(crate) fn given(&self) -> Map<String, Value> {
         let lists = [
             ("repositories", &self.repositories),
             ("tags", &self.tags),
@@ -63,6 +73,6 @@ impl Options {
         );
         fields.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?)))));
         fields.extend(numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?)))));
-        from_json(&Value::Object(fields).to_string(), "the selection")
+        fields
     }
 }

@@ -1,16 +1,16 @@
 //! The configuration, in the one shape that every language has: JSON objects whose unknown fields are refused by name.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tidewaiter::model::platform::Platform;
-use tidewaiter::registry::Credential;
+use tidewaiter::registry::{Credential, Registry};
 use tidewaiter::{Error, Kind, Platforms, Result};
 
-use crate::registries::{self, Named};
+use crate::registries::Named;
 
 /// What a scanner is made of. `{}` is all defaults.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,7 +24,8 @@ pub struct Config {
     pub offline: bool,
     /// Where advisories are fetched from, instead of the public OSV exports.
     pub base_url: Option<String>,
-    /// The folder that keeps the results of layers; null keeps none. Default: one in the user's cache folder.
+    /// The folder that keeps the results of layers; null keeps none. Default: one in the user's cache folder. Once an operation has
+    /// opened the store, they are kept there instead, where all who share it find them.
     #[serde(deserialize_with = "folder")]
     pub cache: Option<PathBuf>,
     /// The ceiling of memory in MiB, 64 by default.
@@ -33,6 +34,9 @@ pub struct Config {
     pub concurrency: Option<usize>,
     /// A file with definitions of registries under names, in TOML or JSON.
     pub registries: Option<PathBuf>,
+    /// The store of registries, jobs and what they found: a file, made when something needs it, or `postgres://user@host/database`.
+    /// Default: what `TIDEWAITER_STORE` says, else a file in the user's data folder.
+    pub store: Option<String>,
     /// Other limits, by name.
     pub limits: BTreeMap<String, u64>,
 }
@@ -47,6 +51,7 @@ impl Default for Config {
             memory_mib: None,
             concurrency: None,
             registries: None,
+            store: None,
             limits: BTreeMap::new(),
         }
     }
@@ -63,7 +68,7 @@ fn folder<'de, D: Deserializer<'de>>(source: D) -> std::result::Result<Option<Pa
 pub struct ScanOptions {
     /// Who asks; in the place of the registry's own credential. Default: the Docker configuration.
     pub credential: Option<Credential>,
-    /// How the registry is reached: its definition, or its name in the file of the scanner.
+    /// How the registry is reached: its definition, or its name in the file or the store of the scanner.
     pub registry: Option<Named>,
     /// Whether the registry is asked over http.
     pub plain_http: bool,
@@ -79,19 +84,18 @@ pub struct ScanOptions {
 }
 
 impl ScanOptions {
-    /// The options of the library; names of registries are looked up in `file`.
-    pub(crate) fn resolve(self, file: Option<&Path>) -> Result<tidewaiter::ScanOptions> {
-        let mut registry = self.registry.map(|named| registries::find(named, file)).transpose()?.unwrap_or_default();
+    /// The options of the library, for a registry that is reached so.
+    pub(crate) fn resolve(self, mut registry: Registry) -> tidewaiter::ScanOptions {
         if let Some(credential) = self.credential {
             registry.credential = credential;
         }
         registry.plain_http |= self.plain_http;
-        Ok(tidewaiter::ScanOptions {
+        tidewaiter::ScanOptions {
             registry: Some(registry),
             platforms: self.platforms,
             foreign_layers: self.foreign_layers,
             include_owned: self.include_owned,
-        })
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A listing: what is in a registry, as it becomes known. It is asked for piece by piece, so that nothing piles up.
+//! A listing: what is in a registry or the store, as it becomes known. It is asked for piece by piece, so that nothing piles up.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
 use tidewaiter::engine::Listed;
+use tidewaiter::store::{Change, InventoryRow};
 use tidewaiter::{Cancel, Context, Result};
 
 use crate::call::{Observer, Pending};
@@ -26,6 +27,10 @@ pub enum Item {
     },
     /// An image that the selection chose.
     Image(Listed),
+    /// An image of the inventory.
+    Stored(InventoryRow),
+    /// What one scan or match changed of an image.
+    Changed(Change),
 }
 
 /// What a registry holds, on its way. Dropping it ends the listing.

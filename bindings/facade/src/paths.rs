@@ -9,6 +9,12 @@ pub fn advisories() -> Option<PathBuf> {
     Some(data_home()?.join("tidewaiter").join("advisories.db"))
 }
 
+/// The store of the user: what `TIDEWAITER_STORE` names, else a file; none without a home folder.
+pub fn store() -> Option<String> {
+    let named = env::var("TIDEWAITER_STORE").ok().filter(|place| !place.is_empty());
+    named.or_else(|| data_home()?.join("tidewaiter").join("store.db").into_os_string().into_string().ok())
+}
+
 /// The layer results of the user; none without a home folder.
 pub fn layers() -> Option<PathBuf> {
     Some(cache_home()?.join("tidewaiter").join("layers"))

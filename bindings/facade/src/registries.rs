@@ -1,4 +1,4 @@
-//! Registries under names: a file of definitions, in TOML or JSON, that the user keeps.
+//! Registries under names: a file of definitions, in TOML or JSON, that the user keeps, or else the store.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tidewaiter::registry::Registry;
+use tidewaiter::store::Store;
 use tidewaiter::{Error, Kind, Result};
 
 use crate::config::without_values;
@@ -19,7 +20,7 @@ const MAX_BYTES: u64 = 4 << 20;
 pub enum Named {
     /// Defined here.
     Definition(Box<Registry>),
-    /// The name in the file of definitions.
+    /// The name in the file of definitions, or in the store.
     Name(String),
 }
 
@@ -39,27 +40,94 @@ impl<'de> Deserialize<'de> for Named {
     }
 }
 
-/// The registry that `named` means, where its name stands in `file`.
+/// A registry that is still to be found.
+#[derive(Debug)]
+pub(crate) enum Lookup {
+    /// It is here.
+    Found(Box<Registry>),
+    /// Nobody but the store can know it.
+    Saved {
+        name: String,
+        /// The names that the file of definitions has.
+        others: Vec<String>,
+        store: Option<Store>,
+    },
+}
+
+/// The registry that `named` means, where its name stands in `file`; else the store is to be asked.
 ///
 /// # Errors
-/// [`Kind::NotFound`] for a name that nobody defined, and those of [`read`].
-pub(crate) fn find(named: Named, file: Option<&Path>) -> Result<Registry> {
+/// Those of [`read`].
+pub(crate) fn find(named: Named, file: Option<&Path>) -> Result<Lookup> {
     let name = match named {
-        Named::Definition(registry) => return Ok(*registry),
+        Named::Definition(registry) => return Ok(Lookup::Found(registry)),
         Named::Name(name) => name,
     };
-    let Some(file) = file else {
-        return Err(Error::new(Kind::NotFound, "there is no registry of this name")
+    let mut definitions = file.map(read).transpose()?.unwrap_or_default();
+    Ok(match definitions.remove(&name) {
+        Some(registry) => Lookup::Found(Box::new(registry)),
+        None => Lookup::Saved { name, others: definitions.into_keys().collect(), store: None },
+    })
+}
+
+impl Lookup {
+    pub(crate) fn needs_store(&self) -> bool {
+        matches!(self, Self::Saved { .. })
+    }
+
+    /// The same, to be looked up in `found`.
+    pub(crate) fn store(self, found: Option<Store>) -> Self {
+        match self {
+            Self::Saved { name, others, .. } => Self::Saved { name, others, store: found },
+            found => found,
+        }
+    }
+
+    /// The registry.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a name that nobody defined, and those of the store.
+    pub(crate) async fn load(self) -> Result<Registry> {
+        let (name, others, store) = match self {
+            Self::Found(registry) => return Ok(*registry),
+            Self::Saved { name, others, store } => (name, others, store),
+        };
+        if let Some(store) = &store {
+            match store.registry(&name).await {
+                Ok(saved) => return definition(&name, saved.definition),
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let others = if others.is_empty() { String::new() } else { format!("; the file has {}", others.join(", ")) };
+        Err(Error::new(Kind::NotFound, "there is no registry of this name")
             .with("name", name.escape_debug())
-            .with_hint("give a file of definitions (registries), or define the registry here"));
-    };
-    let mut definitions = read(file)?;
-    definitions.remove(&name).ok_or_else(|| {
-        let known: Vec<_> = definitions.keys().map(String::as_str).collect();
-        Error::new(Kind::NotFound, "there is no registry of this name")
+            .with_hint(format!("save it with `tidewaiter registry add`, or define it in a file or here{others}")))
+    }
+}
+
+/// A definition as the store has it.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for one that this program does not understand.
+pub(crate) fn definition(name: &str, saved: Value) -> Result<Registry> {
+    Registry::deserialize(saved).map_err(|error| {
+        Error::new(Kind::Unsupported, "the saved definition of the registry is not understood")
             .with("name", name.escape_debug())
-            .with("path", file.display())
-            .with_hint(format!("the file has {}", known.join(", ")))
+            .with("reason", without_values(&error.to_string()))
+            .with_hint("a newer program saved it: update this one, or save the registry again")
+    })
+}
+
+/// A definition as it is saved: with references to secrets, never with secrets.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for a secret in plain text.
+pub(crate) fn to_saved(name: &str, registry: &Registry) -> Result<Value> {
+    serde_json::to_value(registry).map_err(|_| {
+        Error::new(Kind::InvalidInput, "a secret in plain text is not saved")
+            .with("name", name.escape_debug())
+            .with_hint("name where to find it: { env = \"NAME\" }, { file = \"PATH\" } or { command = [...] }")
     })
 }
 
@@ -138,7 +206,10 @@ mod tests {
         };
         assert_eq!(shown(&toml), shown(&json));
         assert_eq!(shown(&toml).len(), 2);
-        let named = |text: &str| find(serde_json::from_str(text).unwrap(), Some(&toml));
+        let named = |text: &str| {
+            let lookup = find(serde_json::from_str(text).unwrap(), Some(&toml)).unwrap();
+            futures_util::FutureExt::now_or_never(lookup.load()).unwrap()
+        };
         assert_eq!(named("\"prod\"").unwrap().url.as_deref(), Some("r.io"));
         assert_eq!(named(r#"{"url": "x.io"}"#).unwrap().url.as_deref(), Some("x.io"));
         let error = named("\"test\"").unwrap_err();

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tidewaiter::advisory::Advisories;
-use tidewaiter::model::limits::Limits;
 use tidewaiter::model::report::AdvisoryProvenance;
 use tidewaiter::registry::{Check, Registry};
 use tidewaiter::select::Selection;
-use tidewaiter::store::DirectoryCache;
+use tidewaiter::store::Store;
 use tidewaiter::{Cancel, Context, Error, Kind, Result, Target, engine};
 
 use crate::call::{self, Pending};
@@ -21,8 +20,9 @@ use crate::config::{self, CheckOptions, Config, ImportOptions, ScanOptions, Upda
 use crate::exports::{self, Exports};
 use crate::listing::{Item, Listing, Source};
 use crate::paths;
+use crate::recipe::Recipe;
 use crate::records::{AdvisoryStatus, Imported};
-use crate::registries::{self, Named};
+use crate::registries::{self, Lookup, Named};
 use crate::report::Report;
 use crate::runtime::Runtime;
 
@@ -40,12 +40,16 @@ struct Shared {
     exports: Option<Exports>,
     registries: Option<PathBuf>,
     base_url: Option<String>,
+    store: Option<String>,
+    recipe: Recipe,
     closed: Cancel,
     live: Mutex<Option<Live>>,
 }
 
 struct Live {
     scanner: tidewaiter::Scanner,
+    /// That of the scanner, once something needed one.
+    store: Option<Store>,
     runtime: Runtime,
 }
 
@@ -56,29 +60,17 @@ impl Scanner {
     /// [`Kind::InvalidInput`] for a configuration that cannot be, [`Kind::Unavailable`] without a thread.
     pub fn open(config: Config) -> Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let mut limits = Limits::default();
-        for (name, value) in &config.limits {
-            limits.set(name, *value)?;
-        }
         let exports = config.advisories.as_deref().map(Exports::of).transpose()?.flatten();
         let advisories = config.advisories.map(exports::database).or_else(paths::advisories);
-        let mut builder = tidewaiter::Scanner::builder().limits(limits);
-        if let Some(file) = exports.as_ref().map(|exports| &exports.compiled).or(advisories.as_ref()) {
-            builder = builder.advisories_file(file.clone());
-        }
-        if !config.offline {
-            builder = builder.fetch_advisories(config.base_url.clone());
-        }
-        if let Some(folder) = &config.cache {
-            builder = builder.layer_cache(Arc::new(DirectoryCache::open(folder)?));
-        }
-        if let Some(mib) = config.memory_mib {
-            builder = builder.memory_mib(mib);
-        }
-        if let Some(layers) = config.concurrency {
-            builder = builder.concurrency(layers);
-        }
-        let live = Live { scanner: builder.build()?, runtime: Runtime::start()? };
+        let recipe = Recipe {
+            advisories: exports.as_ref().map(|exports| &exports.compiled).or(advisories.as_ref()).cloned(),
+            fetch: (!config.offline).then(|| config.base_url.clone()),
+            cache: config.cache,
+            memory_mib: config.memory_mib,
+            concurrency: config.concurrency,
+            limits: config.limits,
+        };
+        let live = Live { scanner: recipe.build(None)?, store: None, runtime: Runtime::start()? };
         let shared = Shared {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             process: std::process::id(),
@@ -86,6 +78,8 @@ impl Scanner {
             exports,
             registries: config.registries,
             base_url: config.base_url,
+            store: config.store.or_else(paths::store),
+            recipe,
             closed: Cancel::new(),
             live: Mutex::new(Some(live)),
         };
@@ -96,16 +90,18 @@ impl Scanner {
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a target or options that cannot be, [`Kind::InvalidState`]; the others from the wait.
-    pub fn scan(&self, target: &str, options: ScanOptions, cancel: &Cancel) -> Result<Pending<Vec<Report>>> {
+    pub fn scan(&self, target: &str, mut options: ScanOptions, cancel: &Cancel) -> Result<Pending<Vec<Report>>> {
         let target: Target = target.parse()?;
         let timeout = config::timeout(options.timeout)?;
-        let options = options.resolve(self.shared.registries.as_deref())?;
-        let exports = self.shared.exports.clone();
+        let registry = options.registry.take().map(|named| self.registry(named)).transpose()?;
+        let exports = self.exports();
         self.call(cancel, timeout, |scanner, context| async move {
-            if let Some(exports) = exports {
-                let context = context.clone();
-                blocking(move || exports.compile(&context)).await?;
-            }
+            compile(exports, &context).await?;
+            let registry = match registry {
+                Some(registry) => context.run(registry.load()).await?,
+                None => Registry::default(),
+            };
+            let options = options.resolve(registry);
             let reports = scanner.scan_with(&target, &options, &context).await?;
             Ok(reports.into_iter().map(Report::from).collect())
         })
@@ -119,6 +115,7 @@ impl Scanner {
         let registry = self.registry(registry)?;
         let timeout = config::timeout(options.timeout)?;
         self.call(cancel, timeout, |scanner, context| async move {
+            let registry = context.run(registry.load()).await?;
             scanner.check(&registry, options.repository.as_deref(), &context).await
         })
     }
@@ -128,9 +125,8 @@ impl Scanner {
     /// # Errors
     /// [`Kind::InvalidState`]; the others from the listing.
     pub fn repositories(&self, registry: Named, selection: Selection) -> Result<Listing> {
-        let registry = self.registry(registry)?;
-        self.list(|scanner, context| {
-            let names = scanner.repositories(&registry, &selection, context);
+        self.list_registry(registry, move |scanner, registry, context| {
+            let names = scanner.repositories(registry, &selection, context);
             names.map_ok(|repository| Item::Repository { repository }).boxed()
         })
     }
@@ -140,8 +136,9 @@ impl Scanner {
     /// # Errors
     /// As [`Scanner::repositories`].
     pub fn images(&self, registry: Named, selection: Selection) -> Result<Listing> {
-        let registry = self.registry(registry)?;
-        self.list(|scanner, context| scanner.images_with(&registry, &selection, context).map_ok(Item::Image).boxed())
+        self.list_registry(registry, move |scanner, registry, context| {
+            scanner.images_with(registry, &selection, context).map_ok(Item::Image).boxed()
+        })
     }
 
     /// Lists all images of the repositories that a selection names, also those that it leaves out, each with the reason.
@@ -149,8 +146,9 @@ impl Scanner {
     /// # Errors
     /// As [`Scanner::repositories`].
     pub fn explain(&self, registry: Named, selection: Selection) -> Result<Listing> {
-        let registry = self.registry(registry)?;
-        self.list(|scanner, context| scanner.explain(&registry, &selection, context).map_ok(Item::Image).boxed())
+        self.list_registry(registry, move |scanner, registry, context| {
+            scanner.explain(registry, &selection, context).map_ok(Item::Image).boxed()
+        })
     }
 
     /// Puts the advisories of archives, records and folders into the database. What they bring is replaced, the rest stays.
@@ -223,12 +221,64 @@ impl Scanner {
         Ok(())
     }
 
-    /// The registry of a call.
-    fn registry(&self, named: Named) -> Result<Registry> {
-        registries::find(named, self.shared.registries.as_deref())
+    /// The registry of a call: of the file of definitions, or else of the store.
+    pub(crate) fn registry(&self, named: Named) -> Result<Lookup> {
+        let lookup = registries::find(named, self.shared.registries.as_deref())?;
+        Ok(if lookup.needs_store() { lookup.store(self.known_store()?) } else { lookup })
     }
 
-    fn list(
+    /// The file of definitions.
+    pub(crate) fn definitions(&self) -> Option<&Path> {
+        self.shared.registries.as_deref()
+    }
+
+    /// The exports that are compiled before something is matched.
+    pub(crate) fn exports(&self) -> Option<Exports> {
+        self.shared.exports.clone()
+    }
+
+    /// The store. The first who asks opens it.
+    pub(crate) fn store(&self) -> Result<Store> {
+        self.usable()?;
+        let mut live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = live.as_mut().ok_or_else(closed)?;
+        if let Some(store) = &live.store {
+            return Ok(store.clone());
+        }
+        let place = self.shared.store.as_deref().ok_or_else(|| {
+            Error::new(Kind::InvalidInput, "there is no home folder, so the store needs a path")
+                .with_hint("name the file")
+        })?;
+        let store = Store::open(place)?;
+        live.scanner = self.shared.recipe.build(Some(store.clone()))?;
+        Ok(live.store.insert(store).clone())
+    }
+
+    /// The store, if there is one yet: a question makes no file.
+    fn known_store(&self) -> Result<Option<Store>> {
+        let is_there = |place: &str| place.contains("://") || Path::new(place).exists();
+        self.shared.store.as_deref().is_some_and(is_there).then(|| self.store()).transpose()
+    }
+
+    /// Opens a listing of a registry.
+    fn list_registry(
+        &self,
+        named: Named,
+        make: impl FnOnce(&tidewaiter::Scanner, &Registry, &Context) -> BoxStream<'static, Result<Item>> + Send + 'static,
+    ) -> Result<Listing> {
+        let lookup = self.registry(named)?;
+        self.list(|scanner, context| {
+            let (scanner, context) = (scanner.clone(), context.clone());
+            let listing = async move {
+                let registry = lookup.load().await?;
+                Ok::<_, Error>(make(&scanner, &registry, &context))
+            };
+            stream::once(listing).try_flatten().boxed()
+        })
+    }
+
+    /// Opens a listing.
+    pub(crate) fn list(
         &self,
         make: impl FnOnce(&tidewaiter::Scanner, &Context) -> BoxStream<'static, Result<Item>>,
     ) -> Result<Listing> {
@@ -262,8 +312,37 @@ impl Scanner {
         })
     }
 
+    /// Starts a question to the store.
+    pub(crate) fn ask<T, W, F>(&self, cancel: &Cancel, work: W) -> Result<Pending<T>>
+    where
+        T: Send + 'static,
+        W: FnOnce(Store) -> F,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let store = self.store()?;
+        self.call(cancel, None, |_, context| {
+            let work = work(store);
+            async move { context.run(work).await }
+        })
+    }
+
+    /// Starts work that rests on the store, and may need advisories.
+    pub(crate) fn keep<T, W, F>(&self, cancel: &Cancel, work: W) -> Result<Pending<T>>
+    where
+        T: Send + 'static,
+        W: FnOnce(tidewaiter::Scanner, Context) -> F + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.store()?;
+        let exports = self.exports();
+        self.call(cancel, None, |scanner, context| async move {
+            compile(exports, &context).await?;
+            work(scanner, context).await
+        })
+    }
+
     /// Starts `work` on the scanner's thread.
-    fn call<T, W, F>(&self, cancel: &Cancel, timeout: Option<Duration>, work: W) -> Result<Pending<T>>
+    pub(crate) fn call<T, W, F>(&self, cancel: &Cancel, timeout: Option<Duration>, work: W) -> Result<Pending<T>>
     where
         T: Send + 'static,
         W: FnOnce(tidewaiter::Scanner, Context) -> F,
@@ -321,6 +400,13 @@ impl std::fmt::Debug for Scanner {
 
 fn closed() -> Error {
     Error::new(Kind::InvalidState, "the scanner is closed")
+}
+
+/// Compiles exports, where the advisories are some that are not compiled yet.
+pub(crate) async fn compile(exports: Option<Exports>, context: &Context) -> Result<()> {
+    let Some(exports) = exports else { return Ok(()) };
+    let context = context.clone();
+    blocking(move || exports.compile(&context)).await
 }
 
 /// Runs what blocks on a thread of its own.

@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::console::{Exit, printable};
 use crate::output::{self, Format};
 use crate::progress::Progress;
+use crate::state::Place;
 
 /// Check the connection to a registry, step by step
 ///
@@ -15,7 +16,7 @@ use crate::progress::Progress;
 /// images be listed and pulled? A step that fails says why, and what to do.
 #[derive(Args)]
 pub(crate) struct Check {
-    /// The registry: host, host:port, a URL, or a name of --registries
+    /// The registry: host, host:port, a URL, or the name of a saved one
     #[arg(value_name = "REGISTRY|NAME")]
     registry: String,
     /// Check also whether this repository may be pulled
@@ -25,13 +26,15 @@ pub(crate) struct Check {
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     format: Format,
     #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
     connection: Connection,
 }
 
 impl Check {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
-        let registries = self.connection.registries();
-        let scanner = Scanner::open(Config { cache: None, offline: true, registries, ..Config::default() })?;
+        let (registries, store) = (self.connection.registries(), self.place.store());
+        let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
         let registry = self.connection.named(&self.registry)?;
         let options = CheckOptions { repository: self.repository, timeout: self.connection.timeout() };
         let check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(true))?;

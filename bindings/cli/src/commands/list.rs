@@ -1,15 +1,15 @@
 //! `tidewaiter list` and `tidewaiter explain`.
 
 use clap::Args;
-use tidewaiter::select::Selection;
 use tidewaiter::{Cancel, Result};
-use tidewaiter_facade::{Config, Item, Listing, Named, Scanner};
+use tidewaiter_facade::{Config, Item, Listing, Scanner};
 
 use crate::connection::Connection;
 use crate::console::{Exit, printable};
 use crate::output::{self, Format};
 use crate::progress::Progress;
 use crate::selection;
+use crate::state::Place;
 
 /// List the images of a registry, with their dates and where each date comes from
 ///
@@ -17,7 +17,7 @@ use crate::selection;
 /// is then 2.
 #[derive(Args)]
 pub(crate) struct List {
-    /// The registry: host, host:port, a URL, or a name of --registries
+    /// The registry: host, host:port, a URL, or the name of a saved one
     #[arg(value_name = "REGISTRY|NAME")]
     registry: String,
     /// List repositories alone
@@ -30,9 +30,12 @@ pub(crate) struct List {
 /// Say of every image of a registry whether the selection chooses it, and why
 #[derive(Args)]
 pub(crate) struct Explain {
-    /// The registry: host, host:port, a URL, or a name of --registries
-    #[arg(value_name = "REGISTRY|NAME")]
-    registry: String,
+    /// The registry: host, host:port, a URL, or the name of a saved one
+    #[arg(value_name = "REGISTRY|NAME", required_unless_present = "job", conflicts_with = "job")]
+    registry: Option<String>,
+    /// Say what the next run of this job would do with each image, and why
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
     #[command(flatten)]
     line: Line,
 }
@@ -48,13 +51,16 @@ struct Line {
     #[command(flatten)]
     selection: selection::Options,
     #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
     connection: Connection,
 }
 
 impl List {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         let names_only = self.names_only;
-        self.line.run(&self.registry, cancel, |scanner, registry, selection| {
+        let (registry, selection) = (self.line.connection.named(&self.registry)?, self.line.selection.selection()?);
+        self.line.run(cancel, |scanner| {
             if names_only { scanner.repositories(registry, selection) } else { scanner.images(registry, selection) }
         })
     }
@@ -62,20 +68,20 @@ impl List {
 
 impl Explain {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
-        self.line.run(&self.registry, cancel, Scanner::explain)
+        if let Some(job) = &self.job {
+            return self.line.run(cancel, |scanner| scanner.explain_job(job));
+        }
+        let argument = self.registry.unwrap_or_default();
+        let (registry, selection) = (self.line.connection.named(&argument)?, self.line.selection.selection()?);
+        self.line.run(cancel, |scanner| scanner.explain(registry, selection))
     }
 }
 
 impl Line {
-    fn run(
-        self,
-        registry: &str,
-        cancel: &Cancel,
-        list: impl FnOnce(&Scanner, Named, Selection) -> Result<Listing>,
-    ) -> Result<Exit> {
-        let registries = self.connection.registries();
-        let scanner = Scanner::open(Config { cache: None, offline: true, registries, ..Config::default() })?;
-        let mut listing = list(&scanner, self.connection.named(registry)?, self.selection.selection()?)?;
+    fn run(self, cancel: &Cancel, list: impl FnOnce(&Scanner) -> Result<Listing>) -> Result<Exit> {
+        let (registries, store) = (self.connection.registries(), self.place.store());
+        let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
+        let mut listing = list(&scanner)?;
         let mut progress = Progress::new(self.quiet);
         while let Some(item) = listing.next(&mut progress, cancel)? {
             let line = match self.format {
@@ -105,5 +111,7 @@ fn row(item: &Item) -> String {
                 image.reason
             )
         }
+        // Those of other commands.
+        Item::Stored(_) | Item::Changed(_) => String::new(),
     }
 }

@@ -2,6 +2,11 @@
 
 pub(crate) mod advisories;
 pub(crate) mod check;
+pub(crate) mod inventory;
+pub(crate) mod job;
 pub(crate) mod list;
+pub(crate) mod registry;
 pub(crate) mod scan;
 pub(crate) mod schedule;
+pub(crate) mod store;
+pub(crate) mod worker;

@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::console::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::state::Place;
 
 /// Scan one image: its packages, and the advisories that concern them
 ///
@@ -62,9 +63,11 @@ pub(crate) struct Scan {
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
-    /// Reach the registry of the image as this definition of --registries says
-    #[arg(long, value_name = "NAME", requires = "registries")]
+    /// Reach the registry of the image as the saved definition with this name says
+    #[arg(long, value_name = "NAME")]
     registry: Option<String>,
+    #[command(flatten)]
+    place: Place,
     #[command(flatten)]
     connection: Connection,
 }
@@ -84,6 +87,7 @@ impl Scan {
             memory_mib: Some(self.memory),
             concurrency: self.concurrency,
             registries: self.connection.registries(),
+            store: self.place.store(),
             ..Config::default()
         };
         config.limits.extend(self.limits);

@@ -1,0 +1,379 @@
+//! `tidewaiter job`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use tidewaiter::job::{self, State as RunState, Summary};
+use tidewaiter::{Cancel, Error, Kind, Result};
+use tidewaiter_facade::{
+    JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent, from_json,
+};
+
+use crate::console::{self, Exit, printable};
+use crate::output::{self, Format};
+use crate::progress::Progress;
+use crate::selection;
+use crate::state::{Means, State};
+use crate::table;
+
+/// Look after a registry: which of its images are scanned, and when
+#[derive(Subcommand)]
+pub(crate) enum Job {
+    /// Save a job; no run starts
+    ///
+    /// Without --every it runs on demand only: `tidewaiter job run NAME`. `tidewaiter worker` runs what is due.
+    Add(Box<Put>),
+    /// Change a job: what is given replaces what was saved, the rest stays, and so does what was scanned
+    Set(Box<Put>),
+    /// List the jobs
+    List {
+        #[command(flatten)]
+        state: State,
+    },
+    /// Show jobs, what came of their latest runs, and who works on them
+    Show(Several),
+    /// Run jobs now: their first run scans all that is selected, later ones what is new
+    ///
+    /// Ctrl-C cancels the run and keeps what is finished. Images that cannot be scanned are in the result; the exit code is 0.
+    Run(Box<Run>),
+    /// Cancel the runs of jobs; what is finished is kept
+    Cancel(Several),
+    /// Run jobs again: what is missing and what failed
+    Restart(Box<Restart>),
+    /// Pause jobs: none of them is due
+    Pause(Several),
+    /// Resume paused jobs
+    Resume(Several),
+    /// Delete jobs that have no run going on; the inventory stays
+    Delete(Several),
+}
+
+#[derive(Args)]
+pub(crate) struct Put {
+    /// The name of the job
+    #[arg(value_name = "NAME")]
+    job: String,
+    /// The name of a saved registry
+    #[arg(long, value_name = "NAME")]
+    registry: Option<String>,
+    #[command(flatten)]
+    times: Times,
+    /// Scan all that is selected in every scheduled run, not only what is new; needs --every 7 or more and one of --newest, --pushed
+    #[arg(long)]
+    scan_all: bool,
+    /// Scan what is new only, as jobs do by default
+    #[arg(long, conflicts_with = "scan_all")]
+    new_only: bool,
+    #[command(flatten)]
+    state: State,
+    #[command(flatten)]
+    selection: selection::Options,
+}
+
+/// When a job runs. The time zone is that of the selection.
+#[derive(Args)]
+#[command(next_help_heading = "Schedule")]
+struct Times {
+    /// The interval in days, 1 to 365
+    #[arg(long, value_name = "DAYS")]
+    every: Option<u16>,
+    /// The start time of each day; only with --every 1
+    #[arg(long, value_name = "HH:MM", requires = "every")]
+    at: Option<String>,
+    /// The day of the week, monday to sunday; only with --every 7
+    #[arg(long, value_name = "DAY", requires = "every")]
+    weekday: Option<String>,
+    /// What days are counted from (RFC 3339) [default: when the job is added]
+    #[arg(long, value_name = "TIME", requires = "every")]
+    anchor: Option<String>,
+    /// Run on demand only, as jobs do by default
+    #[arg(long, conflicts_with = "every")]
+    on_demand: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Several {
+    /// The names
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    #[command(flatten)]
+    state: State,
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The names
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// Take all that is selected: what is known is held against today's advisories
+    #[arg(long)]
+    scan_all: bool,
+    /// With --scan-all: pull again what is known too
+    #[arg(long, requires = "scan_all")]
+    pull: bool,
+    /// Only put the run into the queue, for a worker
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    state: State,
+    #[command(flatten)]
+    means: Means,
+}
+
+#[derive(Args)]
+pub(crate) struct Restart {
+    /// The names
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// Only put the run into the queue, for a worker
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    state: State,
+    #[command(flatten)]
+    means: Means,
+}
+
+impl Job {
+    pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
+        match self {
+            Self::Add(put) => put.run(Mode::Add, cancel),
+            Self::Set(put) => put.run(Mode::Set, cancel),
+            Self::List { state } => list(&state.open()?.list_jobs(cancel)?.wait(&mut Silent)?, state.format),
+            Self::Show(Several { names, state }) => {
+                let scanner = state.open()?;
+                for name in &names {
+                    show(&scanner.job(name, cancel)?.wait(&mut Silent)?, state.format)?;
+                }
+                Ok(Exit::Done)
+            }
+            Self::Run(run) => {
+                let Run { names, scan_all, pull, detach, state, means } = *run;
+                let scanner = state.open_to_scan(&means)?;
+                each(&names, &state, |job, progress| {
+                    let request = RunJob { job: job.to_owned(), scan_all, pull, detach };
+                    scanner.run_job(request, cancel)?.wait(progress)
+                })
+            }
+            Self::Restart(restart) => {
+                let Restart { names, detach, state, means } = *restart;
+                let scanner = state.open_to_scan(&means)?;
+                each(&names, &state, |job, progress| {
+                    scanner.restart_job(RestartJob { job: job.to_owned(), detach }, cancel)?.wait(progress)
+                })
+            }
+            Self::Cancel(Several { names, state }) => {
+                let outcomes = state.open()?.cancel_jobs(Names { names }, cancel)?.wait(&mut Silent)?;
+                state.show_outcomes(&outcomes, "canceled")
+            }
+            Self::Delete(Several { names, state }) => {
+                let outcomes = state.open()?.delete_jobs(Names { names }, cancel)?.wait(&mut Silent)?;
+                state.show_outcomes(&outcomes, "deleted")
+            }
+            Self::Pause(several) => several.pause(true, cancel),
+            Self::Resume(several) => several.pause(false, cancel),
+        }
+    }
+}
+
+impl Several {
+    fn pause(self, paused: bool, cancel: &Cancel) -> Result<Exit> {
+        let Self { names, state } = self;
+        let outcomes = state.open()?.pause_jobs(Pause { names, paused }, cancel)?.wait(&mut Silent)?;
+        state.show_outcomes(&outcomes, if paused { "paused" } else { "resumed" })
+    }
+}
+
+impl Put {
+    fn run(self, mode: Mode, cancel: &Cancel) -> Result<Exit> {
+        let scanner = self.state.open()?;
+        let saved = if mode == Mode::Set { self.saved(&scanner, cancel)? } else { Map::new() };
+        let job: job::Job = from_json(&Value::Object(self.changed(saved)?).to_string(), "the job")?;
+        let status = scanner.put_job(PutJob { job, mode }, cancel)?.wait(&mut Silent)?;
+        match self.state.format {
+            Format::Json => output::print_json(&status)?,
+            Format::Table => {
+                let next = match status.next {
+                    Some(next) => format!("runs next at {}", table::time(Some(next))),
+                    None => format!("runs on demand: `tidewaiter job run {}`", printable(&status.job)),
+                };
+                output::print(format!("{}: saved, {next}\n", printable(&status.job)).as_bytes())?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    /// The job as it is.
+    fn saved(&self, scanner: &Scanner, cancel: &Cancel) -> Result<Map<String, Value>> {
+        let status = scanner.job(&self.job, cancel)?.wait(&mut Silent)?.status;
+        let fields = json!({
+            "registry": status.registry,
+            "selection": status.selection,
+            "schedule": status.schedule,
+            "scan_all": status.scan_all,
+            "paused": status.paused,
+        });
+        match fields {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    }
+
+    /// The job with what was given instead.
+    fn changed(&self, mut fields: Map<String, Value>) -> Result<Map<String, Value>> {
+        fields.insert("name".to_owned(), json!(self.job));
+        if let Some(registry) = &self.registry {
+            fields.insert("registry".to_owned(), json!(registry));
+        }
+        if !fields.contains_key("registry") {
+            return Err(Error::new(Kind::InvalidInput, "the registry of the job is missing")
+                .with_hint("name a saved one with --registry; `tidewaiter registry add` saves one"));
+        }
+        let given = self.selection.given();
+        match fields.get_mut("selection") {
+            Some(Value::Object(selection)) => selection.extend(given),
+            _ => drop(fields.insert("selection".to_owned(), Value::Object(given))),
+        }
+        let Times { every, at, weekday, anchor, on_demand } = &self.times;
+        if let Some(every) = every {
+            let zone = self.selection.zone();
+            let written = json!({"every": every, "at": at, "weekday": weekday, "anchor": anchor, "zone": zone});
+            fields.insert("schedule".to_owned(), written);
+        } else if *on_demand {
+            fields.insert("schedule".to_owned(), Value::Null);
+        } else if let (Some(Value::Object(schedule)), Some(zone)) = (fields.get_mut("schedule"), self.selection.zone())
+        {
+            schedule.insert("zone".to_owned(), json!(zone));
+        }
+        if self.scan_all || self.new_only {
+            fields.insert("scan_all".to_owned(), json!(self.scan_all));
+        }
+        Ok(fields)
+    }
+}
+
+/// Runs jobs one after another, as `run` does. One that cannot run does not keep the others from it.
+fn each(names: &[String], state: &State, run: impl Fn(&str, &mut Progress) -> Result<Summary>) -> Result<Exit> {
+    let mut exit = Exit::Done;
+    for name in names {
+        let mut progress = Progress::new(state.quiet);
+        let done = run(name, &mut progress);
+        drop(progress);
+        match done {
+            Ok(summary) => {
+                match state.format {
+                    Format::Json if names.len() > 1 => output::print(output::json_line(&summary)?.as_bytes())?,
+                    Format::Json => output::print_json(&summary)?,
+                    Format::Table => output::print(tell(&summary).as_bytes())?,
+                }
+                match summary.state {
+                    RunState::Canceled => {
+                        eprintln!("canceled; go on with `tidewaiter job restart {}`", printable(name));
+                        return Ok(Exit::Canceled);
+                    }
+                    RunState::Error => exit = Exit::Error,
+                    _ => {}
+                }
+            }
+            Err(error) if names.len() == 1 || error.kind() == Kind::Canceled => return Err(error),
+            Err(error) => {
+                console::show(&error);
+                exit = Exit::Error;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// What came of a run, for people.
+fn tell(summary: &Summary) -> String {
+    let mut text = format!("{}: run {} {}\n", printable(&summary.job), summary.run, summary.state);
+    let skipped: Vec<_> = summary.skipped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let skipped = if skipped.is_empty() { "0".to_owned() } else { skipped.join(", ") };
+    let counts = [
+        ("listed", format!("{}, {} selected", summary.listed, summary.selected)),
+        ("scanned", format!("{}, {} matched again", summary.scanned, summary.rematched)),
+        ("skipped", skipped),
+        ("failed", summary.failed.len().to_string()),
+        ("waiting", summary.waiting.to_string()),
+        (
+            "layers",
+            format!(
+                "{} fetched ({}), {} from the store",
+                summary.layers_fetched,
+                table::bytes(summary.bytes_fetched),
+                summary.layers_from_store
+            ),
+        ),
+        ("findings", table::ratings(&summary.findings)),
+        ("changes", format!("{} new, {} fixed", summary.new_findings, summary.fixed_findings)),
+    ];
+    for (name, value) in counts {
+        if name != "waiting" || summary.waiting > 0 {
+            text.push_str(&format!("  {name:<9} {value}\n"));
+        }
+    }
+    for failed in &summary.failed {
+        text.push_str(&format!(
+            "  {}@{}: {}\n",
+            printable(&failed.repository),
+            failed.digest,
+            printable(&failed.error)
+        ));
+    }
+    if let Some(error) = &summary.error {
+        text.push_str(&format!("  {}\n", printable(error)));
+    }
+    text
+}
+
+fn list(jobs: &[JobStatus], format: Format) -> Result<Exit> {
+    if format == Format::Json {
+        for job in jobs {
+            output::print(output::json_line(job)?.as_bytes())?;
+        }
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            let next = if job.paused || job.registry_paused { "paused".to_owned() } else { table::time(job.next) };
+            [job.job.clone(), job.registry.clone(), state(job), next]
+        })
+        .collect();
+    output::print(table::columns(["JOB", "REGISTRY", "STATE", "NEXT"], &rows).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn state(job: &JobStatus) -> String {
+    job.state.map_or_else(|| "never ran".to_owned(), |state| state.to_string())
+}
+
+fn show(details: &JobDetails, format: Format) -> Result<()> {
+    if format == Format::Json {
+        return output::print_json(details);
+    }
+    let job = &details.status;
+    let rows = [
+        ["job".to_owned(), job.job.clone()],
+        ["registry".to_owned(), job.registry.clone()],
+        ["selection".to_owned(), json!(job.selection).to_string()],
+        ["schedule".to_owned(), json!(job.schedule).to_string()],
+        ["scan all".to_owned(), job.scan_all.to_string()],
+        ["paused".to_owned(), (job.paused || job.registry_paused).to_string()],
+        ["state".to_owned(), state(job)],
+        ["next".to_owned(), table::time(job.next)],
+    ];
+    let mut text = table::columns(["FIELD", "VALUE"], &rows);
+    if let Some(summary) = &details.summary {
+        text.push_str(&tell(summary));
+    }
+    for holding in &details.holds {
+        let image = match (&holding.repository, &holding.digest) {
+            (Some(repository), Some(digest)) => format!("{}@{digest}", printable(repository)),
+            _ => "the plan".to_owned(),
+        };
+        let since = table::time(holding.since);
+        text.push_str(&format!("  {} has {image} since {since}\n", printable(&holding.worker)));
+    }
+    output::print(text.as_bytes())
+}

@@ -1,0 +1,283 @@
+//! Jobs: defined, run, ended, told about.
+
+use futures_util::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tidewaiter::job::{Job, RunOptions, State, Summary};
+use tidewaiter::model::digest::Digest;
+use tidewaiter::schedule::Schedule;
+use tidewaiter::select::Selection;
+use tidewaiter::store::StoredJob;
+use tidewaiter::{Cancel, Kind, Result};
+
+use crate::call::Pending;
+use crate::listing::{Item, Listing};
+use crate::saved::{Mode, Names, Outcome, Pause, some};
+use crate::scanner::Scanner;
+
+/// A job to be saved.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutJob {
+    /// The job.
+    pub job: Job,
+    /// Whether its name may be there already.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// A run by hand.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunJob {
+    /// The job.
+    pub job: String,
+    /// Whether all images that are selected are taken again: those that are known are held against today's advisories.
+    #[serde(default)]
+    pub scan_all: bool,
+    /// With `scan_all`: whether they are pulled again too.
+    #[serde(default)]
+    pub pull: bool,
+    /// Whether it only waits in the queue, for a worker.
+    #[serde(default)]
+    pub detach: bool,
+}
+
+/// A run that does what is missing and what failed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestartJob {
+    /// The job.
+    pub job: String,
+    /// Whether it only waits in the queue, for a worker.
+    #[serde(default)]
+    pub detach: bool,
+}
+
+/// A job and where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobStatus {
+    /// Its name.
+    pub job: String,
+    /// Where its latest run stands; none if it never ran.
+    pub state: Option<State>,
+    /// The number of its latest run.
+    pub run: Option<i64>,
+    /// When it runs next.
+    pub next: Option<Timestamp>,
+    /// The name of its registry.
+    pub registry: String,
+    /// Which images.
+    pub selection: Selection,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// Whether scheduled runs take all images that are selected again.
+    pub scan_all: bool,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Whether its registry is paused, and so all jobs on it.
+    pub registry_paused: bool,
+    /// When it was added.
+    pub added: Timestamp,
+    /// Why the registry could not be listed, or parts of it.
+    pub error: Option<String>,
+}
+
+/// A job, what came of its latest run, and who works on it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobDetails {
+    /// The job.
+    #[serde(flatten)]
+    pub status: JobStatus,
+    /// What came of its latest run so far.
+    pub summary: Option<Summary>,
+    /// Which worker has which image.
+    pub holds: Vec<JobHolding>,
+}
+
+/// An image that a worker looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobHolding {
+    /// The worker.
+    pub worker: String,
+    /// The repository; none while the worker plans the run.
+    pub repository: Option<String>,
+    /// The digest; none while the worker plans the run.
+    pub digest: Option<Digest>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+impl From<StoredJob> for JobStatus {
+    fn from(stored: StoredJob) -> Self {
+        let next = stored.next(Timestamp::now());
+        let StoredJob { job, added, latest, is_registry_paused, .. } = stored;
+        Self {
+            state: latest.as_ref().map(|run| run.state),
+            run: latest.as_ref().map(|run| run.run),
+            error: latest.and_then(|run| run.error),
+            next,
+            job: job.name,
+            registry: job.registry,
+            selection: job.selection,
+            schedule: job.schedule,
+            scan_all: job.scan_all,
+            paused: job.paused,
+            registry_paused: is_registry_paused,
+            added,
+        }
+    }
+}
+
+impl Scanner {
+    /// Saves a job. No run starts; a job that is changed keeps what it knows of what it has scanned.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a definition that contradicts itself; [`Kind::NotFound`] without its registry;
+    /// [`Kind::InvalidState`], [`Kind::NotFound`] as the mode says; [`Kind::Storage`].
+    pub fn put_job(&self, request: PutJob, cancel: &Cancel) -> Result<Pending<JobStatus>> {
+        let PutJob { job, mode } = request;
+        self.ask(cancel, move |store| async move {
+            match mode {
+                Mode::Add => store.add_job(&job).await?,
+                Mode::Set => store.set_job(&job).await?,
+                Mode::Put => match store.job(&job.name).await {
+                    Ok(_) => store.set_job(&job).await?,
+                    Err(error) if error.kind() == Kind::NotFound => store.add_job(&job).await?,
+                    Err(error) => return Err(error),
+                },
+            }
+            store.job(&job.name).await.map(JobStatus::from)
+        })
+    }
+
+    /// The job with this name, what came of its latest run, and who works on it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Storage`].
+    pub fn job(&self, name: &str, cancel: &Cancel) -> Result<Pending<JobDetails>> {
+        let name = name.to_owned();
+        self.ask(cancel, |store| async move {
+            let status = JobStatus::from(store.job(&name).await?);
+            let summary = match status.run {
+                Some(run) => Some(store.summary(run).await?),
+                None => None,
+            };
+            let mut holds = Vec::new();
+            for worker in store.workers().await? {
+                for holding in worker.holds.into_iter().filter(|holding| holding.job == name) {
+                    holds.push(JobHolding {
+                        worker: worker.worker.clone(),
+                        repository: holding.repository,
+                        digest: holding.digest,
+                        since: holding.since,
+                    });
+                }
+            }
+            Ok(JobDetails { status, summary, holds })
+        })
+    }
+
+    /// All jobs, by name.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`].
+    pub fn list_jobs(&self, cancel: &Cancel) -> Result<Pending<Vec<JobStatus>>> {
+        self.ask(cancel, |store| async move { Ok(store.jobs().await?.into_iter().map(JobStatus::from).collect()) })
+    }
+
+    /// Pauses jobs, or resumes them. A run that goes on is not ended.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] without a name. What came of each is in the answer.
+    pub fn pause_jobs(&self, request: Pause, cancel: &Cancel) -> Result<Pending<Vec<Outcome>>> {
+        let Pause { names, paused } = request;
+        let names = some(names)?;
+        self.ask(cancel, move |store| async move {
+            let mut outcomes = Vec::new();
+            for name in names {
+                let done = async {
+                    let mut job = store.job(&name).await?.job;
+                    job.paused = paused;
+                    store.set_job(&job).await
+                };
+                let done = done.await.map(|()| None);
+                outcomes.push(Outcome::of(name, done));
+            }
+            Ok(outcomes)
+        })
+    }
+
+    /// Cancels the runs of jobs that are queued or running. What is finished is kept.
+    ///
+    /// # Errors
+    /// As [`Scanner::pause_jobs`].
+    pub fn cancel_jobs(&self, request: Names, cancel: &Cancel) -> Result<Pending<Vec<Outcome>>> {
+        let names = some(request.names)?;
+        self.ask(cancel, |store| async move {
+            let mut outcomes = Vec::new();
+            for name in names {
+                let done = store.cancel_run(&name).await.map(|run| Some(run.state));
+                outcomes.push(Outcome::of(name, done));
+            }
+            Ok(outcomes)
+        })
+    }
+
+    /// Deletes jobs that have no run going on. The inventory stays.
+    ///
+    /// # Errors
+    /// As [`Scanner::pause_jobs`].
+    pub fn delete_jobs(&self, request: Names, cancel: &Cancel) -> Result<Pending<Vec<Outcome>>> {
+        let names = some(request.names)?;
+        self.ask(cancel, |store| async move {
+            let mut outcomes = Vec::new();
+            for name in names {
+                let done = store.delete_job(&name).await.map(|()| None);
+                outcomes.push(Outcome::of(name, done));
+            }
+            Ok(outcomes)
+        })
+    }
+
+    /// Runs a job now. A canceled run is an answer too: what was finished is kept.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] where not all may be
+    /// scanned again; [`Kind::Storage`].
+    pub fn run_job(&self, request: RunJob, cancel: &Cancel) -> Result<Pending<Summary>> {
+        let RunJob { job, scan_all, pull, detach } = request;
+        let options = RunOptions { scan_all, pull };
+        self.keep(cancel, move |scanner, context| async move {
+            if detach {
+                let run = scanner.start(&job, options).await?;
+                return scanner.store()?.summary(run.run).await;
+            }
+            scanner.run(&job, options, &context).await
+        })
+    }
+
+    /// Runs a job again: what is missing and what failed.
+    ///
+    /// # Errors
+    /// As [`Scanner::run_job`]; [`Kind::InvalidState`] where it never ran.
+    pub fn restart_job(&self, request: RestartJob, cancel: &Cancel) -> Result<Pending<Summary>> {
+        let RestartJob { job, detach } = request;
+        self.keep(cancel, move |scanner, context| async move {
+            if detach {
+                let run = scanner.start_again(&job).await?;
+                return scanner.store()?.summary(run.run).await;
+            }
+            scanner.restart(&job, &context).await
+        })
+    }
+
+    /// Lists all images that a run of the job would see, each with the verdict and the reason.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`]; the others from the listing.
+    pub fn explain_job(&self, job: &str) -> Result<Listing> {
+        self.store()?;
+        self.list(|scanner, context| scanner.explain_job(job, context).map_ok(Item::Image).boxed())
+    }
+}

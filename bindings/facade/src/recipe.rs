@@ -1,0 +1,52 @@
+//! What a scanner of the library is built from, once without and once with the store.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tidewaiter::model::limits::Limits;
+use tidewaiter::store::{DirectoryCache, Store};
+use tidewaiter::{Result, Scanner};
+
+/// The parts of a configuration that the library takes.
+pub(crate) struct Recipe {
+    pub(crate) advisories: Option<PathBuf>,
+    /// Whether advisories are fetched, and from where.
+    pub(crate) fetch: Option<Option<String>>,
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) memory_mib: Option<u64>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) limits: BTreeMap<String, u64>,
+}
+
+impl Recipe {
+    /// A scanner. The store keeps the results of layers, where there is one.
+    ///
+    /// # Errors
+    /// What a configuration cannot be, and a cache folder that cannot be made.
+    pub(crate) fn build(&self, store: Option<Store>) -> Result<Scanner> {
+        let mut limits = Limits::default();
+        for (name, value) in &self.limits {
+            limits.set(name, *value)?;
+        }
+        let mut builder = Scanner::builder().limits(limits);
+        if let Some(file) = &self.advisories {
+            builder = builder.advisories_file(file.clone());
+        }
+        if let Some(base_url) = &self.fetch {
+            builder = builder.fetch_advisories(base_url.clone());
+        }
+        match (store, &self.cache) {
+            (Some(store), _) => builder = builder.store(store),
+            (None, Some(folder)) => builder = builder.layer_cache(Arc::new(DirectoryCache::open(folder)?)),
+            (None, None) => {}
+        }
+        if let Some(mib) = self.memory_mib {
+            builder = builder.memory_mib(mib);
+        }
+        if let Some(layers) = self.concurrency {
+            builder = builder.concurrency(layers);
+        }
+        builder.build()
+    }
+}
