@@ -287,6 +287,9 @@ fn each(names: &[String], state: &State, run: impl Fn(&str, &mut Progress) -> Re
 /// What came of a run, for people.
 fn tell(summary: &Summary) -> String {
     let mut text = format!("{}: run {} {}\n", printable(&summary.job), summary.run, summary.state);
+    if summary.state == RunState::Queued {
+        return text;
+    }
     let skipped: Vec<_> = summary.skipped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
     let skipped = if skipped.is_empty() { "0".to_owned() } else { skipped.join(", ") };
     let counts = [
