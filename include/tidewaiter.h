@@ -112,7 +112,8 @@ void tw_cancel_cancel(const tw_cancel *cancel);
 void tw_cancel_free(tw_cancel *cancel);
 
 // Opens a scanner. `config` is JSON, or NULL for all defaults:
-// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "registries": FILE, "limits": {NAME: N}}`.
+// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "registries": FILE, "store": FILE or "postgres://...", "limits": {NAME: N}}`.
+// The store is opened by the first call that needs it; null is `$TIDEWAITER_STORE`, else a file in the user's data folder.
 tw_status tw_scanner_new(const char *config,
                          tw_scanner **scanner,
                          tw_error **error);
@@ -130,8 +131,8 @@ tw_status tw_scanner_scan(const tw_scanner *scanner,
                           tw_report **report,
                           tw_error **error);
 
-// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`, or `"NAME"` of the
-// scanner's file of registries;
+// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`, or `"NAME"` of one in
+// the scanner's file of registries or in the store;
 // `options` is JSON, or NULL: `{"repository": NAME, "timeout": SECONDS}`. `json` gets
 // `{"registry", "kind", "steps": [{"step", "ok", "detail", "hint"}]}`; free it with tw_string_free. A step that fails
 // is no error of the call.
@@ -219,6 +220,245 @@ tw_status tw_advisories_status(const tw_scanner *scanner,
 // every 1 and `weekday` every 7. `options` is JSON, or NULL for the next run from now: `{"after": TIME, "count": N}`.
 // `json` gets an array of times (RFC 3339, UTC); free it with tw_string_free.
 tw_status tw_schedule_next(const char *schedule, const char *options, char **json, tw_error **error);
+
+// Saves a registry in the store. `request` is JSON: `{"name": NAME, "registry": {...}, "mode": "put" | "add" | "set", "check": true,
+// "timeout": SECONDS}`. `add` refuses a name that is taken, `set` one that is not. Unless `check` is false the connection is checked
+// first, and nothing is saved when that fails. A secret in plain text is refused: name where it is to be found. `json` gets what
+// tw_registry_show gives; free it with tw_string_free.
+tw_status tw_registry_put(const tw_scanner *scanner,
+                          const char *request,
+                          const tw_cancel *cancel,
+                          char **json,
+                          tw_error **error);
+
+// Shows a registry of the scanner's file or of the store. `json` gets
+// `{"name", "definition", "source": "store" | "file", "paused", "added"}`; free it with tw_string_free.
+tw_status tw_registry_show(const tw_scanner *scanner,
+                           const char *name,
+                           const tw_cancel *cancel,
+                           char **json,
+                           tw_error **error);
+
+// Lists the registries of the scanner's file and of the store. `json` gets an array of what tw_registry_show gives; free it with
+// tw_string_free.
+tw_status tw_registry_list(const tw_scanner *scanner,
+                           const tw_cancel *cancel,
+                           char **json,
+                           tw_error **error);
+
+// Removes registries from the store; what is known of their images stays. `request` is JSON: `{"names": [NAME, ...]}`. `json` gets
+// `[{"name", "ok", "state", "error": {"kind", "message", "hint"} or null}, ...]`, one for each name; free it with tw_string_free.
+tw_status tw_registry_remove(const tw_scanner *scanner,
+                             const char *request,
+                             const tw_cancel *cancel,
+                             char **json,
+                             tw_error **error);
+
+// Pauses registries: none of their jobs is due until they are resumed. `request` is JSON: `{"names": [NAME, ...], "paused": true}`.
+// `json` is as for tw_registry_remove.
+tw_status tw_registry_pause(const tw_scanner *scanner,
+                            const char *request,
+                            const tw_cancel *cancel,
+                            char **json,
+                            tw_error **error);
+
+// Saves a job in the store. `request` is JSON: `{"job": {"name": NAME, "registry": NAME, "selection": {...}, "schedule": {...} or
+// null, "scan_all": false, "paused": false}, "mode": "put" | "add" | "set"}`; the schedule is as for tw_schedule_next, null is on
+// demand. `json` gets what tw_job_show gives, without its last two fields; free it with tw_string_free.
+tw_status tw_job_put(const tw_scanner *scanner,
+                     const char *request,
+                     const tw_cancel *cancel,
+                     char **json,
+                     tw_error **error);
+
+// Shows a job. `json` gets `{"job", "state", "run", "next", "registry", "selection", "schedule", "scan_all", "paused", "added", "error",
+// "summary", "holds"}`: `state` is that of the latest run (null, `Queued`, `Running`, `Finished`, `Canceled`, `Error`), `summary` what came of
+// it, `holds` who works on it. Free it with tw_string_free.
+tw_status tw_job_show(const tw_scanner *scanner,
+                      const char *name,
+                      const tw_cancel *cancel,
+                      char **json,
+                      tw_error **error);
+
+// Lists the jobs. `json` gets an array of what tw_job_show gives, without the last two fields; free it with tw_string_free.
+tw_status tw_job_list(const tw_scanner *scanner,
+                      const tw_cancel *cancel,
+                      char **json,
+                      tw_error **error);
+
+// Pauses jobs: they are not due until they are resumed. `request` is JSON: `{"names": [NAME, ...], "paused": true}`. `json` is as for
+// tw_registry_remove.
+tw_status tw_job_pause(const tw_scanner *scanner,
+                       const char *request,
+                       const tw_cancel *cancel,
+                       char **json,
+                       tw_error **error);
+
+// Cancels the live runs of jobs; what they finished is kept. `request` is JSON: `{"names": [NAME, ...]}`. `json` is as for
+// tw_registry_remove.
+tw_status tw_job_cancel(const tw_scanner *scanner,
+                        const char *request,
+                        const tw_cancel *cancel,
+                        char **json,
+                        tw_error **error);
+
+// Deletes jobs that have no run going on; the inventory stays. `request` is JSON: `{"names": [NAME, ...]}`. `json` is as for tw_registry_remove.
+tw_status tw_job_delete(const tw_scanner *scanner,
+                        const char *request,
+                        const tw_cancel *cancel,
+                        char **json,
+                        tw_error **error);
+
+// Runs a job to its end. `request` is JSON: `{"job": NAME, "scan_all": false, "pull": false, "detach": false}`; with `detach` the run
+// waits for a worker. `json` gets `{"run", "job", "state", "listed", "selected", "scanned", "rematched", "skipped": {REASON: N},
+// "failed": [{"repository", "digest", "error"}], "bytes_fetched", "layers_fetched", "layers_from_store", "findings": {RATING: N}, "new_findings",
+// "fixed_findings", ...}`; free it with tw_string_free. A run that is canceled meanwhile, also by `cancel`, is TW_OK with the state `Canceled`:
+// what was finished is kept. `on_event` and `cancel` may be NULL.
+tw_status tw_job_run(const tw_scanner *scanner,
+                     const char *request,
+                     tw_on_event on_event,
+                     void *user,
+                     const tw_cancel *cancel,
+                     char **json,
+                     tw_error **error);
+
+// Runs a job again: what is missing and what failed. `request` is JSON: `{"job": NAME, "detach": false}`. The rest is as for tw_job_run.
+tw_status tw_job_restart(const tw_scanner *scanner,
+                         const char *request,
+                         tw_on_event on_event,
+                         void *user,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
+
+// Says of every image of the repositories that a job names what a run would do with it, and why; nothing is saved. The lines are
+// those of tw_scanner_explain. Free the listing with tw_listing_free.
+tw_status tw_job_explain(const tw_scanner *scanner,
+                         const char *name,
+                         tw_listing **listing,
+                         tw_error **error);
+
+// Lists the registry for a run that tw_job_run put into the queue with `detach`, and fills it with the images to look at. `json` gets the run:
+// `{"run", "job", "registry", "state", "scan_all", "pull", "planned", "queued", "began", "ended", "error"}`; free it with
+// tw_string_free. `on_event` and `cancel` may be NULL.
+tw_status tw_run_plan(const tw_scanner *scanner,
+                      int64_t run,
+                      tw_on_event on_event,
+                      void *user,
+                      const tw_cancel *cancel,
+                      char **json,
+                      tw_error **error);
+
+// Tells what came of a run so far. `json` is as for tw_job_run.
+tw_status tw_run_summary(const tw_scanner *scanner,
+                         int64_t run,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
+
+// Takes images of a planned run in hand for some time; after it others may take them. `request` is JSON, or NULL:
+// `{"run": N or null for any, "count": 1, "seconds": 60, "worker": NAME or null}`. `json` gets an array of items, each an object for
+// tw_item_execute that holds no secret; free it with tw_string_free.
+tw_status tw_items_lease(const tw_scanner *scanner,
+                         const char *request,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
+
+// Looks at one image, on any machine that reaches the registry; it needs no store, and doing it twice does no harm. `item` is one of those of
+// tw_items_lease. `json` gets what came of it, also where the image cannot be scanned, for tw_item_commit; free it with tw_string_free.
+// `on_event` and `cancel` may be NULL.
+tw_status tw_item_execute(const tw_scanner *scanner,
+                          const char *item,
+                          tw_on_event on_event,
+                          void *user,
+                          const tw_cancel *cancel,
+                          char **json,
+                          tw_error **error);
+
+// Puts into the store what tw_item_execute gave. `json` gets `"taken"`, or `"before"` where the image was committed already; free it with
+// tw_string_free. An item whose lease somebody else has by now is refused. `on_event` and `cancel` may be NULL.
+tw_status tw_item_commit(const tw_scanner *scanner,
+                         const char *done,
+                         tw_on_event on_event,
+                         void *user,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
+
+// Works: runs the jobs that are due, and helps with the runs of others, until `cancel` ends it, which is TW_OK. `request` is JSON, or NULL:
+// `{"name": NAME or null, "concurrency": N or null, "lease": 60, "once": false}`; with `once` it returns when nothing is left to do.
+// What is finished is kept, what is in hand is given back. `on_event` and `cancel` may be NULL.
+tw_status tw_work(const tw_scanner *scanner,
+                  const char *request,
+                  tw_on_event on_event,
+                  void *user,
+                  const tw_cancel *cancel,
+                  tw_error **error);
+
+// Lists who works on this store. `json` gets `[{"worker", "host", "process", "began", "seen", "alive", "holds": [{"run", "job", "repository",
+// "digest", "since"}]}, ...]`; free it with tw_string_free.
+tw_status tw_worker_list(const tw_scanner *scanner,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
+
+// Lists the images that were scanned. `filter` is JSON, or NULL for all: `{"registry": NAME, "repository": PATH, "severity": RATING,
+// "advisory": ID, "package": NAME or package URL, "vulnerable": false}`. Each line is `{"registry", "repository", "digest", "tags",
+// "scanned_at", "complete", "findings": {RATING: N}}`. Free the listing with tw_listing_free.
+tw_status tw_inventory(const tw_scanner *scanner,
+                       const char *filter,
+                       tw_listing **listing,
+                       tw_error **error);
+
+// Counts what is known, a registry a line. `filter` is JSON, or NULL for all: `{"registry": NAME}`. `json` gets `[{"registry", "repositories",
+// "tags", "images", "scanned", "failed", "vulnerable", "vulnerable_by_severity": {RATING: N}, "gone", "last_run", "next_run"}, ...]`;
+// free it with tw_string_free.
+tw_status tw_inventory_summary(const tw_scanner *scanner,
+                               const char *filter,
+                               const tw_cancel *cancel,
+                               char **json,
+                               tw_error **error);
+
+// The stored reports of an image, a platform each; the others follow with tw_report_next. `reference` is `NAME/repository:tag` or
+// `NAME/repository@sha256:...`, where NAME is a saved registry or its host. Free the first with tw_report_free. `cancel` may be NULL.
+tw_status tw_inventory_reports(const tw_scanner *scanner,
+                               const char *reference,
+                               const tw_cancel *cancel,
+                               tw_report **report,
+                               tw_error **error);
+
+// Lists what scans and matches changed, in the order of time. `filter` is JSON, or NULL for all: `{"registry": NAME, "since": TIME}`. Each line
+// is `{"time", "run", "registry", "repository", "digest", "platform", "new": [{"id", "package", "rating"}], "fixed": [...]}`. Free the
+// listing with tw_listing_free.
+tw_status tw_inventory_changes(const tw_scanner *scanner,
+                               const char *filter,
+                               tw_listing **listing,
+                               tw_error **error);
+
+// Holds the stored packages against today's advisories, without asking a registry. `filter` is JSON, or NULL for all:
+// `{"registry": NAME}`. `json` gets `{"images", "changed", "new", "fixed"}`; free it with tw_string_free. `on_event` and `cancel` may be NULL.
+tw_status tw_inventory_rematch(const tw_scanner *scanner,
+                               const char *filter,
+                               tw_on_event on_event,
+                               void *user,
+                               const tw_cancel *cancel,
+                               char **json,
+                               tw_error **error);
+
+// Describes the store. `json` gets `{"kind", "place", "bytes", "parts": [{"part", "rows", "bytes"}]}`; free it with tw_string_free.
+tw_status tw_store_status(const tw_scanner *scanner,
+                          const tw_cancel *cancel,
+                          char **json,
+                          tw_error **error);
+
+// Removes from the store what no job needs any more. `options` is JSON, or NULL: `{"older_than": DAYS}`, 0 by default. `json` gets
+// `{"reports", "layers", "images", "runs", "changes"}`: how many of each; free it with tw_string_free.
+tw_status tw_store_prune(const tw_scanner *scanner,
+                         const char *options,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
 
 // The report of the next platform, which belongs to this one; NULL behind the last.
 const tw_report *tw_report_next(const tw_report *report);

@@ -7,10 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 use tidewaiter::model::event::Event;
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::Observer;
+use tidewaiter_facade::{Observer, Pending, Scanner};
 
 use crate::cancel::tw_cancel;
 use crate::error::{tw_error, tw_status};
+use crate::scanner::tw_scanner;
 use crate::text;
 
 /// Is told what happens during a call, on the thread that made it: an object of JSON whose field `event` says which event
@@ -40,6 +41,44 @@ pub(crate) fn status(error: *mut *mut tw_error, work: impl FnOnce() -> Result<()
             status
         }
     }
+}
+
+/// A call whose answer is JSON, and that nobody watches.
+///
+/// # Safety
+/// The pointers are those of a C function of this shape.
+pub(crate) unsafe fn ask<T: Serialize>(
+    scanner: *const tw_scanner,
+    cancel: *const tw_cancel,
+    json: *mut *mut c_char,
+    error: *mut *mut tw_error,
+    start: impl FnOnce(&Scanner, &Cancel) -> Result<Pending<T>>,
+) -> tw_status {
+    // SAFETY: as the caller says.
+    unsafe { watch(scanner, None, std::ptr::null_mut(), cancel, json, error, start) }
+}
+
+/// A call whose answer is JSON.
+///
+/// # Safety
+/// The pointers are those of a C function of this shape.
+pub(crate) unsafe fn watch<T: Serialize>(
+    scanner: *const tw_scanner,
+    on_event: tw_on_event,
+    user: *mut c_void,
+    cancel: *const tw_cancel,
+    json: *mut *mut c_char,
+    error: *mut *mut tw_error,
+    start: impl FnOnce(&Scanner, &Cancel) -> Result<Pending<T>>,
+) -> tw_status {
+    // SAFETY: as the caller says.
+    status(error, || unsafe {
+        empty(json)?;
+        // A handle of our own: a callback that frees the scanner does not take it from under the call.
+        let scanner = object(scanner, "scanner")?.0.clone();
+        let pending = start(&scanner, &self::cancel(cancel))?;
+        give_json(json, &pending.wait(&mut Callback { on_event, user })?)
+    })
 }
 
 /// Runs a function without a status: a defect gives `otherwise`.

@@ -7,10 +7,15 @@ mod advisories;
 mod boundary;
 mod cancel;
 mod error;
+mod inventory;
+mod jobs;
 mod listing;
+mod registries;
 mod report;
 mod scanner;
 mod schedule;
+mod store;
 #[cfg(test)]
 mod tests;
 mod text;
+mod work;

@@ -15,7 +15,7 @@ use crate::error::{tw_error, tw_status};
 use crate::scanner::tw_scanner;
 
 /// A registry on its way to being listed. It may be used from one thread at a time; a second one waits.
-pub struct tw_listing(Mutex<Listing>);
+pub struct tw_listing(pub(crate) Mutex<Listing>);
 
 /// Lists the repositories of a registry that a selection names. `registry` is JSON, such as `{"url": "https://registry.example"}`
 /// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`; `selection` is JSON, or NULL for all.

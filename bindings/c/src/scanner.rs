@@ -15,7 +15,8 @@ use crate::report::tw_report;
 pub struct tw_scanner(pub(crate) Scanner);
 
 /// Opens a scanner. `config` is JSON, or NULL for all defaults:
-/// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "registries": FILE, "limits": {NAME: N}}`.
+/// `{"advisories": FILE or DIR, "offline": false, "base_url": URL, "cache": DIR or null, "memory_mib": 64, "concurrency": N, "registries": FILE, "store": FILE or "postgres://...", "limits": {NAME: N}}`.
+/// The store is opened by the first call that needs it; null is `$TIDEWAITER_STORE`, else a file in the user's data folder.
 ///
 /// # Safety
 /// As the head of the header says.
@@ -63,8 +64,8 @@ pub unsafe extern "C" fn tw_scanner_scan(
     })
 }
 
-/// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`, or `"NAME"` of the
-/// scanner's file of registries;
+/// Checks the connection to a registry step by step. `registry` is JSON, such as `{"url": "https://registry.example"}`, or `"NAME"` of one in
+/// the scanner's file of registries or in the store;
 /// `options` is JSON, or NULL: `{"repository": NAME, "timeout": SECONDS}`. `json` gets
 /// `{"registry", "kind", "steps": [{"step", "ok", "detail", "hint"}]}`; free it with tw_string_free. A step that fails
 /// is no error of the call.

@@ -149,3 +149,134 @@ fn tells_the_next_runs() {
     assert_eq!(status, tw_status::TW_INVALID_INPUT);
     assert!(message.contains("field: zone") && hint.contains("Europe/Berlin"), "{message} {hint}");
 }
+
+/// A file of a store that is gone with it.
+struct Place(std::path::PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("tidewaiter-c-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn open(&self) -> *mut tw_scanner {
+        let config = format!(r#"{{"offline": true, "cache": null, "store": "{}/store.db"}}"#, self.0.display());
+        open(&CString::new(config).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The answer of a call that gives JSON; it is freed.
+fn answer(
+    call: impl FnOnce(*mut *mut c_char, *mut *mut tw_error) -> tw_status,
+) -> Result<serde_json::Value, (tw_status, String, String)> {
+    let (mut json, mut error) = (null_mut(), null_mut());
+    if call(&raw mut json, &raw mut error) != tw_status::TW_OK {
+        assert!(json.is_null());
+        return Err(told(error));
+    }
+    let found = serde_json::from_str(&text(json)).unwrap();
+    // SAFETY: it was given to us, and is not used again.
+    unsafe { tw_string_free(json) };
+    Ok(found)
+}
+
+#[test]
+fn a_job_is_kept_run_and_deleted() {
+    use crate::inventory::*;
+    use crate::jobs::*;
+    use crate::listing::*;
+    use crate::registries::*;
+    use crate::store::*;
+    use crate::work::*;
+    let place = Place::new("jobs");
+    let scanner = place.open();
+    // SAFETY: the texts and the places are ours, the scanner is live until the end.
+    unsafe {
+        let put = cr#"{"name": "prod", "registry": {"url": "http://127.0.0.1:1"}, "check": false}"#;
+        let saved = answer(|json, error| tw_registry_put(scanner, put.as_ptr(), null(), json, error)).unwrap();
+        assert_eq!((saved["name"].as_str(), saved["source"].as_str()), (Some("prod"), Some("store")));
+        let shown = answer(|json, error| tw_registry_show(scanner, c"prod".as_ptr(), null(), json, error)).unwrap();
+        assert_eq!(shown, saved);
+        assert_eq!(answer(|json, error| tw_registry_list(scanner, null(), json, error)).unwrap()[0], saved);
+
+        let put = cr#"{"job": {"name": "nightly", "registry": "prod", "schedule": {"every": 1}}}"#;
+        let job = answer(|json, error| tw_job_put(scanner, put.as_ptr(), null(), json, error)).unwrap();
+        assert!(job["state"].is_null() && job["next"].is_string(), "{job}");
+        // Nobody listens there: the run is over, and says why.
+        let request = cr#"{"job": "nightly"}"#.as_ptr();
+        let mut events = 0_usize;
+        let user = (&raw mut events).cast();
+        let run = answer(|json, error| tw_job_run(scanner, request, Some(count), user, null(), json, error)).unwrap();
+        assert_eq!((run["state"].as_str(), run["scanned"].as_u64()), (Some("Error"), Some(0)), "{run}");
+        assert!(events > 0);
+        let number = run["run"].as_i64().unwrap();
+        assert_eq!(answer(|json, error| tw_run_summary(scanner, number, null(), json, error)).unwrap(), run);
+        let shown = answer(|json, error| tw_job_show(scanner, c"nightly".as_ptr(), null(), json, error)).unwrap();
+        assert_eq!((&shown["state"], &shown["summary"]), (&run["state"], &run));
+        let none = answer(|json, error| tw_items_lease(scanner, null(), null(), json, error)).unwrap();
+        assert_eq!(none, serde_json::json!([]));
+
+        let (mut listing, mut error) = (null_mut(), null_mut());
+        assert_eq!(tw_inventory(scanner, null(), &raw mut listing, &raw mut error), tw_status::TW_OK);
+        let mut line = std::ptr::dangling_mut();
+        let status = tw_listing_next(listing, None, null_mut(), null(), &raw mut line, &raw mut error);
+        assert!(status == tw_status::TW_OK && line.is_null());
+        tw_listing_free(listing);
+        let status = answer(|json, error| tw_store_status(scanner, null(), json, error)).unwrap();
+        assert_eq!(status["kind"], "sqlite");
+
+        let names = cr#"{"names": ["nightly", "weekly"]}"#.as_ptr();
+        let deleted = answer(|json, error| tw_job_delete(scanner, names, null(), json, error)).unwrap();
+        assert_eq!((&deleted[0]["ok"], &deleted[1]["error"]["kind"]), (&true.into(), &"not-found".into()));
+        assert_eq!(answer(|json, error| tw_job_list(scanner, null(), json, error)).unwrap(), serde_json::json!([]));
+        tw_scanner_free(scanner);
+    }
+}
+
+#[test]
+fn a_wrong_request_is_named() {
+    use crate::jobs::*;
+    use crate::work::*;
+    let place = Place::new("requests");
+    let scanner = place.open();
+    // SAFETY: the texts and the places are ours, the scanner is live until the end.
+    unsafe {
+        for (request, word) in [(c"", "job"), (c"{", "EOF"), (cr#"{"jobs": 1}"#, "jobs"), (c"7", "invalid type")] {
+            let (status, message, _) =
+                answer(|json, error| tw_job_run(scanner, request.as_ptr(), None, null_mut(), null(), json, error))
+                    .unwrap_err();
+            assert_eq!(status, tw_status::TW_INVALID_INPUT);
+            assert!(message.contains(word), "{message}");
+        }
+        let missing = answer(|json, error| {
+            tw_job_run(scanner, cr#"{"job": "none"}"#.as_ptr(), None, null_mut(), null(), json, error)
+        });
+        assert_eq!(missing.unwrap_err().0, tw_status::TW_NOT_FOUND);
+        for item in [null(), c"{}".as_ptr(), c"7".as_ptr()] {
+            let refused = answer(|json, error| tw_item_execute(scanner, item, None, null_mut(), null(), json, error));
+            assert_eq!(refused.unwrap_err().0, tw_status::TW_INVALID_INPUT);
+            let refused = answer(|json, error| tw_item_commit(scanner, item, None, null_mut(), null(), json, error));
+            assert_eq!(refused.unwrap_err().0, tw_status::TW_INVALID_INPUT);
+        }
+        assert_eq!(
+            tw_job_run(null(), null(), None, null_mut(), null(), null_mut(), null_mut()),
+            tw_status::TW_INVALID_INPUT
+        );
+        tw_scanner_free(scanner);
+    }
+}
+
+/// A callback that counts.
+unsafe extern "C" fn count(event: *const c_char, user: *mut std::ffi::c_void) -> std::ffi::c_int {
+    assert!(text(event).starts_with('{'));
+    // SAFETY: the test gave the place of its counter.
+    unsafe { *user.cast::<usize>() += 1 };
+    0
+}

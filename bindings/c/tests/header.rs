@@ -5,8 +5,22 @@
 use std::path::Path;
 
 /// In the order of the header.
-const SOURCES: &[&str] =
-    &["error", "cancel", "boundary", "scanner", "listing", "advisories", "schedule", "report", "text"];
+const SOURCES: &[&str] = &[
+    "error",
+    "cancel",
+    "boundary",
+    "scanner",
+    "listing",
+    "advisories",
+    "schedule",
+    "registries",
+    "jobs",
+    "work",
+    "inventory",
+    "store",
+    "report",
+    "text",
+];
 
 #[test]
 fn the_header_is_up_to_date() {

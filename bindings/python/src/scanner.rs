@@ -1,8 +1,10 @@
 //! The scanner. Options come as JSON, in the one shape that every language has.
 
 use pyo3::prelude::*;
+use serde::Serialize;
 use serde_json::json;
-use tidewaiter_facade::{Scanner, from_json};
+use tidewaiter::{Error, Kind};
+use tidewaiter_facade::{Pending, Scanner, from_json};
 
 use crate::cancel::Cancel;
 use crate::error::raise;
@@ -20,6 +22,16 @@ fn switch(cancel: Option<&Bound<'_, Cancel>>) -> tidewaiter::Cancel {
     cancel.map(|cancel| cancel.get().0.clone()).unwrap_or_default()
 }
 
+/// The answer of a call as dicts and lists.
+fn answer<'py, T: Serialize + Send>(
+    py: Python<'py>,
+    pending: tidewaiter::Result<Pending<T>>,
+    on_event: Callback,
+) -> PyResult<Bound<'py, PyAny>> {
+    let answer = wait(py, pending, on_event)?;
+    loads(py, &json!(answer).to_string())
+}
+
 #[pymethods]
 impl NativeScanner {
     #[new]
@@ -35,8 +47,8 @@ impl NativeScanner {
         on_event: Callback,
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<Vec<Report>> {
-        let pending = from_json(options, "the options")
-            .and_then(|options| self.0.scan(reference, options, &switch(cancel)));
+        let pending =
+            from_json(options, "the options").and_then(|options| self.0.scan(reference, options, &switch(cancel)));
         Ok(wait(py, pending, on_event)?.into_iter().map(Report).collect())
     }
 
@@ -51,8 +63,7 @@ impl NativeScanner {
             let options = from_json(options, "the options")?;
             self.0.check(registry, options, &switch(cancel))
         });
-        let check = wait(py, pending, None)?;
-        loads(py, &json!(check).to_string())
+        answer(py, pending, None)
     }
 
     /// `what` is `repositories`, `images` or `explain`.
@@ -77,6 +88,86 @@ impl NativeScanner {
         Ok(NativeListing::new(listing, on_event, switch(cancel)))
     }
 
+    /// A listing of what the store has. `what` is `explain_job`, `inventory` or `changes`.
+    fn lines(
+        &self,
+        py: Python<'_>,
+        what: &str,
+        request: &str,
+        on_event: Callback,
+        cancel: Option<&Bound<'_, Cancel>>,
+    ) -> PyResult<NativeListing> {
+        let listing = match what {
+            "explain_job" => from_json(request, "the name").and_then(|name: String| self.0.explain_job(&name)),
+            "inventory" => from_json(request, "the filter").and_then(|filter| self.0.inventory(filter)),
+            "changes" => from_json(request, "the filter").and_then(|filter| self.0.changes(filter)),
+            _ => Err(unknown(what)),
+        };
+        let listing = listing.map_err(|error| raise(py, &error))?;
+        Ok(NativeListing::new(listing, on_event, switch(cancel)))
+    }
+
+    /// An operation on the store, by its name in the facade: JSON in, dicts and lists out.
+    fn ask<'py>(
+        &self,
+        py: Python<'py>,
+        operation: &str,
+        request: &str,
+        on_event: Callback,
+        cancel: Option<&Bound<'py, Cancel>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (scanner, cancel) = (&self.0, switch(cancel));
+        macro_rules! of_request {
+            ($method:ident) => {{
+                let read = from_json(request, "the request");
+                answer(py, read.and_then(|request| scanner.$method(request, &cancel)), on_event)
+            }};
+        }
+        macro_rules! of_name {
+            ($method:ident) => {{
+                let read = from_json(request, "the name");
+                answer(py, read.and_then(|name: String| scanner.$method(&name, &cancel)), on_event)
+            }};
+        }
+        macro_rules! of_nothing {
+            ($method:ident) => {
+                answer(py, scanner.$method(&cancel), on_event)
+            };
+        }
+        match operation {
+            "put_registry" => of_request!(put_registry),
+            "registry" => of_name!(saved_registry),
+            "list_registries" => of_nothing!(list_registries),
+            "remove_registries" => of_request!(remove_registries),
+            "pause_registries" => of_request!(pause_registries),
+            "put_job" => of_request!(put_job),
+            "job" => of_name!(job),
+            "list_jobs" => of_nothing!(list_jobs),
+            "pause_jobs" => of_request!(pause_jobs),
+            "cancel_jobs" => of_request!(cancel_jobs),
+            "delete_jobs" => of_request!(delete_jobs),
+            "run_job" => of_request!(run_job),
+            "restart_job" => of_request!(restart_job),
+            "plan" => of_request!(plan),
+            "run_summary" => of_request!(run_summary),
+            "lease" => of_request!(lease),
+            "execute" => of_request!(execute),
+            "commit" => of_request!(commit),
+            "work" => of_request!(work),
+            "list_workers" => of_nothing!(list_workers),
+            "inventory_summary" => of_request!(inventory_summary),
+            "rematch" => of_request!(rematch),
+            "store_status" => of_nothing!(store_status),
+            "prune_store" => of_request!(prune_store),
+            _ => Err(raise(py, &unknown(operation))),
+        }
+    }
+
+    fn stored_reports(&self, py: Python<'_>, reference: &str) -> PyResult<Vec<Report>> {
+        let pending = self.0.stored_reports(reference, &tidewaiter::Cancel::new());
+        Ok(wait(py, pending, None)?.into_iter().map(Report).collect())
+    }
+
     fn import_advisories<'py>(
         &self,
         py: Python<'py>,
@@ -84,10 +175,9 @@ impl NativeScanner {
         on_event: Callback,
         cancel: Option<&Bound<'py, Cancel>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let pending = from_json(options, "the options")
-            .and_then(|options| self.0.import_advisories(options, &switch(cancel)));
-        let imported = wait(py, pending, on_event)?;
-        loads(py, &json!(imported).to_string())
+        let pending =
+            from_json(options, "the options").and_then(|options| self.0.import_advisories(options, &switch(cancel)));
+        answer(py, pending, on_event)
     }
 
     fn update_advisories<'py>(
@@ -97,19 +187,21 @@ impl NativeScanner {
         on_event: Callback,
         cancel: Option<&Bound<'py, Cancel>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let pending = from_json(options, "the options")
-            .and_then(|options| self.0.update_advisories(options, &switch(cancel)));
-        let imported = wait(py, pending, on_event)?;
-        loads(py, &json!(imported).to_string())
+        let pending =
+            from_json(options, "the options").and_then(|options| self.0.update_advisories(options, &switch(cancel)));
+        answer(py, pending, on_event)
     }
 
     fn advisories_status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let status = wait(py, self.0.advisories_status(), None)?;
-        loads(py, &json!(status).to_string())
+        answer(py, self.0.advisories_status(), None)
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         // It waits for calls of other threads, which may need the interpreter to end.
         py.detach(|| self.0.close()).map_err(|error| raise(py, &error))
     }
+}
+
+fn unknown(operation: &str) -> Error {
+    Error::new(Kind::Internal, "there is no such operation").with("operation", operation)
 }

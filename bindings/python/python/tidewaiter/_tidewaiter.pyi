@@ -1,7 +1,7 @@
 """The native half: handles. What people call is in the modules beside it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 __version__: str
@@ -130,6 +130,21 @@ class NativeScanner:
         on_event: Callable[[dict[str, Any]], object] | None,
         cancel: Cancel | None,
     ) -> NativeListing: ...
+    def lines(
+        self,
+        what: str,
+        request: str,
+        on_event: Callable[[dict[str, Any]], object] | None,
+        cancel: Cancel | None,
+    ) -> NativeListing: ...
+    def ask(
+        self,
+        operation: str,
+        request: str,
+        on_event: Callable[[dict[str, Any]], object] | None,
+        cancel: Cancel | None,
+    ) -> Any: ...
+    def stored_reports(self, reference: str) -> Sequence[Report]: ...
     def import_advisories(
         self, options: str, on_event: Callable[[dict[str, Any]], object] | None, cancel: Cancel | None
     ) -> dict[str, Any]: ...

@@ -225,7 +225,7 @@ class Registry:
 
     @classmethod
     def named(cls, name: str) -> Registry:
-        """The registry of this name in the file that the scanner was opened with (``Scanner(registries=FILE)``)."""
+        """The registry of this name in the file that the scanner was opened with (``Scanner(registries=FILE)``), or in its store."""
         registry = cls("named")
         registry._shape = name
         return registry

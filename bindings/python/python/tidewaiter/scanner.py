@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -14,9 +14,7 @@ from ._tidewaiter import Cancel, NativeListing, NativeScanner, Report
 from .credentials import Credential
 from .listing import Image, Selection
 from .registry import Registry
-
-#: Is told what happens during a call, on the thread that made it. What it raises ends the call and is raised by it.
-OnEvent = Callable[[dict[str, Any]], object]
+from .stored import OnEvent, StoredOperations
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,15 @@ class AdvisoryStatus:
     ecosystems: dict[str, dict[str, Any]]
 
 
-class Scanner:
+class Scanner(StoredOperations):
     """Scans images. Use it as a context manager, from any thread, for as many calls as you like.
 
     ``advisories`` is the database (default: in the user's data folder); it need not exist yet. Unless ``offline``, a scan
     fetches the advisories that it lacks. ``cache`` is the folder that keeps the results of layers; True is one in the
     user's cache folder, False keeps none. ``memory_mib`` is the ceiling of memory, 64 by default. ``registries`` is
-    a file with definitions of registries under names (TOML or JSON), for :meth:`Registry.named`. ``limits`` changes limits by name.
+    a file with definitions of registries under names (TOML or JSON), for :meth:`Registry.named`. ``store`` is where registries, jobs and
+    what they found are kept: a file, or ``postgres://...`` (default: ``$TIDEWAITER_STORE``, else in the user's data folder); it is opened
+    when it is needed. ``limits`` changes limits by name.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Scanner:
         memory_mib: int | None = None,
         concurrency: int | None = None,
         registries: str | os.PathLike[str] | None = None,
+        store: str | os.PathLike[str] | None = None,
         limits: dict[str, int] | None = None,
     ) -> None:
         config = _given(
@@ -98,6 +99,7 @@ class Scanner:
             memory_mib=memory_mib,
             concurrency=concurrency,
             registries=None if registries is None else os.fspath(registries),
+            store=None if store is None else os.fspath(store),
             limits=limits,
         )
         if cache is False:
