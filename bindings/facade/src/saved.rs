@@ -146,7 +146,7 @@ impl Scanner {
                 store.put_registry(&name, &definition).await?;
                 store.registry(&name).await.map(SavedRegistry::from)
             };
-            context.run(work).await
+            context.run(Box::pin(work)).await
         })
     }
 
