@@ -1,7 +1,7 @@
 /* Looks after a registry: saves it with a job, runs the job, and lists what is in the inventory.
  *
  * usage: job CONFIG REGISTRY [SELECTION], all JSON, such as
- *   job '{"store": "inventory.db"}' '{"url": "https://registry.example"}' '{"repositories": ["team/*"], "pushed": "last-7-days"}'
+ *   job '{"store": "inventory.db"}' '{"url": "https://registry.example"}' '{"repositories": ["*-api"], "pushed": "last-7-days"}'
  *
  * What came of the run is a line of JSON, and so is each image. A second run scans only what is new.
  * cc job.c $(pkg-config --cflags --libs tidewaiter) -o job */
