@@ -41,9 +41,11 @@ pub use retention::{Pruned, Status, TableSize};
 pub use runs::{Beat, Plan, Progress};
 pub use workers::{Holding, Worker};
 
-use crate::error::Result;
 #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-use crate::error::{Error, Kind};
+use crate::error::Error;
+#[cfg(any(doc, not(all(feature = "sqlite", feature = "postgres"))))]
+use crate::error::Kind;
+use crate::error::Result;
 use database::{Database, Session};
 
 /// The handle of a store. Cheap to clone; clones share the connection.
