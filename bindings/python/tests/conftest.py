@@ -76,6 +76,12 @@ def layout(folder, files):
 
 
 @pytest.fixture
+def another_image(tmp_path):
+    """An image with one package more."""
+    return layout(tmp_path / "another", dict(FILES, **{"usr/lib/python3/dist-packages/x-1.dist-info/METADATA": metadata("x", "1")}))
+
+
+@pytest.fixture
 def image(tmp_path):
     return layout(tmp_path / "image", FILES)
 

@@ -47,7 +47,7 @@ def rows(scanner, **options):
     return [(row.registry, row.repository, row.digest, row.tags, row.complete, row.findings) for row in scanner.inventory(**options)]
 
 
-def test_a_second_run_scans_only_what_is_new(scanner, shelf, job, tmp_path):
+def test_a_second_run_scans_only_what_is_new(scanner, shelf, job, another_image):
     events = []
     run = scanner.run(job, on_event=events.append)
     assert (run.job, run.state, run.listed, run.selected, run.scanned, run.failed) == ("nightly", "Finished", 3, 3, 3, [])
@@ -56,16 +56,10 @@ def test_a_second_run_scans_only_what_is_new(scanner, shelf, job, tmp_path):
     asked = shelf.blobs()
     again = scanner.run("nightly")
     assert (again.run, again.scanned, sum(again.skipped.values()), shelf.blobs()) == (run.run + 1, 0, 3, asked)
-    newest = shelf.put("team/web", "2.0", pushed(tmp_path))
+    newest = shelf.put("team/web", "2.0", another_image)
     assert scanner.run("nightly").scanned == 1
     assert newest in {row.digest for row in scanner.inventory(repository="team/web")}
     assert scanner.job("nightly").summary.scanned == 1
-
-
-def pushed(folder):
-    from conftest import FILES, layout, metadata
-
-    return layout(folder / "pushed", dict(FILES, **{"usr/lib/python3/dist-packages/x-1.dist-info/METADATA": metadata("x", "1")}))
 
 
 def test_the_inventory_is_asked_in_many_ways(scanner, shelf, job):
