@@ -4,6 +4,7 @@
 //! `cargo run --example own_connector`
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -12,7 +13,7 @@ use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate, ImageRecord};
 use tidewaiter::registry::{Capabilities, Connector, Wanted};
-use tidewaiter::{Context, Error, Kind, Result};
+use tidewaiter::{Context, Credential, Error, Kind, Registry, Result, Scanner, Selection};
 
 /// Repository, tag, the content that stands for an image here, and when it was pushed.
 const INVENTORY: &str = "\
@@ -97,12 +98,14 @@ async fn main() -> Result<()> {
     });
     suite(&connector, &holding).await;
 
-    let (wanted, context) = (Wanted::with_dates(), Context::new());
-    let mut names = connector.repositories(&wanted, &context);
-    while let Some(name) = names.try_next().await? {
-        for image in connector.images(&name, &wanted, &context).await? {
-            println!("{name}@{}  {}  {}", image.digest, image.tags.join(" "), image.date);
-        }
+    // A scanner takes it for the registry at this host: listings, explanations and checks ask it. The definition says how the
+    // registry is reached, and who pulls there.
+    let scanner = Scanner::builder().connector("registry.example", Arc::new(connector)).build()?;
+    let registry = Registry::docker("https://registry.example").credential(Credential::Anonymous);
+    let selection = Selection::new().repositories(["team/*"])?.pushed("2026-06-01..".parse()?);
+    let mut images = scanner.images(&registry, &selection);
+    while let Some(image) = images.try_next().await? {
+        println!("{}  {}  {}", image.reference, image.record.tags.join(" "), image.record.date);
     }
     Ok(())
 }

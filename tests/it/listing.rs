@@ -2,11 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt};
 use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer};
 use tidewaiter::conformance::registry::{Fault, TestRegistry};
+use tidewaiter::model::digest::Digest;
 use tidewaiter::model::event::Event;
-use tidewaiter::registry::{Credential, Registry};
+use tidewaiter::model::record::{DateSource, ImageDate, ImageRecord};
+use tidewaiter::registry::{Capabilities, Connector, Credential, Registry, Wanted};
 use tidewaiter::select::Selection;
 use tidewaiter::{Context, Error, Kind, Listed, Scanner};
 
@@ -247,4 +251,57 @@ fn without_async_it_is_an_iterator() {
     let listing = scanner.images(&definition(&registry), &Selection::new(), &Context::new());
     let images: Vec<_> = listing.collect::<Result<_, Error>>().unwrap();
     assert_eq!(names(&images), ["base:12", "team/app:1.0,latest", "team/app:2.0-rc1", "team/web:stable"]);
+}
+
+/// A connector that knows one image of a registry, and when it was pushed.
+struct Own(Digest);
+
+impl Connector for Own {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new().with_dates(DateSource::Pushed)
+    }
+
+    fn repositories<'a>(&'a self, _: &'a Wanted, _: &'a Context) -> BoxStream<'a, Result<String, Error>> {
+        stream::iter([Ok("team/app".to_owned())]).boxed()
+    }
+
+    fn images<'a>(
+        &'a self,
+        repository: &'a str,
+        _: &'a Wanted,
+        _: &'a Context,
+    ) -> BoxFuture<'a, Result<Vec<ImageRecord>, Error>> {
+        let record = ImageRecord {
+            repository: repository.to_owned(),
+            digest: self.0.clone(),
+            tags: vec!["mine".to_owned()],
+            media_type: String::new(),
+            size: None,
+            date: ImageDate::read(Some("2026-06-01T00:00:00Z"), DateSource::Pushed),
+        };
+        Box::pin(std::future::ready(Ok(vec![record])))
+    }
+}
+
+#[tokio::test]
+async fn a_connector_of_ones_own_lists_its_registry_and_its_images_are_scanned() {
+    let registry = registry();
+    let own = Arc::new(Own(image("one").digest()));
+    let scanner = Scanner::builder().connector(registry.host(), own).build().unwrap();
+    let definition = definition(&registry);
+    let images: Vec<_> = scanner.images(&definition, &Selection::new()).try_collect().await.unwrap();
+    let [image] = &images[..] else { panic!("{images:?}") };
+    assert_eq!((&image.record.tags[..], image.record.date.source), (&["mine".to_owned()][..], DateSource::Pushed));
+    let check = scanner.check(&definition, Some("team/app"), &Context::new()).await.unwrap();
+    assert!(check.is_ok() && check.steps[4].detail.contains("team/app"), "{check:?}");
+    // What it lists is pulled as from any registry.
+    let options = tidewaiter::ScanOptions { registry: Some(definition), ..Default::default() };
+    let reports = scanner.scan_with(&image.reference.parse().unwrap(), &options, &Context::new()).await.unwrap();
+    assert_eq!(reports.len(), 1);
+    // Elsewhere it is not asked.
+    let other = self::registry();
+    assert_eq!(
+        scanner.images(&self::definition(&other), &Selection::new()).try_collect::<Vec<_>>().await.unwrap().len(),
+        4
+    );
 }

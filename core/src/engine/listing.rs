@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::event::Event;
 use crate::model::limits::Limits;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
-use crate::registry::{Registry, Wanted};
+use crate::registry::{Connector, Registry, Wanted};
 use crate::select::{self, Cap, Decision, Near, Outside, Selection, Selector, Verdict};
 use crate::source::{Look, describe};
 use crate::store::Known;
@@ -64,11 +64,12 @@ pub(super) enum Show {
 /// The repositories that the selection names.
 pub(super) fn repositories(
     registry: Registry,
+    own: Option<Arc<dyn Connector>>,
     selection: Selection,
     context: Context,
 ) -> BoxStream<'static, Result<String>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, None, &context).await?;
+        let place = Place::open(&registry, own, None, &context).await?;
         let selector = place.selector(&selection)?;
         let (wanted, near) = (Wanted::default(), Mutex::new(selector.near()));
         let mut names = place.names(&selector, &wanted, &near, &context);
@@ -86,13 +87,14 @@ pub(super) fn repositories(
 /// The images of a registry.
 pub(super) fn images(
     registry: Registry,
+    own: Option<Arc<dyn Connector>>,
     selection: Selection,
     show: Show,
     limits: Limits,
     context: Context,
 ) -> BoxStream<'static, Result<Listed>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, None, &context).await?;
+        let place = Place::open(&registry, own, None, &context).await?;
         let selector = place.selector(&selection)?;
         Listing {
             place: &place,
@@ -112,13 +114,14 @@ pub(super) fn images(
 /// All images of the repositories of a job, and what its next run does with each.
 pub(super) fn explain(
     registry: Registry,
+    own: Option<Arc<dyn Connector>>,
     selection: Selection,
     past: Past,
     limits: Limits,
     context: Context,
 ) -> BoxStream<'static, Result<Listed>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, None, &context).await?;
+        let place = Place::open(&registry, own, None, &context).await?;
         let selector = place.stored_selector(&selection)?;
         Listing {
             place: &place,

@@ -1,5 +1,6 @@
 //! A registry that is open: how it names things, and how its images are reached.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,10 +33,18 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Opens the registry, to list it, or for one repository.
-    pub(super) async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
+    /// Opens the registry, to list it, or for one repository. A connector of one's `own` stands in for that of its kind.
+    pub(super) async fn open(
+        registry: &Registry,
+        own: Option<Arc<dyn Connector>>,
+        repository: Option<&str>,
+        context: &Context,
+    ) -> Result<Self> {
         let connection = Connection::open(registry, repository, context).await?;
-        let connector = vendor::of(&registry.kind)?.connect(registry, connection.clone())?;
+        let connector = match own {
+            Some(own) => own,
+            None => vendor::of(&registry.kind)?.connect(registry, connection.clone())?,
+        };
         let front = match connector.prefix() {
             "" => connection.host().to_owned(),
             prefix => format!("{}/{prefix}", connection.host()),
@@ -96,9 +105,14 @@ impl Place {
     }
 }
 
+/// Connectors of one's own, each for the registry at its host.
+pub(super) type Connectors = HashMap<String, Arc<dyn Connector>>;
+
 /// Registries that are open, for image after image.
-#[derive(Default)]
-pub(super) struct Places(tokio::sync::Mutex<Vec<Kept>>);
+pub(super) struct Places {
+    kept: tokio::sync::Mutex<Vec<Kept>>,
+    connectors: Connectors,
+}
 
 struct Kept {
     definition: Value,
@@ -108,6 +122,17 @@ struct Kept {
 }
 
 impl Places {
+    /// None is open yet.
+    pub(super) fn new(connectors: Connectors) -> Self {
+        Self { kept: tokio::sync::Mutex::default(), connectors }
+    }
+
+    /// The connector of one's own for a registry. A definition without a host is refused where it is opened.
+    pub(super) fn own(&self, registry: &Registry) -> Option<Arc<dyn Connector>> {
+        let host = registry.host().ok()?;
+        self.connectors.get(&host).map(Arc::clone)
+    }
+
     /// The registry of a definition, for an image of `repository`.
     ///
     /// # Errors
@@ -116,13 +141,13 @@ impl Places {
         let registry = read(definition)?;
         // Only docker's configuration has credentials for a part of a registry.
         let repository = matches!(registry.credential, Credential::DockerConfig { .. }).then_some(repository);
-        let mut kept = self.0.lock().await;
+        let mut kept = self.kept.lock().await;
         kept.retain(|kept| kept.opened.elapsed() < AGE);
         let known = kept.iter().find(|kept| kept.definition == *definition && kept.repository.as_deref() == repository);
         if let Some(known) = known {
             return Ok(Arc::clone(&known.place));
         }
-        let place = Arc::new(Place::open(&registry, repository, context).await?);
+        let place = Arc::new(Place::open(&registry, self.own(&registry), repository, context).await?);
         if kept.len() >= KEPT {
             kept.remove(0);
         }

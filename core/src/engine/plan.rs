@@ -72,8 +72,8 @@ impl Scanner {
             let registry = place::read(&store.registry(&stored.registry).await?.definition)?;
             let options = RunOptions { scan_all: stored.scan_all, pull: false };
             let past = scanner.past(store, &stored.name, &stored.registry, options);
-            let limits = scanner.limits().clone();
-            let listed = listing::explain(registry, stored.selection, past, limits, context);
+            let (limits, own) = (scanner.limits().clone(), scanner.own(&registry));
+            let listed = listing::explain(registry, own, stored.selection, past, limits, context);
             Ok::<_, Error>(listed)
         };
         Box::pin(futures_util::stream::once(open).try_flatten())
@@ -131,7 +131,7 @@ impl Scanner {
 
     async fn fill(&self, store: &Store, plan: &Plan, context: &Context) -> Result<(Counts, Failed), Stop> {
         let registry = place::read(&plan.definition).map_err(Stop::Registry)?;
-        let place = Place::open(&registry, None, context).await.map_err(Stop::Registry)?;
+        let place = Place::open(&registry, self.own(&registry), None, context).await.map_err(Stop::Registry)?;
         let selector = place.stored_selector(&plan.job.selection).map_err(Stop::Registry)?;
         let name = plan.run.registry.as_str();
         let past = self.past(store, &plan.job.name, name, plan.run.options);

@@ -21,9 +21,9 @@ use crate::store::{LayerCache, Store};
 #[cfg(feature = "net")]
 use super::listing::{self, Listed, Show};
 #[cfg(feature = "net")]
-use super::place::Places;
+use super::place::{Connectors, Places};
 #[cfg(feature = "net")]
-use crate::registry::{Check, Registry, check};
+use crate::registry::{Check, Connector, Registry, check_with};
 #[cfg(feature = "net")]
 use crate::select::Selection;
 #[cfg(feature = "net")]
@@ -62,6 +62,8 @@ pub struct ScannerBuilder {
     concurrency: Option<usize>,
     limits: Limits,
     catalogers: Vec<Arc<dyn Cataloger>>,
+    #[cfg(feature = "net")]
+    connectors: Connectors,
 }
 
 /// How one scan differs from the next.
@@ -134,6 +136,16 @@ impl ScannerBuilder {
         self
     }
 
+    /// Lists the registry at `host`, as references write it, with a connector of one's own: in listings, in explanations and in the
+    /// check. How that registry is reached and who we are there stays in its definition; images are pulled as from any registry.
+    ///
+    /// To write one, see [`Connector`] and `examples/own_connector.rs`.
+    #[cfg(feature = "net")]
+    pub fn connector(mut self, host: impl Into<String>, connector: Arc<dyn Connector>) -> Self {
+        self.connectors.insert(host.into(), connector);
+        self
+    }
+
     /// The scanner. No thread starts and nothing is opened before the first scan.
     ///
     /// # Errors
@@ -162,7 +174,7 @@ impl ScannerBuilder {
             advisories: self.advisories,
             store: self.store,
             #[cfg(feature = "net")]
-            places: Places::default(),
+            places: Places::new(self.connectors),
         })))
     }
 }
@@ -316,13 +328,18 @@ impl Scanner {
     /// Only what is wrong with `registry` itself, or a cancel: a step that fails is data.
     #[cfg(feature = "net")]
     pub async fn check(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Check> {
-        context.run(check(registry, repository, context)).await
+        context.run(check_with(registry, self.own(registry), repository, context)).await
     }
 }
 
 /// Registries as a whole.
 #[cfg(feature = "net")]
 impl Scanner {
+    /// The connector of one's own for a registry.
+    pub(super) fn own(&self, registry: &Registry) -> Option<Arc<dyn Connector>> {
+        self.0.places.own(registry)
+    }
+
     /// The images of a registry that a selection chooses, repository by repository as each is complete: pages are fetched as the
     /// stream is polled, and memory is bounded by the largest repository.
     ///
@@ -354,7 +371,14 @@ impl Scanner {
         context: &Context,
     ) -> BoxStream<'static, Result<Listed>> {
         let limits = self.0.plan.limits.clone();
-        listing::images(registry.clone(), selection.clone(), Show::Selected, limits, context.clone())
+        listing::images(
+            registry.clone(),
+            self.own(registry),
+            selection.clone(),
+            Show::Selected,
+            limits,
+            context.clone(),
+        )
     }
 
     /// All images of the repositories that a selection names, also those that it leaves out, each with the reason.
@@ -365,7 +389,7 @@ impl Scanner {
         context: &Context,
     ) -> BoxStream<'static, Result<Listed>> {
         let limits = self.0.plan.limits.clone();
-        listing::images(registry.clone(), selection.clone(), Show::All, limits, context.clone())
+        listing::images(registry.clone(), self.own(registry), selection.clone(), Show::All, limits, context.clone())
     }
 
     /// The repositories that a selection names, page by page as they come. One that names none is an error with what is near.
@@ -375,7 +399,7 @@ impl Scanner {
         selection: &Selection,
         context: &Context,
     ) -> BoxStream<'static, Result<String>> {
-        listing::repositories(registry.clone(), selection.clone(), context.clone())
+        listing::repositories(registry.clone(), self.own(registry), selection.clone(), context.clone())
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use serde::{Serialize, Serializer};
 
 use super::connection::{self, Connection};
-use super::connector::Wanted;
+use super::connector::{Connector, Wanted};
 use super::definition::Registry;
 use super::vendor;
 use crate::context::Context;
@@ -128,6 +128,19 @@ impl Check {
 /// # Errors
 /// [`Kind::InvalidInput`] for a definition or a repository that cannot be right, [`Kind::Canceled`].
 pub async fn check(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Check> {
+    check_with(registry, None, repository, context).await
+}
+
+/// The same, where a connector of one's own lists the registry.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_with(
+    registry: &Registry,
+    own: Option<Arc<dyn Connector>>,
+    repository: Option<&str>,
+    context: &Context,
+) -> Result<Check> {
     if let Some(repository) = repository
         && !is_repository(repository)
     {
@@ -196,7 +209,7 @@ pub async fn check(registry: &Registry, repository: Option<&str>, context: &Cont
     {
         step.detail = format!("{}; {limits}", step.detail);
     }
-    list(&mut check, registry, &session, context).await?;
+    list(&mut check, registry, own, &session, context).await?;
     match repository {
         Some(repository) => may_pull(&mut check, &session, repository, context).await?,
         None => check.push(StepName::Pull, None, "not asked: name a repository"),
@@ -283,9 +296,18 @@ async fn authenticate(
     Ok(Some(session))
 }
 
-async fn list(check: &mut Check, registry: &Registry, session: &Session, context: &Context) -> Result<()> {
+async fn list(
+    check: &mut Check,
+    registry: &Registry,
+    own: Option<Arc<dyn Connector>>,
+    session: &Session,
+    context: &Context,
+) -> Result<()> {
     let connection = Connection::new(registry.host()?, session.clone());
-    let connector = vendor::of(&registry.kind)?.connect(registry, connection)?;
+    let connector = match own {
+        Some(own) => own,
+        None => vendor::of(&registry.kind)?.connect(registry, connection)?,
+    };
     if !connector.capabilities().repositories {
         check.push(StepName::List, None, "this kind of registry does not list its repositories: name them");
         return Ok(());

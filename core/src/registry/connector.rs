@@ -72,7 +72,8 @@ impl Wanted {
 
 /// Answers what is in one registry.
 ///
-/// To write one of your own, implement it over whatever the registry offers, and run `conformance::connector::suite` over it.
+/// To write one of your own, implement it over whatever the registry offers, run `conformance::connector::suite` over it, and give it
+/// to [`ScannerBuilder::connector`](crate::ScannerBuilder::connector) for the host of the registry.
 pub trait Connector: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities {

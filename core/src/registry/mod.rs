@@ -41,7 +41,7 @@ mod zot;
 pub use artifactory::{ArtifactoryAccess, ArtifactorySettings};
 pub use aws::AwsCredential;
 pub use azure::AzureCredential;
-pub use check::{Check, Step, StepName, check};
+pub use check::{Check, Step, StepName, check, check_with};
 pub use connection::Connection;
 pub use connector::{Capabilities, Connector, Wanted};
 pub use credential::Credential;
