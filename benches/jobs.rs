@@ -51,7 +51,12 @@ impl Connector for Made {
         stream::iter(0..self.repositories).map(|number| Ok(format!("team-{}/app-{number}", number % 10))).boxed()
     }
 
-    fn images<'a>(&'a self, repository: &'a str, _: &'a Wanted, _: &'a Context) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
+    fn images<'a>(
+        &'a self,
+        repository: &'a str,
+        _: &'a Wanted,
+        _: &'a Context,
+    ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
         let image = move |number| ImageRecord {
             repository: repository.to_owned(),
             digest: Digest::of(format!("{repository} {number}").as_bytes()),
@@ -102,7 +107,8 @@ fn report(image: &ImageRecord) -> Result<Report> {
 /// A store whose job has scanned all images; with reports where there are to be some.
 async fn fill(place: &str, repositories: u64, with_reports: bool) -> Result<()> {
     let store = Store::open(place)?;
-    let definition = serde_json::json!({"kind": "docker", "url": format!("https://{HOST}"), "credential": {"anonymous": {}}});
+    let definition =
+        serde_json::json!({"kind": "docker", "url": format!("https://{HOST}"), "credential": {"anonymous": {}}});
     store.put_registry("prod", &definition).await?;
     store.add_job(&Job::new("nightly", "prod", Selection::new())).await?;
     let scanner = scanner(store.clone(), repositories, None)?;
@@ -155,7 +161,8 @@ async fn part(name: &str, store: &str, file: &Path) -> std::result::Result<(), B
         "list" => {
             let scanner = scanner(Store::memory()?, 1000, None)?;
             let registry = Registry::docker(format!("https://{HOST}"));
-            let listed = scanner.images(&registry, &Selection::new()).try_fold(0u64, |count, _| async move { Ok(count + 1) });
+            let listed =
+                scanner.images(&registry, &Selection::new()).try_fold(0u64, |count, _| async move { Ok(count + 1) });
             format!("{} images", listed.await?)
         }
         "plan" => {
@@ -223,7 +230,9 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         let load = load.split(' ').next().unwrap_or_default();
         let cores = std::thread::available_parallelism()?;
         let day = NOW.get(..10).unwrap_or_default();
-        let head = format!("# Jobs without the network, {day}\n\n`cargo bench --bench jobs`, {cores} cores, load {load} at the end, SQLite.\n\n");
+        let head = format!(
+            "# Jobs without the network, {day}\n\n`cargo bench --bench jobs`, {cores} cores, load {load} at the end, SQLite.\n\n"
+        );
         fs::write(format!("benches/record/{day}-jobs.md"), head + &table)?;
     }
     Ok(())
