@@ -1,22 +1,16 @@
 //! Conda packages that are installed (docs.conda.io, "Conda package specification", `conda-meta`).
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::json::{self, Text};
 use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 
 /// Reads `conda-meta/*.json`: what `conda list` names, without what pip installed.
 pub struct Conda;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Conda {
     fn id(&self) -> &'static str {
@@ -38,17 +32,7 @@ impl Cataloger for Conda {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Conda, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Conda, view, draft)
     }
 }
 
@@ -64,7 +48,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     let Json { name, version, license } = json::read(file.bytes()?, "this is not the JSON of a package")?;
     if !name.0.is_empty() && !version.0.is_empty() {
         let licenses = Some(license.0).filter(|license| !license.is_empty()).into_iter().collect();
-        records.push(&Package { name: name.0, version: version.0, licenses })?;
+        records.push(&Record { name: name.0, version: version.0, licenses })?;
     }
     Ok(())
 }

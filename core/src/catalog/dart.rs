@@ -1,22 +1,14 @@
 //! Dart packages, from the one trace that they leave (dart.dev, "pubspec.lock").
 
-use serde::{Deserialize, Serialize};
-
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Line, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::path::show;
 
 /// Reads `pubspec.lock`: packages of a server or a repository, not those of the SDK or a folder.
 pub struct Dart;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Dart {
     fn id(&self) -> &'static str {
@@ -38,23 +30,13 @@ impl Cataloger for Dart {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Pub, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Pub, view, draft)
     }
 }
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     // The file is YAML, and always written by the same program: two blanks a level, a scalar a line.
-    let (mut package, mut is_published, mut is_packages) = (Package::default(), false, false);
+    let (mut package, mut is_published, mut is_packages) = (Record::default(), false, false);
     let mut lines = Lines::new();
     loop {
         let line = lines.next(file)?;

@@ -1,23 +1,17 @@
 //! .NET packages that an application brings (.NET runtime sources: `runtime-configuration-file.md`).
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::json::{self, Members, Text};
 use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads `*.deps.json`: the NuGet packages, and those of the runtime where an application carries one.
 pub struct Dotnet;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Dotnet {
     fn id(&self) -> &'static str {
@@ -39,17 +33,7 @@ impl Cataloger for Dotnet {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Nuget, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Nuget, view, draft)
     }
 }
 
@@ -76,7 +60,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
             _ => continue,
         };
         if !name.is_empty() && !version.is_empty() {
-            records.push(&Package { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })?;
+            records.push(&Record { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })?;
         }
     }
     if found.libraries.refused > 0 {

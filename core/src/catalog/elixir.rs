@@ -1,21 +1,13 @@
 //! Elixir and Erlang packages of Hex, from the one trace that they leave (Mix sources: `Mix.Dep.Lock`).
 
-use serde::{Deserialize, Serialize};
-
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 
 /// Reads `mix.lock`.
 pub struct Elixir;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Elixir {
     fn id(&self) -> &'static str {
@@ -37,17 +29,7 @@ impl Cataloger for Elixir {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Hex, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Hex, view, draft)
     }
 }
 
@@ -61,7 +43,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         let (Some(name), Some(version)) = (fields.next(), fields.next()) else { continue };
         let (name, version) = (name.trim_matches('"'), version.trim_matches('"'));
         if [name, version].iter().all(|text| (1..=VALUE).contains(&text.len())) {
-            records.push(&Package { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })?;
+            records.push(&Record { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })?;
         }
     }
     Ok(())

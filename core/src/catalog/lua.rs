@@ -1,22 +1,14 @@
 //! Rocks that LuaRocks installed: their specification (LuaRocks wiki, "Rockspec format").
 
-use serde::{Deserialize, Serialize};
-
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads the `.rockspec` in the tree of installed rocks.
 pub struct Lua;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Lua {
     fn id(&self) -> &'static str {
@@ -38,17 +30,7 @@ impl Cataloger for Lua {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Luarocks, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Luarocks, view, draft)
     }
 }
 
@@ -58,7 +40,7 @@ const VALUE: usize = 256;
 const HEAD: usize = 1 << 20;
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let mut package = Package::default();
+    let mut package = Record::default();
     let (mut lines, mut passed) = (Lines::new(), 0);
     while let Some(line) = lines.next(file)? {
         passed += line.bytes.len() + 1;

@@ -18,6 +18,7 @@ pub mod perl;
 pub mod php;
 pub mod python;
 pub mod r;
+mod record;
 pub mod rpm;
 pub mod ruby;
 pub mod swift;

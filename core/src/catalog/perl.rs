@@ -2,24 +2,18 @@
 
 use std::io::Read as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::json::{self, Text};
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::path::show;
 
 /// Reads `.meta/*/install.json` and `cpanfile.snapshot`.
 pub struct Perl;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Perl {
     fn id(&self) -> &'static str {
@@ -41,17 +35,7 @@ impl Cataloger for Perl {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Cpan, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Cpan, view, draft)
     }
 }
 
@@ -85,7 +69,7 @@ fn distribution(text: &str, records: &mut Records) -> Result<()> {
     let hyphens = text.rmatch_indices('-').filter_map(|(at, _)| text.get(..at).zip(text.get(at + 1..)));
     match hyphens.into_iter().find(|(name, rest)| !name.is_empty() && starts_version(rest)) {
         Some((name, version)) => {
-            records.push(&Package { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })
+            records.push(&Record { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })
         }
         None => Ok(()),
     }

@@ -1,23 +1,17 @@
 //! PHP packages that Composer installed (its sources: `InstalledFilesystemRepository`).
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::json::{self, Few, Text, Texts};
 use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads `vendor/composer/installed.json`, as Composer 1 and 2 write it.
 pub struct Php;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Php {
     fn id(&self) -> &'static str {
@@ -39,17 +33,7 @@ impl Cataloger for Php {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Composer, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Composer, view, draft)
     }
 }
 
@@ -75,7 +59,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         if is_list { json::read(bytes, what)? } else { json::read::<Installed>(bytes, what)?.packages };
     for Json { name, version, license } in packages.elements {
         if !name.0.is_empty() && !version.0.is_empty() {
-            records.push(&Package { name: name.0, version: version.0, licenses: license.0 })?;
+            records.push(&Record { name: name.0, version: version.0, licenses: license.0 })?;
         }
     }
     if packages.refused > 0 {

@@ -1,22 +1,14 @@
 //! R packages that are installed (CRAN, "Writing R Extensions", "The DESCRIPTION file").
 
-use serde::{Deserialize, Serialize};
-
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::path::show;
 
 /// Reads `DESCRIPTION` of each package in a library: what `installed.packages()` names.
 pub struct R;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for R {
     fn id(&self) -> &'static str {
@@ -41,17 +33,7 @@ impl Cataloger for R {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Cran, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Cran, view, draft)
     }
 }
 
@@ -59,7 +41,7 @@ impl Cataloger for R {
 const VALUE: usize = 256;
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let (mut package, mut is_installed) = (Package::default(), false);
+    let (mut package, mut is_installed) = (Record::default(), false);
     let mut lines = Lines::new();
     while let Some(line) = lines.next(file)? {
         let Some((name, value)) = line.field().filter(|(_, value)| (1..=VALUE).contains(&value.len())) else {

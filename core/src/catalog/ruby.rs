@@ -1,22 +1,14 @@
 //! Gems that are installed: the specification that RubyGems writes for each (`Gem::Specification#to_ruby`).
 
-use serde::{Deserialize, Serialize};
-
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads `specifications/*.gemspec`, those of the gems that come with Ruby too: what `gem list` names.
 pub struct Ruby;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Ruby {
     fn id(&self) -> &'static str {
@@ -41,17 +33,7 @@ impl Cataloger for Ruby {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Gem, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Gem, view, draft)
     }
 }
 
@@ -61,7 +43,7 @@ const HEAD: usize = 1 << 20;
 const LICENSES: usize = 16;
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let mut package = Package::default();
+    let mut package = Record::default();
     let (mut lines, mut passed) = (Lines::new(), 0);
     while let Some(line) = lines.next(file)? {
         passed += line.bytes.len() + 1;

@@ -1,22 +1,16 @@
 //! Swift packages, from the one trace that they leave (swift-package-manager sources: `ResolvedPackagesStore`).
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::record::{self, Record};
 use crate::error::Result;
 use crate::layer::json::{self, Few, Text};
 use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
 use crate::model::inventory::Draft;
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::PackageType;
 
 /// Reads `Package.resolved`; what is pinned to a branch or a commit has no version and is not named.
 pub struct Swift;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    licenses: Vec<String>,
-}
 
 impl Cataloger for Swift {
     fn id(&self) -> &'static str {
@@ -38,17 +32,7 @@ impl Cataloger for Swift {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
-        for file in view.files() {
-            for package in file.records::<Package>() {
-                let package = package?;
-                let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
-                draft.push(&PackageDraft {
-                    licenses: &licenses,
-                    ..PackageDraft::new(PackageType::Swift, &package.name, &package.version, &file.path, file.layer)
-                })?;
-            }
-        }
-        Ok(())
+        record::resolve(PackageType::Swift, view, draft)
     }
 }
 
@@ -85,7 +69,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     for Pin { location, state } in pins.elements.into_iter().chain(object.pins.elements) {
         let name = name(&location.0);
         if !name.is_empty() && !state.version.0.is_empty() {
-            records.push(&Package { name, version: state.version.0, licenses: Vec::new() })?;
+            records.push(&Record { name, version: state.version.0, licenses: Vec::new() })?;
         }
     }
     Ok(())
