@@ -18,7 +18,7 @@ use crate::model::report::{Provenance, Report, Stats, Subject};
 use crate::model::severity::{Rating, Severity};
 use crate::schedule::Schedule;
 use crate::select::{self, Reason, Selection, Verdict};
-use crate::store::{Beat, InventoryFilter, LayerCache, Plan, Progress, Rematch, Store};
+use crate::store::{Beat, InventoryFilter, LayerCache, PackedReport, Plan, Progress, Store};
 
 /// Runs the suite over an empty store; `again` opens another handle of the same one, as another process would.
 ///
@@ -358,18 +358,25 @@ async fn what_changes(store: &Store) {
     let mut after = 0;
     let mut seen = 0;
     loop {
-        let page = store.reports_after(Some("prod"), after, 2).await.unwrap();
+        let matched = |page: Vec<PackedReport>, without: &str| -> Vec<_> {
+            let one = |packed: PackedReport| {
+                let mut report = packed.scan().unwrap();
+                report.findings = packed.findings().unwrap();
+                report.findings.retain(|finding| finding.id != without);
+                packed.rematched(&report).unwrap()
+            };
+            page.into_iter().map(one).collect()
+        };
+        let late = store.packed_after(Some("prod"), after, 2).await.unwrap();
+        let page = store.packed_after(Some("prod"), after, 2).await.unwrap();
         let Some(last) = page.last() else { break };
-        after = last.id;
-        seen += page.len();
-        let rematches: Vec<_> = page
-            .into_iter()
-            .map(|mut stored| {
-                stored.report.findings.retain(|finding| finding.id != "CVE-1");
-                Rematch { id: stored.id, scanned: stored.scanned, report: stored.report }
-            })
-            .collect();
-        store.put_rematched(&rematches).await.unwrap();
+        after = last.id();
+        let costs = store.put_rematched(matched(page, "CVE-1")).await.unwrap();
+        seen += costs.len();
+        assert!(
+            store.put_rematched(matched(late, "")).await.unwrap().is_empty(),
+            "what was read before is not written"
+        );
     }
     assert_eq!(seen, 3);
     let changes = store.changes(Some("prod"), Some(since), 0, 100).await.unwrap();

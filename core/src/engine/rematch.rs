@@ -1,6 +1,7 @@
 //! Every stored inventory against today's advisories, without the registry.
 //!
-//! Three things go on at once: the next page is read, this one is matched on all cores, and the one before is written. A package that
+//! Three things go on at once: the next page is read, this one is matched and compared with what it was on all cores, and the one
+//! before is written. A package that
 //! lies in many images is looked up once.
 
 use jiff::Timestamp;
@@ -79,7 +80,7 @@ async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched) -> 
     if done.is_empty() {
         return Ok(());
     }
-    for cost in store.put_rematched(&done).await? {
+    for cost in store.put_rematched(done).await? {
         let Cost { new_findings, fixed_findings, .. } = cost;
         rematched.images += 1;
         rematched.changed += u64::from(new_findings > 0 || fixed_findings > 0);
@@ -101,11 +102,10 @@ impl Matcher {
             work.push(tokio::task::spawn_blocking(move || {
                 let provenance = advisories.provenance();
                 let one = |packed: PackedReport| {
-                    let stored = packed.unpack_scan()?;
-                    let mut report = stored.report;
+                    let mut report = packed.scan()?;
                     let matches = memory.find(&report.inventory, &advisories, &options)?;
                     image::put_matches(&mut report, matches, provenance.clone());
-                    Ok(Rematch { id: stored.id, scanned: stored.scanned, report })
+                    packed.rematched(&report)
                 };
                 let done: Result<Vec<Rematch>> = mine.into_iter().map(one).collect();
                 (memory, done)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::database::{Row, Session, Value};
-use super::reports::rank;
+use super::matched::rank;
 use crate::error::Result;
 use crate::job::unpack;
 use crate::model::digest::Digest;

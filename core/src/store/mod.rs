@@ -6,12 +6,14 @@
 
 mod cache;
 mod changes;
+mod commits;
 mod database;
 mod images;
 mod inventory;
 mod items;
 mod jobs;
 mod layers;
+mod matched;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod registries;
@@ -34,9 +36,10 @@ pub use changes::{Change, Changed};
 pub use images::{Known, Listing};
 pub use inventory::{InventoryFilter, InventoryRow, RegistrySummary};
 pub use jobs::StoredJob;
+pub(crate) use matched::{Rematch, catalogers};
 pub use registries::StoredRegistry;
-pub(crate) use reports::{PackedReport, catalogers};
-pub use reports::{Rematch, Stored};
+pub(crate) use reports::PackedReport;
+pub use reports::Stored;
 pub use retention::{Pruned, Status, TableSize};
 pub use runs::{Beat, Plan, Progress};
 pub use workers::{Holding, Worker};

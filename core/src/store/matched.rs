@@ -1,0 +1,270 @@
+//! What a match says of a report, written: after a scan, and again with newer advisories.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::changes::{self, Changed};
+use super::database::{Session, Value, json};
+use super::runs::next;
+use crate::error::Result;
+use crate::job::{Cost, pack, unpack};
+use crate::model::finding::Finding;
+use crate::model::problem::Problem;
+use crate::model::report::{AdvisoryProvenance, Report};
+use crate::model::severity::Rating;
+
+/// Where a report belongs.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) registry: String,
+    pub(super) repository: String,
+    pub(super) digest: String,
+    pub(super) platform: String,
+}
+
+impl Place {
+    fn values(&self) -> Vec<Value> {
+        [&self.registry, &self.repository, &self.digest, &self.platform].map(|text| text.as_str().into()).into()
+    }
+}
+
+/// What a match says besides its findings. It changes with every advisory database, and is small.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Matching {
+    problems: Vec<Problem>,
+    advisories: Option<AdvisoryProvenance>,
+    owned_findings: u64,
+}
+
+impl Matching {
+    fn of(report: &Report) -> Self {
+        Self {
+            problems: report.problems.clone(),
+            advisories: report.provenance.advisories.clone(),
+            owned_findings: report.stats.owned_findings,
+        }
+    }
+
+    /// Puts it back into the report that it was taken from.
+    pub(super) fn put(self, report: &mut Report) {
+        report.problems = self.problems;
+        report.provenance.advisories = self.advisories;
+        report.stats.owned_findings = self.owned_findings;
+    }
+}
+
+/// The columns that a match decides, and what is different in them.
+#[derive(Debug)]
+pub(super) struct Matched {
+    complete: bool,
+    worst: i64,
+    counts: BTreeMap<Rating, u64>,
+    matching: Vec<u8>,
+    /// None where they are what they were.
+    findings: Option<Findings>,
+}
+
+/// Findings that are not what they were.
+#[derive(Debug)]
+struct Findings {
+    packed: Vec<u8>,
+    /// Every id of each, aliases and what they bundle among them.
+    ids: BTreeSet<String>,
+    new: Vec<Changed>,
+    fixed: Vec<Changed>,
+}
+
+impl Matched {
+    /// Compares a report with the packed findings that it had before.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`](crate::Kind::Corrupt).
+    pub(super) fn of(report: &Report, before: Option<&[u8]>) -> Result<Self> {
+        let packed = pack(&report.findings)?;
+        let findings = if before == Some(&packed) { None } else { Some(Findings::of(packed, report, before)?) };
+        Ok(Self {
+            complete: report.is_complete(),
+            worst: report.findings.iter().map(|finding| rank(finding.severity.rating)).max().unwrap_or(-1),
+            counts: report.counts(),
+            matching: pack(&Matching::of(report))?,
+            findings,
+        })
+    }
+
+    fn values(&self) -> Result<[Value; 4]> {
+        Ok([self.complete.into(), self.worst.into(), json(&self.counts)?, self.matching.clone().into()])
+    }
+
+    fn cost(&self) -> Cost {
+        let (new, fixed) = self.findings.as_ref().map_or((0, 0), |findings| (findings.new.len(), findings.fixed.len()));
+        let counted = Cost { findings: self.counts.clone(), ..Cost::default() };
+        Cost { new_findings: new as u64, fixed_findings: fixed as u64, ..counted }
+    }
+}
+
+impl Findings {
+    fn of(packed: Vec<u8>, report: &Report, before: Option<&[u8]>) -> Result<Self> {
+        let before: Vec<Finding> = before.map(unpack).transpose()?.unwrap_or_default();
+        let (new, fixed) = changes::between(&before, &report.findings);
+        let names = |finding: &'_ Finding| {
+            [&finding.id].into_iter().chain(&finding.aliases).chain(&finding.upstream).cloned().collect::<Vec<_>>()
+        };
+        Ok(Self { packed, ids: report.findings.iter().flat_map(names).collect(), new, fixed })
+    }
+
+    /// Writes them, makes them findable, and notes what changed.
+    async fn write(self, session: &mut dyn Session, id: i64, run: Option<i64>, place: &Place) -> Result<()> {
+        let statement = "UPDATE content SET findings = $2 WHERE report = $1";
+        session.query(statement, vec![id.into(), self.packed.into()]).await?;
+        session.query("DELETE FROM finding WHERE report = $1", vec![id.into()]).await?;
+        let rows = self.ids.into_iter().map(|name| vec![name.into(), id.into()]).collect();
+        session.each("INSERT INTO finding (id, report) VALUES ($1, $2)", rows).await?;
+        let (new, fixed) = (self.new, self.fixed);
+        if new.is_empty() && fixed.is_empty() {
+            return Ok(());
+        }
+        let statement =
+            "INSERT INTO change (time, registry, repository, digest, platform, run, added_count, fixed_count, findings)
+            VALUES ({now}, $1, $2, $3, $4, $5, $6, $7, $8)";
+        let mut values = place.values();
+        values.extend([
+            run.into(),
+            (new.len() as u64).into(),
+            (fixed.len() as u64).into(),
+            pack(&(new, fixed))?.into(),
+        ]);
+        session.query(statement, values).await?;
+        Ok(())
+    }
+}
+
+/// A stored report as today's advisories have it, to be written.
+#[derive(Debug)]
+pub(crate) struct Rematch {
+    pub(super) id: i64,
+    /// When it was matched before: whatever was written since stays.
+    pub(super) seen: i64,
+    pub(super) place: Place,
+    pub(super) matched: Matched,
+}
+
+/// Every time is later than the one before, also where the clock stands still or jumps back: [`Rematch::seen`] tells them apart.
+const LATER: &str = "CASE WHEN {now} > matched THEN {now} ELSE matched + 1 END";
+
+impl Store {
+    /// Puts what reports became with today's advisories in their place. One that was scanned or matched anew since it was read stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub(crate) async fn put_rematched(&self, rematches: Vec<Rematch>) -> Result<Vec<Cost>> {
+        let mut transaction = self.write().await?;
+        let session = transaction.as_mut();
+        let statement = format!(
+            "UPDATE report SET matched = {LATER}, complete = $3, worst = $4, counts = $5, matching = $6
+            WHERE id = $1 AND matched = $2 RETURNING id"
+        );
+        let mut costs = Vec::with_capacity(rematches.len());
+        for Rematch { id, seen, place, matched } in rematches {
+            let mut values = vec![id.into(), seen.into()];
+            values.extend(matched.values()?);
+            if session.query(&statement, values).await?.is_empty() {
+                continue;
+            }
+            costs.push(matched.cost());
+            if let Some(findings) = matched.findings {
+                findings.write(session, id, None, &place).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(costs)
+    }
+}
+
+/// Writes the report of a run; what did not change is not written.
+///
+/// # Errors
+/// [`Kind::Storage`](crate::Kind::Storage), [`Kind::Corrupt`](crate::Kind::Corrupt).
+pub(super) async fn put(
+    session: &mut dyn Session,
+    run: i64,
+    place: &Place,
+    report: &Report,
+    is_scan: bool,
+) -> Result<Cost> {
+    let statement = "SELECT r.id, c.findings FROM report r JOIN content c ON c.report = r.id
+        WHERE r.registry = $1 AND r.repository = $2 AND r.digest = $3 AND r.platform = $4";
+    let known = session.query(statement, place.values()).await?.into_iter().next();
+    let (known, before) = match known {
+        Some(mut row) => (Some(row.int()?), Some(row.bytes()?)),
+        None => (None, None),
+    };
+    let matched = Matched::of(report, before.as_deref())?;
+    let id = match known {
+        Some(id) => {
+            let mut values = vec![id.into()];
+            values.extend(matched.values()?);
+            let scanned = if is_scan { ", scanned = {now}" } else { "" };
+            let statement = format!(
+                "UPDATE report SET matched = {LATER}, complete = $2, worst = $3, counts = $4, matching = $5{scanned}
+                WHERE id = $1"
+            );
+            session.query(&statement, values).await?;
+            id
+        }
+        None => {
+            let id = next(session, "report").await?;
+            let mut values = vec![id.into()];
+            values.extend(matched.values()?);
+            values.extend(place.values());
+            let statement =
+                "INSERT INTO report (id, complete, worst, counts, matching, registry, repository, digest, platform,
+                catalogers, scanned, matched) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', {now}, {now})";
+            session.query(statement, values).await?;
+            id
+        }
+    };
+    let mut cost = matched.cost();
+    if is_scan || known.is_none() {
+        write_scan(session, id, report).await?;
+    }
+    if is_scan {
+        cost.bytes_fetched = report.stats.bytes_fetched;
+        cost.layers_fetched = report.stats.layers_fetched;
+        cost.layers_from_store = report.stats.layers_from_cache;
+    }
+    if let Some(findings) = matched.findings {
+        findings.write(session, id, Some(run), place).await?;
+    }
+    Ok(cost)
+}
+
+/// Writes what a scan found, without what a match says of it.
+async fn write_scan(session: &mut dyn Session, id: i64, report: &Report) -> Result<()> {
+    let mut bare = Report { findings: Vec::new(), problems: Vec::new(), ..report.clone() };
+    bare.provenance.advisories = None;
+    bare.stats.owned_findings = 0;
+    let statement = "INSERT INTO content (report, scan, findings) VALUES ($1, $2, $3)
+        ON CONFLICT (report) DO UPDATE SET scan = excluded.scan";
+    session.query(statement, vec![id.into(), pack(&bare)?.into(), pack(&bare.findings)?.into()]).await?;
+    let statement = "UPDATE report SET catalogers = $2 WHERE id = $1";
+    session.query(statement, vec![id.into(), catalogers(&report.provenance.catalogers).into()]).await?;
+    let layers: BTreeSet<_> = report.layers.iter().map(|layer| layer.digest.to_string()).collect();
+    let layers = layers.into_iter().map(|digest| vec![id.into(), digest.into()]).collect();
+    let statement = "INSERT INTO report_layer (report, digest) VALUES ($1, $2) ON CONFLICT (report, digest) DO NOTHING";
+    session.each(statement, layers).await
+}
+
+/// The place of a rating, from 0 for unknown.
+pub(super) fn rank(rating: Rating) -> i64 {
+    let better = Rating::ALL.iter().filter(|other| **other < rating).count();
+    i64::try_from(better).unwrap_or(i64::MAX)
+}
+
+/// The catalogers of a report, as one text to compare.
+pub(crate) fn catalogers(all: &BTreeMap<String, u32>) -> String {
+    let all = all.iter().map(|(id, version)| format!("{id}:{version}"));
+    all.collect::<Vec<_>>().join(" ")
+}
