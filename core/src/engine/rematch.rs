@@ -18,7 +18,7 @@ use crate::model::event::Event;
 use crate::store::{PackedReport, Rematch, Store};
 
 /// Reports that are read, matched and written at once.
-const PAGE: u64 = 256;
+const PAGE: u64 = 64;
 
 /// What a match of everything changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

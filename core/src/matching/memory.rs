@@ -11,7 +11,7 @@ use crate::model::finding::Finding;
 use crate::model::inventory::{Inventory, Package};
 
 /// So many packages and findings are remembered; then it begins anew.
-const MOST: usize = 100_000;
+const MOST: usize = 20_000;
 
 /// The findings of packages, for one database and one time.
 #[derive(Default)]
