@@ -4,6 +4,8 @@
 //! before is written. A package that
 //! lies in many images is looked up once.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -37,8 +39,7 @@ pub struct Rematched {
 struct Matcher {
     advisories: Advisories,
     options: MatchOptions,
-    /// One a core.
-    memories: Vec<Memory>,
+    memory: Memory,
 }
 
 impl Scanner {
@@ -57,18 +58,17 @@ impl Scanner {
             Error::new(Kind::InvalidState, "there is no advisory database to match with")
                 .with_hint("get one with `tidewaiter advisories update`, and name it")
         })?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
-        let mut matcher = Matcher { advisories, options, memories: (0..cores).map(|_| Memory::default()).collect() };
+        let matcher = Arc::new(Matcher { advisories, options, memory: Memory::default() });
         let mut rematched = Rematched::default();
         let mut page = store.packed_after(registry, 0, PAGE).await?;
         let mut done: Vec<Rematch> = Vec::new();
         while !page.is_empty() || !done.is_empty() {
             let last = page.last().map_or(i64::MAX, PackedReport::id);
             let next = store.packed_after(registry, last, PAGE);
-            let (next, matched, written) = tokio::join!(next, matcher.run(page), write(store, done, &mut rematched));
+            let (next, matched, written) = tokio::join!(next, run(&matcher, page), write(store, done, &mut rematched));
             written?;
-            (matcher, done) = matched?;
+            done = matched?;
             page = next?;
             context.emit(Event::RematchProgress { images: rematched.images });
         }
@@ -90,35 +90,32 @@ async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched) -> 
     Ok(())
 }
 
+/// Matches a page on all cores.
+async fn run(matcher: &Arc<Matcher>, mut page: Vec<PackedReport>) -> Result<Vec<Rematch>> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let share = page.len().div_ceil(cores).max(1);
+    let mut work = Vec::new();
+    while !page.is_empty() {
+        let rest = page.split_off(share.min(page.len()));
+        let mine = std::mem::replace(&mut page, rest);
+        let matcher = matcher.clone();
+        work.push(tokio::task::spawn_blocking(move || {
+            mine.into_iter().map(|packed| matcher.one(packed)).collect::<Result<Vec<_>>>()
+        }));
+    }
+    let mut all = Vec::new();
+    for share in work {
+        let ended = |error| Error::new(Kind::Internal, "a match ended without an answer").because(error);
+        all.extend(share.await.map_err(ended)??);
+    }
+    Ok(all)
+}
+
 impl Matcher {
-    /// Matches a page on all cores.
-    async fn run(mut self, mut page: Vec<PackedReport>) -> Result<(Self, Vec<Rematch>)> {
-        let share = page.len().div_ceil(self.memories.len().max(1)).max(1);
-        let mut work = Vec::new();
-        for mut memory in self.memories.drain(..) {
-            let rest = page.split_off(share.min(page.len()));
-            let mine = std::mem::replace(&mut page, rest);
-            let (advisories, options) = (self.advisories.clone(), self.options.clone());
-            work.push(tokio::task::spawn_blocking(move || {
-                let provenance = advisories.provenance();
-                let one = |packed: PackedReport| {
-                    let mut report = packed.scan()?;
-                    let matches = memory.find(&report.inventory, &advisories, &options)?;
-                    image::put_matches(&mut report, matches, provenance.clone());
-                    packed.rematched(&report)
-                };
-                let done: Result<Vec<Rematch>> = mine.into_iter().map(one).collect();
-                (memory, done)
-            }));
-        }
-        let mut all = Vec::new();
-        for share in work {
-            let (memory, done) = share
-                .await
-                .map_err(|error| Error::new(Kind::Internal, "a match ended without an answer").because(error))?;
-            self.memories.push(memory);
-            all.extend(done?);
-        }
-        Ok((self, all))
+    fn one(&self, packed: PackedReport) -> Result<Rematch> {
+        let mut report = packed.scan()?;
+        let matches = self.memory.find(&report.inventory, &self.advisories, &self.options)?;
+        image::put_matches(&mut report, matches, self.advisories.provenance());
+        packed.rematched(&report)
     }
 }

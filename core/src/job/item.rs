@@ -131,9 +131,20 @@ impl Packed {
 /// # Errors
 /// [`Kind::Internal`].
 pub(crate) fn pack(value: &impl Serialize) -> Result<Vec<u8>> {
-    let bytes = postcard::to_allocvec(value)
-        .map_err(|error| Error::new(Kind::Internal, "a report cannot be packed").because(error))?;
-    zstd::bulk::compress(&bytes, 1).map_err(Error::from)
+    zstd::bulk::compress(&bytes(value)?, 1).map_err(Error::from)
+}
+
+/// Whether `packed` is what [`pack`] makes of a value; costs less than to pack it.
+///
+/// # Errors
+/// [`Kind::Internal`].
+pub(crate) fn is_packed(packed: &[u8], value: &impl Serialize) -> Result<bool> {
+    let bytes = bytes(value)?;
+    Ok(zstd::bulk::decompress(packed, bytes.len()).is_ok_and(|before| before == bytes))
+}
+
+fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
+    postcard::to_allocvec(value).map_err(|error| Error::new(Kind::Internal, "a report cannot be packed").because(error))
 }
 
 /// The value of [`pack`].

@@ -1,26 +1,42 @@
 //! What was found for packages before: the same package lies in many images, and is looked up once for all of them.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
 use super::{MatchOptions, Matches, find_with, of_package};
 use crate::advisory::Advisories;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::finding::Finding;
 use crate::model::inventory::{Inventory, Package};
 
-/// So many packages and findings are remembered; then it begins anew.
-const MOST: usize = 20_000;
+/// The most bytes of one part; then it begins anew.
+const MOST: usize = 1 << 20;
+/// Parts, each behind a lock of its own, so that cores seldom wait for each other.
+const PARTS: usize = 16;
+/// About what an entry of a map takes.
+const ENTRY: usize = 64;
 
-/// The findings of packages, for one database and one time.
-#[derive(Default)]
+/// The findings of packages, for one database and one time; shared by all threads.
 pub(crate) struct Memory {
-    found: HashMap<String, Vec<Finding>>,
-    /// Packages and findings that it holds.
-    size: usize,
-    /// The key of the package at hand.
-    key: String,
+    parts: [Mutex<Part>; PARTS],
+    /// Two independent ones with random keys: nobody can make two packages that are taken for one.
+    hashers: [RandomState; 2],
+}
+
+/// Packed findings by package. Most packages have none, and cost no more than their place in the map.
+#[derive(Default)]
+struct Part {
+    found: HashMap<(u64, u64), Box<[u8]>>,
+    bytes: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { parts: Default::default(), hashers: [RandomState::new(), RandomState::new()] }
+    }
 }
 
 impl Memory {
@@ -29,7 +45,7 @@ impl Memory {
     /// # Errors
     /// The same.
     pub(crate) fn find(
-        &mut self,
+        &self,
         inventory: &Inventory,
         advisories: &Advisories,
         options: &MatchOptions,
@@ -37,46 +53,53 @@ impl Memory {
         find_with(inventory, advisories, options, |package, advisories, now| self.one(package, advisories, now))
     }
 
-    fn one(&mut self, package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Finding>> {
-        self.name(package);
-        if let Some(known) = self.found.get(&self.key) {
-            let mut findings = known.clone();
+    fn one(&self, package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Finding>> {
+        let key = self.key(package);
+        let part = self.parts.get(key.0 as usize % PARTS).map(lock);
+        if let Some(packed) = part.as_deref().and_then(|part| part.found.get(&key)) {
+            if packed.is_empty() {
+                return Ok(Vec::new());
+            }
+            let damaged = |error| Error::new(Kind::Internal, "findings that were kept cannot be read").because(error);
+            let mut findings: Vec<Finding> = postcard::from_bytes(packed).map_err(damaged)?;
             findings.iter_mut().for_each(|finding| finding.package_index = package.index());
             return Ok(findings);
         }
+        drop(part);
         let findings = of_package(package, advisories, now)?;
-        if self.size > MOST {
-            self.found.clear();
-            self.size = 0;
+        let packed = match findings.as_slice() {
+            [] => Vec::new(),
+            some => postcard::to_allocvec(some)
+                .map_err(|error| Error::new(Kind::Internal, "findings cannot be kept").because(error))?,
+        };
+        if let Some(mut part) = self.parts.get(key.0 as usize % PARTS).map(lock) {
+            if part.bytes > MOST {
+                *part = Part::default();
+            }
+            part.bytes += ENTRY + packed.len();
+            part.found.insert(key, packed.into());
         }
-        self.size += 1 + findings.len();
-        self.found.insert(self.key.clone(), findings.clone());
         Ok(findings)
     }
 
     /// All that decides what is found, besides the place of the package in its image.
-    fn name(&mut self, package: &Package<'_>) {
-        let (source, source_version) = package.source().unwrap_or_default();
+    fn key(&self, package: &Package<'_>) -> (u64, u64) {
         let distro = package.distro().filter(|_| package.kind().is_os());
         let distro = distro.map_or(("", ""), |distro| (distro.id.as_str(), distro.version.as_str()));
-        self.key.clear();
-        for part in [
-            package.kind().as_str(),
-            package.ecosystem().unwrap_or_default(),
-            package.name(),
-            package.version(),
-            source,
-            source_version,
-            package.architecture(),
-            package.module(),
-            package.vendor(),
-            distro.0,
-            distro.1,
-        ] {
-            self.key.push_str(part);
-            self.key.push('\0');
-        }
-        // A source that is not named is another thing than one without a name.
-        self.key.push(if package.source().is_some() { 's' } else { '-' });
+        let parts = (
+            (package.kind().as_str(), package.ecosystem(), package.name(), package.version(), package.source()),
+            (package.architecture(), package.module(), package.vendor(), distro),
+        );
+        let [first, second] = &self.hashers;
+        let hash = |state: &RandomState| {
+            let mut hasher = state.build_hasher();
+            parts.hash(&mut hasher);
+            hasher.finish()
+        };
+        (hash(first), hash(second))
     }
+}
+
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }

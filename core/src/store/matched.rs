@@ -9,7 +9,7 @@ use super::changes::{self, Changed};
 use super::database::{Session, Value, json};
 use super::runs::next;
 use crate::error::Result;
-use crate::job::{Cost, pack, unpack};
+use crate::job::{Cost, is_packed, pack, unpack};
 use crate::model::finding::Finding;
 use crate::model::problem::Problem;
 use crate::model::report::{AdvisoryProvenance, Report};
@@ -70,8 +70,9 @@ pub(super) struct Matched {
 #[derive(Debug)]
 struct Findings {
     packed: Vec<u8>,
-    /// Every id of each, aliases and what they bundle among them.
-    ids: BTreeSet<String>,
+    /// Ids by which the report is to be found from now on, aliases and what advisories bundle among them, and those that are over.
+    gained: Vec<String>,
+    lost: Vec<String>,
     new: Vec<Changed>,
     fixed: Vec<Changed>,
 }
@@ -82,8 +83,8 @@ impl Matched {
     /// # Errors
     /// [`Kind::Corrupt`](crate::Kind::Corrupt).
     pub(super) fn of(report: &Report, before: Option<&[u8]>) -> Result<Self> {
-        let packed = pack(&report.findings)?;
-        let findings = if before == Some(&packed) { None } else { Some(Findings::of(packed, report, before)?) };
+        let is_same = before.map(|before| is_packed(before, &report.findings)).transpose()?.unwrap_or(false);
+        let findings = if is_same { None } else { Some(Findings::of(report, before)?) };
         Ok(Self {
             complete: report.is_complete(),
             worst: report.findings.iter().map(|finding| rank(finding.severity.rating)).max().unwrap_or(-1),
@@ -105,22 +106,22 @@ impl Matched {
 }
 
 impl Findings {
-    fn of(packed: Vec<u8>, report: &Report, before: Option<&[u8]>) -> Result<Self> {
+    fn of(report: &Report, before: Option<&[u8]>) -> Result<Self> {
         let before: Vec<Finding> = before.map(unpack).transpose()?.unwrap_or_default();
         let (new, fixed) = changes::between(&before, &report.findings);
-        let names = |finding: &'_ Finding| {
-            [&finding.id].into_iter().chain(&finding.aliases).chain(&finding.upstream).cloned().collect::<Vec<_>>()
-        };
-        Ok(Self { packed, ids: report.findings.iter().flat_map(names).collect(), new, fixed })
+        let (had, has) = (ids(&before), ids(&report.findings));
+        let only = |these: &BTreeSet<&str>, others| these.difference(others).map(|id| (*id).to_owned()).collect();
+        let (gained, lost) = (only(&has, &had), only(&had, &has));
+        Ok(Self { packed: pack(&report.findings)?, gained, lost, new, fixed })
     }
 
     /// Writes them, makes them findable, and notes what changed.
     async fn write(self, session: &mut dyn Session, id: i64, run: Option<i64>, place: &Place) -> Result<()> {
         let statement = "UPDATE content SET findings = $2 WHERE report = $1";
         session.query(statement, vec![id.into(), self.packed.into()]).await?;
-        session.query("DELETE FROM finding WHERE report = $1", vec![id.into()]).await?;
-        let rows = self.ids.into_iter().map(|name| vec![name.into(), id.into()]).collect();
-        session.each("INSERT INTO finding (id, report) VALUES ($1, $2)", rows).await?;
+        let rows = |ids: Vec<String>| ids.into_iter().map(|name| vec![name.into(), id.into()]).collect();
+        session.each("DELETE FROM finding WHERE id = $1 AND report = $2", rows(self.lost)).await?;
+        session.each("INSERT INTO finding (id, report) VALUES ($1, $2)", rows(self.gained)).await?;
         let (new, fixed) = (self.new, self.fixed);
         if new.is_empty() && fixed.is_empty() {
             return Ok(());
@@ -138,6 +139,15 @@ impl Findings {
         session.query(statement, values).await?;
         Ok(())
     }
+}
+
+/// Every id of each, aliases and what they bundle among them.
+fn ids(findings: &[Finding]) -> BTreeSet<&str> {
+    findings
+        .iter()
+        .flat_map(|finding| [&finding.id].into_iter().chain(&finding.aliases).chain(&finding.upstream))
+        .map(String::as_str)
+        .collect()
 }
 
 /// A stored report as today's advisories have it, to be written.
