@@ -11,10 +11,11 @@ use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer};
 use tidewaiter::conformance::registry::{Fault, TestRegistry};
 use tidewaiter::engine::WorkerOptions;
 use tidewaiter::job::{Commit, Done, Item, RunOptions, State, Summary};
+use tidewaiter::model::digest::Digest;
 use tidewaiter::model::event::Event;
 use tidewaiter::select::Reason;
 use tidewaiter::store::InventoryFilter;
-use tidewaiter::{Context, Job, Kind, Scanner, Selection, Store};
+use tidewaiter::{Context, Job, Kind, Registry, ScanOptions, Scanner, Selection, Store};
 
 /// An image with a Debian package of its own, over a base that all share.
 fn image(word: &str) -> BuiltImage {
@@ -172,6 +173,43 @@ async fn a_run_is_canceled_in_the_middle_and_goes_on_later() {
     let rest = run(&scanner).await;
     assert_eq!(rest.scanned + canceled.scanned, 5, "{rest:?}");
     assert_eq!(inventory(&store).await.len(), 5);
+}
+
+#[tokio::test]
+async fn an_image_takes_no_longer_than_it_may() {
+    let registry = registry();
+    let layer = Digest::of(&image("three").blobs[1]);
+    registry.fault(&format!("/blobs/{layer}"), 2, Fault::Stall(10));
+    let definition =
+        json!({"kind": "docker", "url": registry.url(), "credential": {"anonymous": {}}, "image_timeout": 0.5});
+    let (store, scanner) = set_up(&registry).await;
+    store.put_registry("test", &definition).await.unwrap();
+    let first = run(&scanner).await;
+    assert_eq!(counts(&first), (4, 0, 0, 1), "{first:?}");
+    assert!(first.failed[0].error.contains("longer than it may"), "{first:?}");
+
+    let slow: Registry = serde_json::from_value(definition).unwrap();
+    let options = ScanOptions { registry: Some(slow), ..ScanOptions::default() };
+    let target = format!("{}/team/app:3.0", registry.host()).parse().unwrap();
+    let error = scanner.scan_with(&target, &options, &Context::new()).await.unwrap_err();
+    assert_eq!((error.kind(), error.hint().is_some()), (Kind::Unavailable, true), "{error:?}");
+    assert_eq!(counts(&run(&scanner).await), (1, 0, 4, 0), "it is tried again");
+
+    let never = json!({"kind": "docker", "url": registry.url(), "image_timeout": 0});
+    store.put_registry("test", &never).await.unwrap();
+    assert!(run(&scanner).await.error.is_some_and(|error| error.contains("above 0")));
+}
+
+#[tokio::test]
+async fn a_run_takes_no_longer_than_it_may() {
+    let registry = registry();
+    let layer = Digest::of(&image("three").blobs[1]);
+    registry.fault(&format!("/blobs/{layer}"), 1, Fault::Stall(10));
+    let (_, scanner) = set_up(&registry).await;
+    let late =
+        scanner.run("all", RunOptions::default(), &Context::new().deadline(Duration::from_secs(2))).await.unwrap();
+    assert_eq!((late.state, late.scanned), (State::Canceled, 4), "{late:?}");
+    assert_eq!(counts(&run(&scanner).await), (1, 0, 4, 0));
 }
 
 #[tokio::test]

@@ -128,11 +128,11 @@ pub unsafe extern "C" fn tw_job_delete(
     }
 }
 
-/// Runs a job to its end. `request` is JSON: `{"job": NAME, "scan_all": false, "pull": false, "detach": false}`; with `detach` the run
-/// waits for a worker. `json` gets `{"run", "job", "state", "listed", "selected", "scanned", "rematched", "skipped": {REASON: N},
-/// "failed": [{"repository", "digest", "error"}], "bytes_fetched", "layers_fetched", "layers_from_store", "findings": {RATING: N}, "new_findings",
-/// "fixed_findings", ...}`; free it with tw_string_free. A run that is canceled meanwhile, also by `cancel`, is TW_OK with the state `Canceled`:
-/// what was finished is kept. `on_event` and `cancel` may be NULL.
+/// Runs a job to its end. `request` is JSON: `{"job": NAME, "scan_all": false, "pull": false, "detach": false, "timeout": SECONDS}`; with
+/// `detach` the run waits for a worker. `json` gets `{"run", "job", "state", "listed", "selected", "scanned", "rematched", "skipped":
+/// {REASON: N}, "failed": [{"repository", "digest", "error"}], "bytes_fetched", "layers_fetched", "layers_from_store", "findings": {RATING: N},
+/// "new_findings", "fixed_findings", ...}`; free it with tw_string_free. A run that is canceled meanwhile, also by `cancel` or after `timeout`,
+/// is TW_OK with the state `Canceled`: what was finished is kept. `on_event` and `cancel` may be NULL.
 ///
 /// # Safety
 /// As the head of the header says.
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn tw_job_run(
     }
 }
 
-/// Runs a job again: what is missing and what failed. `request` is JSON: `{"job": NAME, "detach": false}`. The rest is as for tw_job_run.
+/// Runs a job again: what is missing and what failed. `request` is JSON: `{"job": NAME, "detach": false, "timeout": SECONDS}`. The rest is as for tw_job_run.
 ///
 /// # Safety
 /// As the head of the header says.

@@ -131,10 +131,9 @@ impl Scanner {
     /// # Errors
     /// [`Kind::InvalidState`] without advisories, [`Kind::Storage`].
     pub fn rematch(&self, options: RematchOptions, cancel: &Cancel) -> Result<Pending<Rematched>> {
-        self.keep(
-            cancel,
-            |scanner, context| async move { scanner.rematch(options.registry.as_deref(), &context).await },
-        )
+        self.keep(cancel, None, |scanner, context| async move {
+            scanner.rematch(options.registry.as_deref(), &context).await
+        })
     }
 
     /// How big the store is, and what fills it.

@@ -11,6 +11,7 @@ use tidewaiter::store::StoredJob;
 use tidewaiter::{Cancel, Kind, Result};
 
 use crate::call::Pending;
+use crate::config;
 use crate::listing::{Item, Listing};
 use crate::saved::{Mode, Names, Outcome, Pause, some};
 use crate::scanner::Scanner;
@@ -41,6 +42,8 @@ pub struct RunJob {
     /// Whether it only waits in the queue, for a worker.
     #[serde(default)]
     pub detach: bool,
+    /// Seconds until the run is canceled; what is finished stays.
+    pub timeout: Option<f64>,
 }
 
 /// A run that does what is missing and what failed.
@@ -52,6 +55,8 @@ pub struct RestartJob {
     /// Whether it only waits in the queue, for a worker.
     #[serde(default)]
     pub detach: bool,
+    /// Seconds until the run is canceled; what is finished stays.
+    pub timeout: Option<f64>,
 }
 
 /// A job and where it stands.
@@ -246,9 +251,9 @@ impl Scanner {
     /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] where not all may be
     /// scanned again; [`Kind::Storage`].
     pub fn run_job(&self, request: RunJob, cancel: &Cancel) -> Result<Pending<Summary>> {
-        let RunJob { job, scan_all, pull, detach } = request;
+        let RunJob { job, scan_all, pull, detach, timeout } = request;
         let options = RunOptions { scan_all, pull };
-        self.keep(cancel, move |scanner, context| async move {
+        self.keep(cancel, config::timeout(timeout)?, move |scanner, context| async move {
             if detach {
                 let run = scanner.start(&job, options).await?;
                 return scanner.store()?.summary(run.run).await;
@@ -262,8 +267,8 @@ impl Scanner {
     /// # Errors
     /// As [`Scanner::run_job`]; [`Kind::InvalidState`] where it never ran.
     pub fn restart_job(&self, request: RestartJob, cancel: &Cancel) -> Result<Pending<Summary>> {
-        let RestartJob { job, detach } = request;
-        self.keep(cancel, move |scanner, context| async move {
+        let RestartJob { job, detach, timeout } = request;
+        self.keep(cancel, config::timeout(timeout)?, move |scanner, context| async move {
             if detach {
                 let run = scanner.start_again(&job).await?;
                 return scanner.store()?.summary(run.run).await;

@@ -327,7 +327,7 @@ impl Scanner {
     }
 
     /// Starts work that rests on the store, and may need advisories.
-    pub(crate) fn keep<T, W, F>(&self, cancel: &Cancel, work: W) -> Result<Pending<T>>
+    pub(crate) fn keep<T, W, F>(&self, cancel: &Cancel, timeout: Option<Duration>, work: W) -> Result<Pending<T>>
     where
         T: Send + 'static,
         W: FnOnce(tidewaiter::Scanner, Context) -> F + Send + 'static,
@@ -335,7 +335,7 @@ impl Scanner {
     {
         self.store()?;
         let exports = self.exports();
-        self.call(cancel, None, |scanner, context| async move {
+        self.call(cancel, timeout, |scanner, context| async move {
             compile(exports, &context).await?;
             work(scanner, context).await
         })

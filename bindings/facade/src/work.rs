@@ -56,7 +56,7 @@ impl Scanner {
     /// # Errors
     /// [`Kind::NotFound`](tidewaiter::Kind::NotFound), what keeps the registry from being listed, and those of the store.
     pub fn plan(&self, run: i64, cancel: &Cancel) -> Result<Pending<Run>> {
-        self.keep(cancel, move |scanner, context| async move { scanner.plan(run, &context).await })
+        self.keep(cancel, None, move |scanner, context| async move { scanner.plan(run, &context).await })
     }
 
     /// What came of a run so far.
@@ -95,7 +95,7 @@ impl Scanner {
     /// [`Kind::InvalidState`](tidewaiter::Kind::InvalidState) once the run is canceled or the lease lost: nothing is changed then.
     /// Those of the store.
     pub fn commit(&self, done: Done, cancel: &Cancel) -> Result<Pending<Commit>> {
-        self.keep(cancel, |scanner, context| async move { scanner.commit(&done, &context).await })
+        self.keep(cancel, None, |scanner, context| async move { scanner.commit(&done, &context).await })
     }
 
     /// Begins the runs that are due and works on all that is queued, until it is canceled. It gives back what it holds then.
@@ -105,7 +105,7 @@ impl Scanner {
     pub fn work(&self, options: WorkOptions, cancel: &Cancel) -> Result<Pending<()>> {
         let WorkOptions { name, concurrency, lease, once } = options;
         let options = WorkerOptions { name, concurrency, lease, once };
-        self.keep(cancel, move |scanner, context| async move { scanner.work(&options, &context).await })
+        self.keep(cancel, None, move |scanner, context| async move { scanner.work(&options, &context).await })
     }
 
     /// Who is at work, and with what.

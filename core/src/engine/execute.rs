@@ -1,11 +1,17 @@
 //! One image of a run, looked at wherever the registry can be reached. The store is not needed here.
 
+use std::time::Duration;
+
+use super::image;
 use super::scanner::Scanner;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Done, Failure, Item, Outcome, Packed};
 use crate::select::{Naming, Selection, Verdict, Wanted};
 use crate::source::Platforms;
+
+/// How long one image may take that nobody waits for: a registry that sends a byte a minute must not hold up a job for ever.
+const IMAGE_TIME: Duration = Duration::from_secs(3600);
 
 impl Scanner {
     /// Looks at one image of a run. What comes of it is for [`Scanner::commit`]; doing it twice does no harm.
@@ -35,7 +41,8 @@ impl Scanner {
         let platforms = platforms(&item.platforms)?;
         let place = self.places().get(&item.definition, &item.image.repository, context).await?;
         let source = place.source(&item.image, self.limits())?;
-        let reports = self.scan_source(&source, &platforms, false, false, context).await?;
+        let scan = self.scan_source(&source, &platforms, false, false, context);
+        let reports = image::within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
         if reports.is_empty() {
             let error = Error::new(Kind::NotFound, "the image has none of the platforms that the job asks for")
                 .with("platforms", item.platforms.join(", "));

@@ -1,9 +1,10 @@
 //! One image: its layers' facts, the overlay, the packages, the findings, the report.
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -133,6 +134,18 @@ pub(super) async fn read(
         })
         .collect();
     Ok(Contents { image, reference, layers, inventory, problems, stats, started })
+}
+
+/// Gives up on an image that takes longer than it may.
+///
+/// # Errors
+/// [`Kind::Unavailable`] once the time is over, or the error of `work`.
+pub(super) async fn within<T>(time: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
+        Err(Error::new(Kind::Unavailable, "the image took longer than it may")
+            .with("seconds", time.as_secs_f64())
+            .with_hint("allow more with `image_timeout` in the definition of the registry, if it is only slow"))
+    })
 }
 
 /// Matches the packages and closes the report.

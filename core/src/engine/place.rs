@@ -30,6 +30,8 @@ pub(super) struct Place {
     /// What stands in front of a repository in a reference: the host, and the path that the definition holds already.
     front: String,
     is_plain_http: bool,
+    /// How long one image may take, where the definition says so.
+    pub(super) image_time: Option<Duration>,
 }
 
 impl Place {
@@ -40,6 +42,7 @@ impl Place {
         repository: Option<&str>,
         context: &Context,
     ) -> Result<Self> {
+        let image_time = Registry::time("image_timeout", registry.image_timeout)?;
         let connection = Connection::open(registry, repository, context).await?;
         let connector = match own {
             Some(own) => own,
@@ -49,7 +52,7 @@ impl Place {
             "" => connection.host().to_owned(),
             prefix => format!("{}/{prefix}", connection.host()),
         };
-        Ok(Self { connection, connector, front, is_plain_http: registry.base()?.scheme() == "http" })
+        Ok(Self { connection, connector, front, is_plain_http: registry.base()?.scheme() == "http", image_time })
     }
 
     /// The selection of a listing as it is meant here.

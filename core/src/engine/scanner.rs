@@ -221,7 +221,14 @@ impl Scanner {
     async fn scan_all(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
         let source = self.open(target, options, context).await?;
         let ScanOptions { platforms, foreign_layers, include_owned, .. } = options;
-        self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context).await
+        let scan = self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context);
+        #[cfg(feature = "net")]
+        if let Some(registry) = &options.registry
+            && let Some(time) = Registry::time("image_timeout", registry.image_timeout)?
+        {
+            return image::within(time, scan).await;
+        }
+        scan.await
     }
 
     /// Scans what `source` names, for these platforms.

@@ -1,7 +1,6 @@
 //! A registry, opened: its certificates are read, its credential is looked up, connections and tokens are shared.
 
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
@@ -70,11 +69,8 @@ pub(super) async fn client(registry: &Registry, retry: Policy) -> Result<Client>
                 .with("field", "concurrency"));
         }
     }
-    if let Some(seconds) = registry.timeout {
-        options.timeout =
-            Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()).ok_or_else(|| {
-                Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0").with("field", "timeout")
-            })?;
+    if let Some(timeout) = Registry::time("timeout", registry.timeout)? {
+        options.timeout = timeout;
     }
     if let Some(path) = &registry.ca {
         options.trust.ca = pem(path, "ca").await?.to_vec();

@@ -58,6 +58,9 @@ pub struct Registry {
     /// Seconds to wait for a connection, an answer, and between two pieces of one; 60 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
+    /// Seconds that one image may take; an hour in a job, and no limit in a single scan, unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_timeout: Option<f64>,
     /// Who we are; what `docker login` left behind, unless it is set.
     pub credential: Credential,
     /// The fields that only this kind has.
@@ -80,6 +83,7 @@ struct Shape {
     proxy: Option<String>,
     concurrency: Option<usize>,
     timeout: Option<f64>,
+    image_timeout: Option<f64>,
     #[serde(default)]
     credential: Credential,
     #[serde(flatten)]
@@ -87,7 +91,7 @@ struct Shape {
 }
 
 /// The fields that every kind has.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "kind",
     "url",
     "api_url",
@@ -98,6 +102,7 @@ const FIELDS: [&str; 11] = [
     "proxy",
     "concurrency",
     "timeout",
+    "image_timeout",
     "credential",
 ];
 
@@ -128,6 +133,7 @@ impl TryFrom<Shape> for Registry {
             proxy: shape.proxy,
             concurrency: shape.concurrency,
             timeout: shape.timeout,
+            image_timeout: shape.image_timeout,
             credential: shape.credential,
             settings: shape.settings,
         })
@@ -147,6 +153,7 @@ impl Default for Registry {
             proxy: None,
             concurrency: None,
             timeout: None,
+            image_timeout: None,
             credential: Credential::default(),
             settings: Map::new(),
         }
@@ -268,6 +275,22 @@ impl Registry {
         Self { timeout: Some(timeout.as_secs_f64()), ..self }
     }
 
+    /// The same registry with another time for one image.
+    #[must_use]
+    pub fn with_image_timeout(self, timeout: Duration) -> Self {
+        Self { image_timeout: Some(timeout.as_secs_f64()), ..self }
+    }
+
+    /// The time that a field gives in seconds.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for what is no time.
+    pub(crate) fn time(field: &'static str, seconds: Option<f64>) -> Result<Option<Duration>> {
+        let time = |seconds| Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero());
+        let wrong = || Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0").with("field", field);
+        seconds.map(|seconds| time(seconds).ok_or_else(wrong)).transpose()
+    }
+
     /// The address: scheme, host, port, and the path in front of `/v2/`. Docker Hub's name becomes the host that serves it.
     ///
     /// # Errors
@@ -359,6 +382,7 @@ impl std::fmt::Debug for Registry {
             .field("proxy", &shown(&self.proxy))
             .field("concurrency", &self.concurrency)
             .field("timeout", &self.timeout)
+            .field("image_timeout", &self.image_timeout)
             .field("credential", &self.credential)
             .field("settings", &self.settings)
             .finish()

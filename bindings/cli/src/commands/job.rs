@@ -113,6 +113,9 @@ pub(crate) struct Run {
     /// Only put the run into the queue, for a worker
     #[arg(long)]
     detach: bool,
+    /// Cancel the run after this time; what is finished stays
+    #[arg(long, value_name = "SECONDS", conflicts_with = "detach")]
+    timeout: Option<f64>,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -127,6 +130,9 @@ pub(crate) struct Restart {
     /// Only put the run into the queue, for a worker
     #[arg(long)]
     detach: bool,
+    /// Cancel the run after this time; what is finished stays
+    #[arg(long, value_name = "SECONDS", conflicts_with = "detach")]
+    timeout: Option<f64>,
     #[command(flatten)]
     state: State,
     #[command(flatten)]
@@ -147,18 +153,18 @@ impl Job {
                 Ok(Exit::Done)
             }
             Self::Run(run) => {
-                let Run { names, scan_all, pull, detach, state, means } = *run;
+                let Run { names, scan_all, pull, detach, timeout, state, means } = *run;
                 let scanner = state.open_to_scan(&means)?;
                 each(&names, &state, |job, progress| {
-                    let request = RunJob { job: job.to_owned(), scan_all, pull, detach };
+                    let request = RunJob { job: job.to_owned(), scan_all, pull, detach, timeout };
                     scanner.run_job(request, cancel)?.wait(progress)
                 })
             }
             Self::Restart(restart) => {
-                let Restart { names, detach, state, means } = *restart;
+                let Restart { names, detach, timeout, state, means } = *restart;
                 let scanner = state.open_to_scan(&means)?;
                 each(&names, &state, |job, progress| {
-                    scanner.restart_job(RestartJob { job: job.to_owned(), detach }, cancel)?.wait(progress)
+                    scanner.restart_job(RestartJob { job: job.to_owned(), detach, timeout }, cancel)?.wait(progress)
                 })
             }
             Self::Cancel(Several { names, state }) => {

@@ -55,6 +55,9 @@ pub(crate) struct Put {
     /// Requests at once
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
+    /// The most time that one image of a job may take [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    image_timeout: Option<f64>,
     /// Save it without a check of the connection
     #[arg(long)]
     no_check: bool,
@@ -128,9 +131,10 @@ impl Put {
         if let Some(url) = &self.url {
             fields.entry("kind").or_insert_with(|| json!(vendor::recognise(host(url)).name()));
         }
-        let numbers = [("concurrency", json!(self.concurrency)), ("timeout", json!(self.connection.timeout()))];
+        let times = [("timeout", json!(self.connection.timeout())), ("image_timeout", json!(self.image_timeout))];
+        let numbers = times.into_iter().chain([("concurrency", json!(self.concurrency))]);
         let texts = [("url", json!(self.url)), ("proxy", json!(self.proxy))];
-        let given = numbers.into_iter().chain(texts).filter(|(_, value)| !value.is_null());
+        let given = numbers.chain(texts).filter(|(_, value)| !value.is_null());
         fields.extend(given.map(|(name, value)| (name.to_owned(), value)));
         fields
     }

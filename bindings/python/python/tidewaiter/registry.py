@@ -27,6 +27,8 @@ class Network(TypedDict, total=False):
     concurrency: int
     #: Seconds to wait for a connection, for an answer, and between two pieces of one.
     timeout: float
+    #: Seconds that one image may take; an hour in a job unless it is set.
+    image_timeout: float
 
 
 class Registry:

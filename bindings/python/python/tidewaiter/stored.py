@@ -124,6 +124,7 @@ class StoredOperations:
         scan_all: bool = False,
         pull: bool = False,
         detach: bool = False,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
         cancel: Cancel | None = None,
     ) -> Summary:
@@ -131,19 +132,26 @@ class StoredOperations:
 
         Only images that are new are scanned; with ``scan_all`` the known ones are held against today's advisories too, with ``pull``
         they are pulled again. With ``detach`` the run waits for a worker. Images that could not be scanned are in ``failed``. After
-        ``cancel`` the state is ``Canceled``, and after Ctrl-C ``KeyboardInterrupt`` is raised: what was finished is kept.
+        ``timeout`` seconds or ``cancel`` the state is ``Canceled``, and after Ctrl-C ``KeyboardInterrupt`` is raised: what was finished is kept.
         """
         if isinstance(job, Job):
             self.put_job(job)
             job = job.name
-        request = {"job": job, "scan_all": scan_all, "pull": pull, "detach": detach}
+        request = {"job": job, "scan_all": scan_all, "pull": pull, "detach": detach, "timeout": timeout}
         return Summary._of(self._ask("run_job", request, on_event, cancel))
 
     def restart(
-        self, job: str, *, detach: bool = False, on_event: OnEvent | None = None, cancel: Cancel | None = None
+        self,
+        job: str,
+        *,
+        detach: bool = False,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
     ) -> Summary:
         """Runs a job again: what is missing and what failed."""
-        return Summary._of(self._ask("restart_job", {"job": job, "detach": detach}, on_event, cancel))
+        request = {"job": job, "detach": detach, "timeout": timeout}
+        return Summary._of(self._ask("restart_job", request, on_event, cancel))
 
     # The steps of a run
 
