@@ -221,7 +221,7 @@ impl Scanner {
     async fn scan_all(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
         let source = self.open(target, options, context).await?;
         let ScanOptions { platforms, foreign_layers, include_owned, .. } = options;
-        let scan = self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context);
+        let scan = Box::pin(self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context));
         #[cfg(feature = "net")]
         if let Some(registry) = &options.registry
             && let Some(time) = Registry::time("image_timeout", registry.image_timeout)?

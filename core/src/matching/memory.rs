@@ -1,7 +1,7 @@
 //! What was found for packages before: the same package lies in many images, and is looked up once for all of them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -91,12 +91,7 @@ impl Memory {
             (package.architecture(), package.module(), package.vendor(), distro),
         );
         let [first, second] = &self.hashers;
-        let hash = |state: &RandomState| {
-            let mut hasher = state.build_hasher();
-            parts.hash(&mut hasher);
-            hasher.finish()
-        };
-        (hash(first), hash(second))
+        (first.hash_one(parts), second.hash_one(parts))
     }
 }
 
