@@ -3,19 +3,26 @@
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{Credential, GitlabSettings, Registry, Secret};
+use tidewaiter::registry::{Credential, GitlabSettings, Registry, Secret, Wanted};
+use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, images, latest, v2};
+use super::imitation::{Answer, Asked, Image, Imitation, claims, holding, images, latest, token, v2};
 
 const TOKEN: &str = "planted-t0ken";
+const DEPLOY: &str = "gitlab+deploy-token-1";
 
 fn respond(asked: &Asked, has_database: bool) -> Answer {
     let refused = || Answer::refused(401, "UNAUTHORIZED", "authentication required");
     match asked.segments()[..] {
         ["jwt", "auth"] => match asked.basic() {
-            Some((name, password)) if name == "alice" && password == TOKEN => {
-                Answer::json(json!({"token": asked.param("scope").replace(' ', "+")}))
+            // A deploy token is no user, so that its tokens have no subject.
+            Some((name, password)) if (name == "alice" || name == DEPLOY) && password == TOKEN => {
+                let mut claims = json!({"access": asked.param("scope")});
+                if name == "alice" {
+                    claims["sub"] = json!(name);
+                }
+                Answer::json(json!({"token": token(&claims)}))
             }
             _ => Answer::new(
                 401,
@@ -31,7 +38,8 @@ fn respond(asked: &Asked, has_database: bool) -> Answer {
             let name = asked.path.trim_start_matches("/v2/").trim_start_matches("/gitlab/v1/repositories/");
             let name = ["/tags/list", "/manifests/"].iter().find_map(|middle| Some(name.split_once(middle)?.0));
             let scope = name.map(|name| format!("repository:{name}:pull")).unwrap_or_default();
-            if asked.bearer() != Some(scope.as_str()) || scope.is_empty() {
+            let held = asked.bearer().map(claims).unwrap_or_default();
+            if held["access"] != json!(scope) || scope.is_empty() {
                 let scope = if scope.is_empty() { String::new() } else { format!(",scope=\"{scope}\"") };
                 return refused().with(
                     "www-authenticate",
@@ -114,4 +122,21 @@ async fn suite_holds() {
         let of_groups = registry.with_settings(&groups).unwrap();
         suite(&*connector(&of_groups).await.unwrap(), &holding(&images(), date)).await;
     }
+}
+
+#[tokio::test]
+async fn a_deploy_token_is_somebody_although_its_tokens_name_nobody() {
+    let server = Imitation::start(|asked| respond(asked, true)).await;
+    let with = |password: &str| {
+        Registry::docker(server.url()).credential(Credential::basic(DEPLOY, Secret::value(password)))
+    };
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let good = connector(&with(TOKEN)).await.unwrap();
+    for repository in ["team/app", "team/web", "other/tool"] {
+        assert!(!good.images(repository, &wanted, &context).await.unwrap().is_empty());
+    }
+    // A token for each, and one without a scope, which shows that the password is right.
+    assert_eq!((server.count("/jwt/auth"), server.count("scope=")), (4, 3));
+    let error = connector(&with("wrong")).await.unwrap().images("team/app", &wanted, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
 }

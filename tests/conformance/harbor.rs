@@ -12,7 +12,7 @@ use tidewaiter::registry::{Credential, HarborSettings, Registry, Secret, StepNam
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
+use super::imitation::{self, Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
 
 const PASSWORD: &str = "planted-s3cret";
 const PULLER: &str = "robot$team+pull-only";
@@ -62,7 +62,13 @@ fn token(state: &State, asked: &Asked) -> Answer {
     if who.is_none() && asked.param("scope").is_empty() {
         return Answer { status: 401, headers: Vec::new(), body: String::new() };
     }
-    let token = format!("{}.{}", who.unwrap_or_default(), state.generation.load(Ordering::SeqCst)).replace('$', "-");
+    // Nobody's has no subject. The generation stands in for the end of a token.
+    let mut holds = json!({"iss": "harbor-token-issuer", "aud": "harbor-registry", "access": null,
+        "exp": state.generation.load(Ordering::SeqCst)});
+    if let Some(who) = who {
+        holds["sub"] = json!(who);
+    }
+    let token = imitation::token(&holds);
     Answer::json(json!({"token": token, "access_token": "", "expires_in": 1800, "issued_at": "2026-11-23T21:18:55Z"}))
 }
 
@@ -81,10 +87,11 @@ fn registry(state: &State, asked: &Asked, images: &[Image]) -> Answer {
         let realm = format!("Bearer realm=\"{}/service/token\",service=\"harbor-registry\"", asked.own);
         return unauthorized(realm + &scope.unwrap_or_default());
     };
-    let generation = format!(".{}", state.generation.load(Ordering::SeqCst));
-    let holder = authorization.strip_prefix("Bearer ").and_then(|token| token.strip_suffix(&generation));
-    let is_user = who(state, asked).is_some() || holder.is_some_and(|holder| !holder.is_empty());
-    if !is_user || asked.path == "/v2/_catalog" {
+    let held = authorization.strip_prefix("Bearer ").map(imitation::claims).unwrap_or_default();
+    let holds = held["exp"] == json!(state.generation.load(Ordering::SeqCst)) && held["sub"].is_string();
+    // What everybody may read is open to whatever stands in `Authorization`.
+    let is_open = asked.path.starts_with("/v2/library/");
+    if !(is_open || holds || who(state, asked).is_some()) || asked.path == "/v2/_catalog" {
         return unauthorized("Basic realm=\"harbor\"".into());
     }
     let project = asked.path.strip_prefix("/v2/").and_then(|path| path.split('/').next()).unwrap_or_default();
@@ -253,6 +260,45 @@ async fn a_wrong_password_is_never_a_listing_of_the_public_part() {
     let (wanted, context) = (Wanted::default(), Context::new());
     let answers: Vec<_> = connector.repositories(&wanted, &context).collect().await;
     let error = answers.into_iter().find_map(Result::err).expect("the public part is not all");
+    assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_never_a_listing_of_the_public_part() {
+    let (server, _) = harbor(everything()).await;
+    let garbage = Registry::harbor(server.url()).credential(Credential::token(Secret::value("garbage")));
+    let error = connector(&garbage).await.err().unwrap();
+    assert_eq!((error.kind(), error.hint().is_some()), (Kind::Unauthenticated, true), "{error:?}");
+    assert_eq!(server.count("/api/"), 0);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_where_nobody_said_that_it_is_a_harbor() {
+    let (server, state) = harbor(everything()).await;
+    let docker = |credential| Registry::docker(server.url()).credential(credential);
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let wrong = docker(Credential::basic("guest", Secret::value("wrong")));
+    for repository in ["library/open", "team/app"] {
+        let error = connector(&wrong).await.unwrap().images(repository, &wanted, &context).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unauthenticated, "{repository}: {error:?}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("password")), "{error:?}");
+        let done = check(&wrong, Some(repository), &context).await.unwrap();
+        assert_eq!(done.failed().map(|step| step.step), Some(StepName::Authenticate), "{done:?}");
+    }
+    let listed = connector(&wrong).await.unwrap();
+    let error = listed.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+
+    // The right one costs no request more, nobody still sees the public part, and a password that is changed is told.
+    let before = server.count("/service/token");
+    let good = connector(&docker(Credential::basic("guest", Secret::value(PASSWORD)))).await.unwrap();
+    assert_eq!(good.images("library/open", &wanted, &context).await.unwrap().len(), 1);
+    assert_eq!(server.count("/service/token"), before + 1);
+    let nobody = connector(&docker(Credential::Anonymous)).await.unwrap();
+    assert_eq!(nobody.images("library/open", &wanted, &context).await.unwrap().len(), 1);
+    assert!(nobody.images("team/app", &wanted, &context).await.is_err());
+    state.is_changed.store(true, Ordering::SeqCst);
+    let error = good.images("library/second", &wanted, &context).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
 }
 

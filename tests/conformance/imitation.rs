@@ -87,6 +87,18 @@ impl Answer {
     }
 }
 
+/// A token with these claims, as token servers give it. Nobody here looks at the signature.
+pub fn token(claims: &Value) -> String {
+    format!("e30.{}.c2ln", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+/// The claims of such a token.
+pub fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).unwrap_or_default();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
 type Respond = dyn Fn(&Asked) -> Answer + Send + Sync;
 
 struct Shared {

@@ -3,6 +3,7 @@
 //! Source: the token specification of distribution (`spec/auth/token.md`, `spec/auth/oauth.md`).
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,12 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::address;
-use super::client::{Client, Request};
+use super::client::{Client, Request, Response};
 use super::identity::Identity;
 use super::redact;
 use crate::context::Context;
@@ -97,7 +99,11 @@ pub(crate) struct Token {
 
 /// The tokens of one identity, by realm, service and scopes. `Debug` shows no token.
 #[derive(Default)]
-pub struct Tokens(Mutex<HashMap<(Realm, BTreeSet<String>), Token>>);
+pub struct Tokens {
+    kept: Mutex<HashMap<(Realm, BTreeSet<String>), Token>>,
+    /// The tokens of this server never say whose they are.
+    are_nameless: AtomicBool,
+}
 
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -108,14 +114,14 @@ impl std::fmt::Debug for Tokens {
 impl Tokens {
     /// A token that is still good.
     pub fn find(&self, realm: &Realm, scopes: &BTreeSet<String>) -> Option<Zeroizing<String>> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let token = tokens.get(&(realm.clone(), scopes.clone()))?;
         (Instant::now() < token.until).then(|| token.value.clone())
     }
 
     /// Forgets a token that was refused, unless another one took its place meanwhile.
     pub fn forget(&self, realm: &Realm, scopes: &BTreeSet<String>, refused: &str) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (realm.clone(), scopes.clone());
         if tokens.get(&key).is_some_and(|token| token.value.as_str() == refused) {
             tokens.remove(&key);
@@ -124,13 +130,13 @@ impl Tokens {
 
     /// Forgets all, since they were given to somebody else.
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Asks the realm for a token, and keeps it.
     ///
     /// # Errors
-    /// [`Kind::Unauthenticated`] when the token server refuses the credentials, and the errors of [`Realm::check`] and [`Client::send`].
+    /// [`Kind::Unauthenticated`] when the token server refuses the credentials, or takes them for nobody's, and the errors of [`Realm::check`] and [`Client::send`].
     pub async fn fetch(
         &self,
         client: &Client,
@@ -146,33 +152,20 @@ impl Tokens {
             _ => by_get(realm, scopes, identity)?,
         };
         let mut response = client.send(&request, context).await?;
+        let mut shown = identity.clone();
         // Not every token server has the POST; all have the GET, where a token stands behind the name that docker gives it.
         if let (Identity::Refresh(token), 404 | 405) = (identity, response.status()) {
-            let named = Identity::Basic { username: "<token>".to_owned(), password: token.clone() };
-            response = client.send(&by_get(realm, scopes, &named)?, context).await?;
+            shown = Identity::Basic { username: "<token>".to_owned(), password: token.clone() };
+            response = client.send(&by_get(realm, scopes, &shown)?, context).await?;
         }
-        let answer = match response.status() {
-            200..300 => Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?)),
-            401 | 403 => {
-                let hint = match identity {
-                    Identity::Anonymous => "this needs credentials: give a user name and a password or token",
-                    _ => "check the user name and the password or token",
-                };
-                let refused = response.refused(context).await;
-                return Err(Error::new(Kind::Unauthenticated, "the token server refuses the credentials")
-                    .with("realm", redact::url(&realm.url))
-                    .with_hint(hint)
-                    .because(refused));
-            }
-            _ => return Err(response.refused(context).await.with("realm", redact::url(&realm.url))),
-        };
-        let token = read(&answer).ok_or_else(|| {
-            Error::new(Kind::Corrupt, "the token server sends no token")
-                .with("realm", redact::url(&realm.url))
-                .with_hint("check that the address of the registry is right")
-        })?;
+        let token = taken(realm, identity, response, context).await?;
+        let is_somebody = matches!(&shown, Identity::Basic { username, .. } if !username.is_empty());
+        if is_somebody && !scopes.is_empty() && names_nobody(&token.value) {
+            // Rare, so that it need not lie in every future above.
+            Box::pin(self.prove(client, realm, &shown, context)).await?;
+        }
         let value = token.value.clone();
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS {
             let now = Instant::now();
             tokens.retain(|_, token| now < token.until);
@@ -183,6 +176,47 @@ impl Tokens {
         tokens.insert((realm.clone(), scopes.clone()), token);
         Ok(value)
     }
+
+    /// That a token without a name in it is not nobody's: Harbor takes a wrong password for nobody's where a scope is asked for, and
+    /// the public part would pass for everything. Without a scope, as `docker login` asks, it refuses. Other servers name nobody
+    /// whose account is no user's (the deploy tokens of GitLab), and know the password nevertheless.
+    async fn prove(&self, client: &Client, realm: &Realm, identity: &Identity, context: &Context) -> Result<()> {
+        if self.are_nameless.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let response = client.send(&by_get(realm, &BTreeSet::new(), identity)?, context).await?;
+        match taken(realm, identity, response, context).await {
+            Ok(token) => self.are_nameless.store(names_nobody(&token.value), Ordering::Relaxed),
+            // It wants a scope always, which says nothing about the password.
+            Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// The token that an answer brings.
+async fn taken(realm: &Realm, identity: &Identity, response: Response, context: &Context) -> Result<Token> {
+    let answer = match response.status() {
+        200..300 => Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?)),
+        401 | 403 => {
+            let hint = match identity {
+                Identity::Anonymous => "this needs credentials: give a user name and a password or token",
+                _ => "check the user name and the password or token",
+            };
+            let refused = response.refused(context).await;
+            return Err(Error::new(Kind::Unauthenticated, "the token server refuses the credentials")
+                .with("realm", redact::url(&realm.url))
+                .with_hint(hint)
+                .because(refused));
+        }
+        _ => return Err(response.refused(context).await.with("realm", redact::url(&realm.url))),
+    };
+    read(&answer).ok_or_else(|| {
+        Error::new(Kind::Corrupt, "the token server sends no token")
+            .with("realm", redact::url(&realm.url))
+            .with_hint("check that the address of the registry is right")
+    })
 }
 
 fn by_get(realm: &Realm, scopes: &BTreeSet<String>, identity: &Identity) -> Result<Request> {
@@ -250,9 +284,24 @@ pub fn expiry(token: &str) -> Option<Duration> {
     struct Claims {
         exp: i64,
     }
-    let payload = decode_base64(token.split('.').nth(1)?)?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    u64::try_from(claims.exp.checked_sub(jiff::Timestamp::now().as_second())?).ok().map(Duration::from_secs)
+    let Claims { exp } = claims(token)?;
+    u64::try_from(exp.checked_sub(jiff::Timestamp::now().as_second())?).ok().map(Duration::from_secs)
+}
+
+/// Whether a token of distribution says that it is nobody's: its subject "should be empty if the client did not authenticate"
+/// (`spec/auth/jwt.md`). Tokens of other shapes say nothing.
+fn names_nobody(token: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: Option<String>,
+        #[serde(rename = "access")]
+        _access: IgnoredAny,
+    }
+    claims(token).is_some_and(|Claims { sub, .. }| sub.is_none_or(|sub| sub.is_empty()))
+}
+
+fn claims<T: DeserializeOwned>(token: &str) -> Option<T> {
+    serde_json::from_slice(&decode_base64(token.split('.').nth(1)?)?).ok()
 }
 
 /// Base64 in either alphabet, with or without its padding, as docker's configuration and JWTs have it.
@@ -300,6 +349,23 @@ mod tests {
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .encode(format!("{{\"exp\":{}}}", jiff::Timestamp::now().as_second() + 3600));
         assert!((3580.0..=3590.0).contains(&left(&format!("{{\"token\":\"h.{claims}.s\"}}"))));
+    }
+
+    #[test]
+    fn a_token_says_whether_it_is_somebodys() {
+        for (claims, expected) in [
+            (r#"{"sub":"guest","access":null}"#, false),
+            (r#"{"sub":"","access":[]}"#, true),
+            (r#"{"sub":null,"access":[]}"#, true),
+            (r#"{"access":[]}"#, true),
+            (r#"{"exp":7}"#, false),
+            (r#"{"sub":7,"access":[]}"#, false),
+            ("no JSON", false),
+        ] {
+            let token = format!("h.{}.s", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims));
+            assert_eq!(names_nobody(&token), expected, "{claims}");
+        }
+        assert!(!names_nobody("opaque") && !names_nobody("a..b"));
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ use futures_util::stream::{self, BoxStream, TryStreamExt as _};
 use http::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
@@ -99,20 +100,29 @@ impl IdentitySource for Proven {
     }
 }
 
-/// Shows a user name and a password to `/v2/`, which is not open to nobody. Never retried: a wrong password locks the user out
-/// for a moment.
+/// Shows a user name and a password, or a token, to `/v2/`, which is not open to nobody. Never retried: a wrong password locks the
+/// user out for a moment.
 async fn prove(client: &Client, base: &Url, identity: &Identity, context: &Context) -> Result<()> {
-    let Some(basic) = identity.basic() else { return Ok(()) };
+    let refused = || {
+        Error::new(Kind::Unauthenticated, "Harbor does not take this credential")
+            .with("registry", redact::url(base))
+            .with_hint("give a user name and a password: check the name (a robot's as Harbor shows it, such as robot$team+scan), the secret, and that the robot is neither disabled nor expired")
+    };
+    let authorization = match identity {
+        Identity::Anonymous => return Ok(()),
+        // Harbor exchanges none, and would take it for nobody's.
+        Identity::Refresh(_) => return Err(refused()),
+        Identity::Bearer(token) => Some(Zeroizing::new(format!("Bearer {}", token.as_str()))),
+        Identity::Basic { .. } => identity.basic(),
+    };
     let mut url = base.clone();
     url.set_path(&format!("{}/v2/", url.path().trim_end_matches('/')));
-    let answer = client.send(&Request::get(url).with(AUTHORIZATION, &basic)?, context).await?;
+    let request = Request::get(url).with(AUTHORIZATION, &authorization.unwrap_or_default())?;
+    let answer = client.send(&request, context).await?;
     if answer.status() != 401 {
         return answer.success(context).await.map(drop);
     }
-    Err(Error::new(Kind::Unauthenticated, "Harbor does not take this user name and password")
-        .with("registry", redact::url(base))
-        .with_hint("check the name (a robot's as Harbor shows it, such as robot$team+scan), the secret, and that the robot is neither disabled nor expired")
-        .because(answer.refused(context).await))
+    Err(refused().because(answer.refused(context).await))
 }
 
 /// The connector.

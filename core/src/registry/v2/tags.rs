@@ -50,6 +50,11 @@ impl Source for Tags<'_> {
                 "give a credential that may pull from it; some registries have a right of its own for listing",
             ),
         };
+        // Of a credential that is refused as such, no right would help.
+        let hint = match error.hint() {
+            Some(told) if error.kind() == Kind::Unauthenticated => told.to_owned(),
+            _ => hint.to_owned(),
+        };
         Error::new(error.kind(), message).with("repository", self.0).with_hint(hint).because(error)
     }
 
