@@ -14,7 +14,7 @@ use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::net::client::Request;
-use tidewaiter::registry::{AwsCredential, Connection, Connector, Credential, Registry, Secret, Wanted};
+use tidewaiter::registry::{AwsCredential, Connection, Connector, Credential, Registry, Secret, StepName, Wanted};
 use tidewaiter::{Context, Kind, Result};
 
 use super::cloud::{Answer, Asked, Imitation, assert_told};
@@ -237,8 +237,11 @@ impl Account {
                 ),
             )
         };
-        if self.signature(url, asked, "sts").is_err() {
-            return refused("SignatureDoesNotMatch", SECRET);
+        if let Err(Answer(_, headers, body)) = self.signature(url, asked, "sts") {
+            let body: Value = serde_json::from_str(&body).unwrap();
+            let mut answer = refused("SignatureDoesNotMatch", body["message"].as_str().unwrap());
+            answer.1 = headers;
+            return answer;
         }
         if asked.field("ExternalId").as_deref() != Some("ext-42") {
             return refused("AccessDenied", "User: arn:aws:iam::1:user/x is not authorized to perform: sts:AssumeRole");
@@ -402,8 +405,51 @@ async fn throttling_comes_as_400_and_is_waited_out() {
 async fn a_clock_that_is_off_is_allowed_for() {
     let (account, server) = started().await;
     account.ahead.store(3600, Ordering::Relaxed);
+    let role = keys().with_role("arn:x").with_external_id("ext-42").with_sts_endpoint(&server.url);
+    for credential in [keys(), role] {
+        let connector = opened(&server.url, credential).await.unwrap();
+        assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
+    }
+    // The same, said in words that a key which has ended is told with too.
     let connector = opened(&server.url, keys()).await.unwrap();
+    account.ahead.store(7200, Ordering::Relaxed);
+    let date = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 7200).unwrap();
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+    account.faults.lock().unwrap().extend(vec![error("RequestExpired", "Request has expired.").with("date", date); 2]);
     assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_nothing_can_be_done_about_is_told() {
+    let (account, server) = started().await;
+    let connector = opened(&server.url, keys()).await.unwrap();
+    for (code, message) in [
+        ("InvalidSignatureException", "Signature expired: 20261129T040000Z is now earlier than 20261129T050000Z"),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20261129T060000Z is still later than 20261129T050000Z"),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+        ("RequestExpired", "Request has expired."),
+    ] {
+        *account.faults.lock().unwrap() = vec![error(code, message); 4];
+        let error = connector.images("web", &Wanted::default(), &Context::new()).await.unwrap_err();
+        assert_told(&error, Kind::Unauthenticated, &[code, "the clock of this machine", "ecr:DescribeImages"]);
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_does_not_exist_is_told() {
+    let json = json!({"kind": "ecr", "region": "eu-nowhere-9", "account": ACCOUNT,
+        "url": format!("https://{ACCOUNT}.dkr.ecr.eu-nowhere-9.invalid"), "endpoint": "https://api.ecr.eu-nowhere-9.invalid"});
+    let registry = Registry::from_json(&json.to_string()).unwrap();
+    // No name below `invalid` exists, by its definition, and none is asked for outside.
+    let role = keys().with_role("arn:x").with_sts_endpoint("https://sts.eu-nowhere-9.invalid");
+    for credential in [keys(), role] {
+        let registry = registry.clone().credential(Credential::aws(credential));
+        let error = super::connector(&registry).await.err().unwrap();
+        assert_told(&error, Kind::Unavailable, &["region: eu-nowhere-9", "does not resolve", "check the region"]);
+        let done = tidewaiter::registry::check(&registry, None, &Context::new()).await.unwrap();
+        let failed = done.failed().unwrap();
+        assert!(failed.step == StepName::Resolve && failed.hint.is_some(), "{done:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! registry, written from the documented contract.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use aws_lc_rs::encoding::AsDer as _;
@@ -49,6 +49,8 @@ struct Google {
     denied: AtomicBool,
     /// The API is not enabled; the registry works nevertheless.
     disabled: AtomicBool,
+    /// Seconds by which its clock is ahead of ours.
+    ahead: AtomicI64,
     faults: Mutex<Vec<Answer>>,
 }
 
@@ -90,7 +92,16 @@ impl Google {
                     (&claims["iss"], &claims["aud"]),
                     (&json!("reader@acme.example"), &json!(format!("{url}/token")))
                 );
-                assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
+                let time = |claim: &str| claims[claim].as_i64().unwrap();
+                assert_eq!(time("exp") - time("iat"), 3600);
+                let now = jiff::Timestamp::now().as_second() + self.ahead.load(Ordering::Relaxed);
+                if !(time("iat") - 300..time("exp")).contains(&now) {
+                    let date = jiff::fmt::rfc2822::DateTimePrinter::new()
+                        .timestamp_to_rfc9110_string(&jiff::Timestamp::from_second(now).unwrap())
+                        .unwrap();
+                    return refused("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.")
+                        .with("date", date);
+                }
                 self.token()
             }
             Some("refresh_token") if asked.field("refresh_token").as_deref() == Some("planted-refresh-s3cret") => {
@@ -357,4 +368,14 @@ async fn a_key_that_was_deleted_is_told_and_not_shown() {
     let error = opened(&server.url, gar(), Credential::gar(account(&server.url, &pem))).await.err().unwrap();
     assert_told(&error, Kind::Unauthenticated, &["Invalid JWT Signature", "reader@acme.example", "clock"]);
     assert!(!format!("{error:?}").contains(&pem[40..80]));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_told() {
+    let (google, server) = started().await;
+    for (ahead, told) in [(7200, "s behind Google's"), (-7200, "s ahead of Google's")] {
+        google.ahead.store(ahead, Ordering::Relaxed);
+        let error = opened(&server.url, gar(), Credential::gar(account(&server.url, &key().0))).await.err().unwrap();
+        assert_told(&error, Kind::Unauthenticated, &["reasonable timeframe", "set the clock", told]);
+    }
 }

@@ -236,14 +236,25 @@ async fn resolve(check: &mut Check, registry: &Registry, base: &url::Url, contex
             check.push(StepName::Resolve, None, format!("{host} does not resolve here; the proxy may know it"))
         }
         None => {
-            let error = Error::new(Kind::Unavailable, "the name of the host does not resolve")
-                .with("host", &host)
-                .with_hint("check the spelling of the host, the DNS of this machine and, behind a proxy, HTTPS_PROXY");
-            check.fail(StepName::Resolve, &error);
+            let error = Error::new(Kind::Unavailable, "the name of the host does not resolve").with("host", &host);
+            check.fail(StepName::Resolve, &error.with_hint(unresolved(registry)?));
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What to do about a name that does not resolve. Where it was made of other fields, one of them is more likely wrong than the DNS.
+fn unresolved(registry: &Registry) -> Result<String> {
+    let fields = match &registry.url {
+        Some(_) => Vec::new(),
+        None => vendor::of(&registry.kind)?.fields().iter().filter(|field| registry.settings.contains_key(**field)).collect(),
+    };
+    let spelling = match fields.as_slice() {
+        [] => "the spelling of the host".to_owned(),
+        fields => fields.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", "),
+    };
+    Ok(format!("check {spelling}, the DNS of this machine and, behind a proxy, HTTPS_PROXY"))
 }
 
 /// Looks the credential up and shows it to the registry. Nobody cannot be refused here, only later, where something is closed.
@@ -345,4 +356,17 @@ async fn may_pull(check: &mut Check, session: &Session, repository: &str, contex
         Err(error) => check.fail(StepName::Pull, &error),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_was_made_of_fields_is_their_fault() {
+        let made = unresolved(&Registry::ecr("eu-nowhere-9", "123456789012")).unwrap();
+        assert!(made.contains("`region`") && made.contains("`account`") && !made.contains("`fips`"), "{made}");
+        let given = unresolved(&Registry::docker("https://registry.invalid")).unwrap();
+        assert!(given.contains("spelling"), "{given}");
+    }
 }

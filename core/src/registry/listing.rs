@@ -45,7 +45,8 @@ where
     Box::pin(stream::try_unfold(walk, |mut walk| async move {
         let Some(next) = walk.next.take() else { return Ok(None) };
         if walk.pages >= MAX_PAGES || walk.entries >= MAX_ENTRIES {
-            return Err(Error::new(Kind::LimitExceeded, "a list of the registry does not end"));
+            return Err(Error::new(Kind::LimitExceeded, "a list of the registry does not end")
+                .with_hint("name the repositories, or choose fewer; more than 10,000 pages or 1,000,000 names are not read"));
         }
         let Page { entries, next } = (walk.ask)(next).await?;
         walk.pages += 1;
@@ -181,7 +182,7 @@ mod tests {
     async fn a_list_without_an_end_is_an_error() {
         let walked = walk(|number| Page { entries: Vec::new(), next: Some(number + 1) });
         let error = walked.try_collect::<Vec<_>>().await.unwrap_err();
-        assert_eq!(error.kind(), Kind::LimitExceeded);
+        assert!(error.kind() == Kind::LimitExceeded && error.hint().is_some(), "{error:?}");
     }
 
     #[test]

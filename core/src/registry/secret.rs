@@ -130,13 +130,22 @@ fn line(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>> {
 /// # Errors
 /// [`Kind::InvalidInput`] when it cannot be started, [`Kind::Unavailable`] when it fails, prints too much or takes too long.
 pub(super) async fn run(command: &[String], input: &str, context: &Context) -> Result<Zeroizing<Vec<u8>>> {
+    run_within(COMMAND_TIME, command, input, context).await
+}
+
+async fn run_within(
+    time: Duration,
+    command: &[String],
+    input: &str,
+    context: &Context,
+) -> Result<Zeroizing<Vec<u8>>> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::new(Kind::InvalidInput, "the command of a secret is empty").with("field", "command"));
     };
     let failed = |message: &'static str| {
         Error::new(Kind::Unavailable, message)
             .with("command", program)
-            .with_hint("run the command by hand, with the address of the registry on its input")
+            .with_hint("run the command by hand, with the address of the registry on its input: it may ask somebody something")
     };
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
@@ -177,9 +186,9 @@ pub(super) async fn run(command: &[String], input: &str, context: &Context) -> R
         }
     };
     let timed = async {
-        tokio::time::timeout(COMMAND_TIME, work)
+        tokio::time::timeout(time, work)
             .await
-            .unwrap_or_else(|_| Err(failed("the command of a secret took longer than 30 s")))
+            .unwrap_or_else(|_| Err(failed("the command of a secret took too long").with("seconds", time.as_secs())))
     };
     context.run(timed).await
 }
@@ -287,6 +296,19 @@ mod tests {
             assert_eq!(error.kind(), kind, "{json}");
             assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_ended_and_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let late = folder.path().join("late");
+        let script = format!("echo s3cret; echo s3cret >&2; sleep 2; touch {}", late.display());
+        let command = ["sh", "-c", &script].map(str::to_owned);
+        let error = run_within(Duration::from_millis(300), &command, "", &Context::new()).await.unwrap_err();
+        assert!(error.kind() == Kind::Unavailable && error.to_string().contains("too long"), "{error:?}");
+        assert!(error.hint().is_some() && !format!("{error:?}").contains("s3cret"), "{error:?}");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(!late.exists(), "the command still runs");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::chain::Chain;
+use super::endpoint::out_of_reach;
 use super::keys::Keys;
 use super::sign::{Scope, sign};
 use crate::context::Context;
@@ -96,23 +97,24 @@ impl Api {
             let now = Timestamp::now();
             let skew = SignedDuration::from_secs(self.skew.load(Ordering::Relaxed));
             let signed = sign(request.clone(), &keys, scope, now.checked_add(skew).unwrap_or(now))?;
-            let response = self.client.send(&signed, context).await?;
+            let sent = self.client.send(&signed, context).await;
+            let response = sent.map_err(|error| out_of_reach(error, &self.region))?;
             if response.status() == 200 {
                 return json::read(response, context).await;
             }
-            let date = response.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+            let off = ahead(&response, now);
             let refusal = Refusal::read(response, context).await?;
             if refusal.is_ended() && !has_renewed {
                 has_renewed = true;
                 self.forget(&keys).await;
                 continue;
             }
-            if refusal.is_skewed()
+            if is_skewed(&refusal.code, &refusal.message)
                 && !has_moved
-                && let Some(date) = date
+                && let Some(off) = off
             {
                 has_moved = true;
-                self.skew.store(date.timestamp().duration_since(now).as_secs(), Ordering::Relaxed);
+                self.skew.store(off.as_secs(), Ordering::Relaxed);
                 continue;
             }
             let error = self.error(operation, &refusal);
@@ -173,7 +175,7 @@ impl Api {
             _ if refusal.is_ended() => (
                 Kind::Unauthenticated,
                 "the credentials have expired",
-                "log in again, or renew the temporary key".to_owned(),
+                "log in again, or renew the temporary key, and check the clock of this machine".to_owned(),
             ),
             _ if refusal.is_signature() => (
                 Kind::Unauthenticated,
@@ -234,13 +236,6 @@ impl Refusal {
         matches!(self.code.as_str(), "ExpiredTokenException" | "ExpiredToken" | "RequestExpired")
     }
 
-    /// Whether the clocks differ.
-    fn is_skewed(&self) -> bool {
-        let says = ["Signature expired", "not yet current", "is now earlier", "is now later"];
-        self.code == "RequestTimeTooSkewed"
-            || (self.is_signature() && says.iter().any(|text| self.message.contains(text)))
-    }
-
     fn is_signature(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -254,6 +249,25 @@ impl Refusal {
                 | "MissingAuthenticationToken"
                 | "MissingAuthenticationTokenException"
                 | "RequestTimeTooSkewed"
+                | "RequestInTheFuture"
         )
     }
+}
+
+/// Whether a refusal says that the clocks differ. `RequestExpired` means that or a key that has ended.
+pub(super) fn is_skewed(code: &str, message: &str) -> bool {
+    match code {
+        "RequestTimeTooSkewed" | "RequestInTheFuture" | "RequestExpired" => true,
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+            let says = ["Signature expired", "not yet current", "is now earlier", "is now later"];
+            says.iter().any(|text| message.contains(text))
+        }
+        _ => false,
+    }
+}
+
+/// By how much the clock of a service is before ours; none where it does not say.
+pub(super) fn ahead(response: &Response, now: Timestamp) -> Option<SignedDuration> {
+    let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?;
+    Some(date.timestamp().duration_since(now))
 }

@@ -3,6 +3,21 @@
 use crate::error::{Error, Kind, Result};
 use crate::registry::surroundings::Surroundings;
 
+/// The error of a service that does not answer: where there is no such region, its hosts have no address.
+pub(super) fn out_of_reach(error: Error, region: &str) -> Error {
+    if error.kind() != Kind::Unavailable {
+        return error;
+    }
+    let hint = match error.hint() {
+        Some(hint) => format!("check the region, since one that does not exist has no hosts; else {hint}"),
+        None => "check the region, since one that does not exist has no hosts".to_owned(),
+    };
+    Error::new(Kind::Unavailable, "the service of the region does not answer")
+        .with("region", region.escape_debug())
+        .with_hint(hint)
+        .because(error)
+}
+
 /// A part of the cloud with hosts of its own: how its regions begin, and the two suffixes of its hosts.
 struct Partition {
     regions: &'static str,

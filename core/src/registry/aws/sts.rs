@@ -1,9 +1,12 @@
 //! The token service (STS): a role is taken on with a key that is there already, or with the token of another identity provider.
 
 use http::header::CONTENT_TYPE;
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::api::{ahead, is_skewed};
+use super::endpoint::out_of_reach;
 use super::keys::Keys;
 use super::sign::{Scope, sign};
 use crate::context::Context;
@@ -33,19 +36,26 @@ pub(super) struct Sts<'a> {
 }
 
 impl Sts<'_> {
-    /// Takes on a role with a key.
+    /// Takes on a role with a key. A clock that is off is allowed for once.
     pub(super) async fn assume(&self, role: &Role, keys: &Keys, context: &Context) -> Result<Keys> {
         let external_id = role.external_id.as_deref().map(|id| ("ExternalId", id));
         let request = self.request("AssumeRole", role, external_id)?;
         let scope = Scope { region: self.region, service: "sts" };
-        let request = sign(request, keys, scope, jiff::Timestamp::now())?;
-        self.ask(&request, role, "sts:AssumeRole", context).await
+        let now = Timestamp::now();
+        let signed = |skew: SignedDuration| sign(request.clone(), keys, scope, now.checked_add(skew).unwrap_or(now));
+        let action = "sts:AssumeRole";
+        let given = match self.ask(&signed(SignedDuration::ZERO)?, role, action, context).await {
+            Err(Refused { skew: Some(skew), .. }) => self.ask(&signed(skew)?, role, action, context).await,
+            done => done,
+        };
+        given.map_err(|refused| refused.error)
     }
 
     /// Takes on a role with a token of another identity provider. Nothing is signed.
     pub(super) async fn assume_with(&self, role: &Role, token: &str, context: &Context) -> Result<Keys> {
         let request = self.request("AssumeRoleWithWebIdentity", role, Some(("WebIdentityToken", token)))?;
-        self.ask(&request, role, "sts:AssumeRoleWithWebIdentity", context).await
+        let given = self.ask(&request, role, "sts:AssumeRoleWithWebIdentity", context).await;
+        given.map_err(|refused| refused.error)
     }
 
     fn request(&self, action: &str, role: &Role, more: Option<(&str, &str)>) -> Result<Request> {
@@ -71,9 +81,10 @@ impl Sts<'_> {
         Request::post(url, form.finish()).with(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
     }
 
-    async fn ask(&self, request: &Request, role: &Role, action: &str, context: &Context) -> Result<Keys> {
-        let response = self.client.send(request, context).await?;
-        let status = response.status();
+    async fn ask(&self, request: &Request, role: &Role, action: &str, context: &Context) -> Result<Keys, Refused> {
+        let sent = self.client.send(request, context).await;
+        let response = sent.map_err(|error| out_of_reach(error, self.region))?;
+        let (status, skew) = (response.status(), ahead(&response, Timestamp::now()));
         let body = Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?));
         let text = String::from_utf8_lossy(&body);
         let text = Zeroizing::new(text.into_owned());
@@ -81,7 +92,10 @@ impl Sts<'_> {
             error.with("action", action).with("role", redact::text(&role.arn)).with("url", redact::url(&request.url))
         };
         if status != 200 {
-            return Err(about(refused(&element(&text, "Code").unwrap_or_default(), &text)));
+            let code = element(&text, "Code").unwrap_or_default();
+            let message = element(&text, "Message").unwrap_or_default();
+            let error = about(refused(&code, &message));
+            return Err(Refused { error, skew: skew.filter(|_| is_skewed(&code, &message)) });
         }
         let keys = (|| {
             Some(Keys {
@@ -91,20 +105,34 @@ impl Sts<'_> {
                 expires: Some(element(&text, "Expiration")?.parse().ok()?),
             })
         })();
-        keys.ok_or_else(|| about(Error::new(Kind::Corrupt, "the token service answers with something that is no key")))
+        let wrong = || about(Error::new(Kind::Corrupt, "the token service answers with something that is no key"));
+        Ok(keys.ok_or_else(wrong)?)
+    }
+}
+
+/// Why there is no key, and by how much the clock of the service is before ours where that is why.
+struct Refused {
+    error: Error,
+    skew: Option<SignedDuration>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, skew: None }
     }
 }
 
 /// Why a role is not given.
-fn refused(code: &str, text: &str) -> Error {
+fn refused(code: &str, message: &str) -> Error {
     let (kind, hint) = match code {
         "AccessDenied" | "AccessDeniedException" => (
             Kind::PermissionDenied,
             "the role's trust policy must name this identity, with the external id if it asks for one",
         ),
-        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "IncompleteSignature" | "InvalidAccessKeyId" => {
-            (Kind::Unauthenticated, "check the access key, and that it belongs to the same partition as the region")
-        }
+        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "IncompleteSignature" | "InvalidAccessKeyId" => (
+            Kind::Unauthenticated,
+            "check the access key, that it belongs to the same partition as the region, and the clock of this machine",
+        ),
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
             (Kind::Unauthenticated, "log in again, or check the clock of this machine")
         }
@@ -117,9 +145,9 @@ fn refused(code: &str, text: &str) -> Error {
     };
     let error = Error::new(kind, "the role is not given").with("code", redact::text(code)).with_hint(hint);
     // What is said about a signature repeats what was signed, the session token too.
-    match element(text, "Message") {
-        Some(message) if !code.contains("Signature") => error.with("answer", redact::text(&message)),
-        _ => error,
+    match message {
+        message if message.is_empty() || code.contains("Signature") => error,
+        message => error.with("answer", redact::text(message)),
     }
 }
 

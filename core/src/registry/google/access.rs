@@ -312,14 +312,25 @@ impl Access {
                 error_description: String,
             }
             let status = response.status();
+            let date = response.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
             let body = response.bytes(64 << 10, context).await?;
             let Refusal { error, error_description } = serde_json::from_slice(&body).unwrap_or_default();
-            return Err(Error::new(Kind::Unauthenticated, "Google gives no access token")
+            let refused = Error::new(Kind::Unauthenticated, "Google gives no access token")
                 .with("status", status)
                 .with("url", redact::url(&request.url))
                 .with("code", redact::text(&error))
-                .with("answer", redact::text(&error_description))
-                .with_hint("check that the key was not deleted, that its service account exists, and the clock of this machine"));
+                .with("answer", redact::text(&error_description));
+            // "Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+            if !error_description.contains("reasonable timeframe") {
+                return Err(refused.with_hint("check that the key was not deleted, that its service account exists, and the clock of this machine"));
+            }
+            let refused = refused.with_hint("set the clock of this machine, by which the key signs");
+            let off = date.map(|date| Timestamp::now().duration_since(date.timestamp()).as_secs());
+            return Err(match off {
+                Some(seconds) if seconds < 0 => refused.with("clock", format!("{} s behind Google's", -seconds)),
+                Some(seconds) => refused.with("clock", format!("{seconds} s ahead of Google's")),
+                None => refused,
+            });
         }
         read(response.success(context).await?, context).await
     }

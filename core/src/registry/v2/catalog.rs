@@ -51,5 +51,6 @@ impl Source for Catalog {
 
     fn limit(&self) -> Error {
         Error::new(Kind::LimitExceeded, "the list of repositories does not end")
+            .with_hint("name the repositories, and look at what pages its `Link` headers lead to")
     }
 }

@@ -63,6 +63,8 @@ impl Source for Tags<'_> {
     }
 
     fn limit(&self) -> Error {
-        Error::new(Kind::LimitExceeded, "the list of tags does not end").with("repository", self.0)
+        Error::new(Kind::LimitExceeded, "the list of tags does not end")
+            .with("repository", self.0)
+            .with_hint("leave the repository out, and look at what pages its `Link` headers lead to")
     }
 }
