@@ -1,18 +1,26 @@
-//! Secrets are found nowhere: not in logs at their finest, not in errors, events, reports and checks, not in `Debug`, and not in the
-//! JSON of definitions. Every credential is planted with a word, and everything that comes out is searched for it.
+//! Secrets are found nowhere: not in logs at their finest, not in errors, events, checks, `Debug` and the JSON of definitions, not in
+//! the JSON of reports, of items and of the inventory, and not in the bytes of a store. Every credential is planted with a word, and
+//! everything that comes out is searched for it.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use tidewaiter::conformance::image::{ImageBuilder, Layer};
-use tidewaiter::conformance::registry::{Auth, Options, TestRegistry};
+use tidewaiter::conformance::registry::{Auth, Fault, Options, TestRegistry};
+use tidewaiter::format::json::FORMAT;
+use tidewaiter::job::{Outcome, RunOptions};
+use tidewaiter::model::report::Report;
 use tidewaiter::registry::Registry;
 use tidewaiter::select::Selection;
-use tidewaiter::{Context, ScanOptions, Scanner};
+use tidewaiter::store::InventoryFilter;
+use tidewaiter::{Context, Error, Job, ScanOptions, Scanner, Store};
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::alone::within;
 
 /// A part of every secret.
 const PLANTED: &str = "pl4nted";
@@ -26,6 +34,19 @@ struct Out(Arc<Mutex<Vec<u8>>>);
 impl Out {
     fn say(&self, text: impl std::fmt::Display) {
         writeln!(self.0.lock().unwrap(), "{text}").unwrap();
+    }
+
+    fn fail(&self, error: &Error) {
+        self.say(format_args!("{error} {error:?} {:?}", error.hint()));
+    }
+
+    fn json(&self, value: &impl serde::Serialize) {
+        self.say(serde_json::to_string(value).unwrap());
+    }
+
+    fn reports(&self, reports: &[Report]) {
+        self.say(format_args!("{reports:?}"));
+        FORMAT.write(reports, &mut self.clone()).unwrap();
     }
 
     fn text(&self) -> String {
@@ -76,17 +97,62 @@ async fn use_all(out: &Out, registry: &Registry, image: &str) {
     let scanner = Scanner::builder().build().unwrap();
     match scanner.check(registry, Some("team/app"), &context).await {
         Ok(check) => out.say(format_args!("{check:?} {}", serde_json::to_string(&check).unwrap())),
-        Err(error) => out.say(format_args!("{error} {error:?} {:?}", error.hint())),
+        Err(error) => out.fail(&error),
     }
     match scanner.images_with(registry, &Selection::new(), &context).try_collect::<Vec<_>>().await {
         Ok(images) => out.say(format_args!("{images:?} {}", serde_json::to_string(&images).unwrap())),
-        Err(error) => out.say(format_args!("{error} {error:?} {:?}", error.hint())),
+        Err(error) => out.fail(&error),
     }
     let options = ScanOptions { registry: Some(registry.clone()), ..ScanOptions::default() };
     out.say(format_args!("{options:?}"));
     match scanner.scan_with(&image.parse().unwrap(), &options, &context).await {
-        Ok(reports) => out.say(format_args!("{reports:?}")),
-        Err(error) => out.say(format_args!("{error} {error:?} {:?}", error.hint())),
+        Ok(reports) => out.reports(&reports),
+        Err(error) => out.fail(&error),
+    }
+    // What holds a secret in plain text cannot be saved.
+    if let Ok(definition) = serde_json::to_value(registry) {
+        look_after(out, &definition, &context).await;
+    }
+}
+
+/// Runs a job over the registry, item by item, and keeps what it says, what is stored of it, and the bytes of the store.
+async fn look_after(out: &Out, definition: &Value, context: &Context) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::file(folder.path().join("store.db")).unwrap();
+    store.put_registry("prod", definition).await.unwrap();
+    store.add_job(&Job::new("all", "prod", Selection::new())).await.unwrap();
+    let scanner = Scanner::builder().store(store.clone()).build().unwrap();
+    let run = scanner.start("all", RunOptions::default()).await.unwrap();
+    if let Err(error) = scanner.plan(run.run, context).await {
+        out.fail(&error);
+    }
+    for item in store.lease_items("test", Some(run.run), 100, 60).await.unwrap() {
+        out.json(&item);
+        let done = scanner.execute(&item, context).await.unwrap();
+        out.json(&done);
+        if let Outcome::Scanned(packed) = &done.outcome {
+            out.reports(&packed.iter().map(|packed| packed.report().unwrap()).collect::<Vec<_>>());
+        }
+        scanner.commit(&done, context).await.unwrap();
+    }
+    out.json(&store.summary(run.run).await.unwrap());
+    out.json(&store.run(run.run).await.unwrap());
+    for row in store.inventory(&InventoryFilter::default(), None, 100).await.unwrap() {
+        out.json(&row);
+        let stored = store.reports(&row.registry, &row.repository, &row.digest).await.unwrap();
+        out.reports(&stored.into_iter().map(|stored| stored.report).collect::<Vec<_>>());
+    }
+    out.say(format_args!("{:?} {:?}", store.registries().await.unwrap(), store.jobs().await.unwrap()));
+    keep_files(out, folder.path());
+    drop((scanner, store));
+    keep_files(out, folder.path());
+}
+
+/// The files of a folder, as they are.
+fn keep_files(out: &Out, folder: &Path) {
+    for file in std::fs::read_dir(folder).unwrap() {
+        out.clone().write_all(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        out.say("");
     }
 }
 
@@ -94,15 +160,22 @@ fn command(script: &str) -> Value {
     json!({"command": ["sh", "-c", script]})
 }
 
-#[tokio::test]
-async fn planted_secrets_are_found_nowhere() {
+#[test]
+fn planted_secrets_are_found_nowhere() {
+    // In a process of its own, so that the logs of all its threads are looked at.
+    within(1024, "secrets::planted_secrets_are_found_nowhere", || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(plant());
+    });
+}
+
+async fn plant() {
     let out = Out::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_ansi(false)
         .with_writer(out.clone())
         .finish();
-    let _logs = tracing::subscriber::set_default(subscriber);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let cloud = refusing().await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -116,6 +189,7 @@ async fn planted_secrets_are_found_nowhere() {
     let key = json!({"type": "service_account", "client_email": "a@b.iam.gserviceaccount.com", "token_uri": cloud,
         "private_key": "-----BEGIN PRIVATE KEY-----\npl4ntedpl4ntedpl4nted\n-----END PRIVATE KEY-----\n"});
     let spoiled = file("key.json", "{\"private_key\": \"pl4nted-key\", pl4nted");
+    let aws_key = file("aws", "pl4nted-aws-secret");
 
     let auths = [
         Auth::Basic { username: "alice".into(), password: PASSWORD.into() },
@@ -136,12 +210,16 @@ async fn planted_secrets_are_found_nowhere() {
         ];
         for credential in of_docker {
             let json = json!({"kind": "docker", "url": server.url(), "credential": credential});
+            // As registries of clouds send their blobs: the address opens the door.
+            let signed = format!("{cloud}/blob?X-Amz-Signature=pl4nted-signature&sig=pl4nted");
+            server.fault("/blobs/", 1, Fault::redirect(&signed));
             use_all(&out, &Registry::from_json(&json.to_string()).unwrap(), &image).await;
         }
         let aws = json!({"aws": {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "pl4nted-aws-secret", "session_token": "pl4nted-session"}});
         let role = json!({"aws": {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "pl4nted-aws-secret",
             "role_arn": "arn:aws:iam::123456789012:role/x", "sts_endpoint": cloud}});
-        for credential in [aws, role] {
+        let by_file = json!({"aws": {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": {"file": aws_key}}});
+        for credential in [aws, role, by_file] {
             let json = json!({"kind": "ecr", "region": "eu-central-1", "account": "123456789012", "url": server.url(), "endpoint": cloud, "credential": credential});
             use_all(&out, &Registry::from_json(&json.to_string()).unwrap(), &image).await;
         }
@@ -163,12 +241,12 @@ async fn planted_secrets_are_found_nowhere() {
         }
     }
     let text = out.text();
-    // Something came out of every part, the logs too.
-    assert!(
-        text.contains("RepositoryListed") && text.contains("\"steps\"") && text.contains("TRACE"),
-        "{}",
-        text.len()
-    );
+    // Something came out of every part: events, checks, logs, reports, items, rows of the inventory, the store, a signed address.
+    let parts =
+        ["RepositoryListed", "\"steps\"", "TRACE", "\"packages\"", "\"definition\"", "\"scanned_at\"", "SQLite format 3", "/blob"];
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in {} bytes", text.len());
+    }
     let found: Vec<_> = text.lines().filter(|line| line.contains(PLANTED)).take(5).collect();
     assert!(found.is_empty(), "{found:#?}");
 }
