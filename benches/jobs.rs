@@ -4,6 +4,8 @@
 //! `cargo bench --bench jobs` prints a table; each part runs in a process of its own, so that its peak of memory is its own. Of the
 //! plan the floor is the same listing with nothing held against it. With `--record` the table also goes to benches/record/DATE-jobs.md.
 
+mod common;
+
 use std::error::Error;
 use std::fs;
 use std::io::Write as _;
@@ -180,15 +182,8 @@ async fn part(name: &str, store: &str, file: &Path) -> std::result::Result<(), B
         }
         other => return Err(format!("there is no part {other}").into()),
     };
-    println!("{:.3}\t{}\t{note}", start.elapsed().as_secs_f64(), peak_mib());
+    println!("{:.3}\t{}\t{note}", start.elapsed().as_secs_f64(), common::peak_mib());
     Ok(())
-}
-
-/// The peak of resident memory of this process.
-fn peak_mib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
 fn main() -> std::result::Result<(), Box<dyn Error>> {
