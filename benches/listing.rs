@@ -6,9 +6,9 @@
 //! client of the library. Each part is a process of its own, so that its peak of memory is its own. `--rounds N` takes the medians of N
 //! rounds (3 unless it is set); with `--record` the table also goes to benches/record/DATE-listing.md.
 
-mod common;
 #[path = "listing/bare.rs"]
 mod bare;
+mod common;
 #[path = "listing/server.rs"]
 mod server;
 
@@ -51,9 +51,7 @@ impl Dialect {
 async fn listed(address: &str, dialect: Dialect) -> bare::Done<usize> {
     let url = format!("http://{address}");
     let registry = match dialect {
-        Dialect::Harbor => {
-            Registry::harbor(url).credential(Credential::basic("guest", Secret::value("password")))
-        }
+        Dialect::Harbor => Registry::harbor(url).credential(Credential::basic("guest", Secret::value("password"))),
         _ => Registry::docker(url).credential(Credential::Anonymous),
     };
     if dialect != Dialect::Tags {
@@ -113,7 +111,12 @@ impl Server {
 
     /// How often it was asked since this was last asked for.
     async fn asked(&self) -> Result<u64, Box<dyn Error>> {
-        let (_, body) = Wire::open(&self.address).await.map_err(|error| error as Box<dyn Error>)?.ask("GET", "/asked").await.map_err(|error| error as Box<dyn Error>)?;
+        let (_, body) = Wire::open(&self.address)
+            .await
+            .map_err(|error| error as Box<dyn Error>)?
+            .ask("GET", "/asked")
+            .await
+            .map_err(|error| error as Box<dyn Error>)?;
         Ok(String::from_utf8(body)?.parse()?)
     }
 }

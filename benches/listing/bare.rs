@@ -126,7 +126,8 @@ async fn repository(ask: &mut impl Ask, dialect: Dialect, number: usize) -> Done
         if dialect == Dialect::Built {
             let (_, manifest) = ask.ask("GET", &format!("/v2/{name}/manifests/{digest}")).await?;
             let text = std::str::from_utf8(&manifest)?;
-            let config = text.split('"').find(|part| part.starts_with("sha256:")).ok_or("a manifest without digests")?;
+            let config =
+                text.split('"').find(|part| part.starts_with("sha256:")).ok_or("a manifest without digests")?;
             ask.ask("GET", &format!("/v2/{name}/blobs/{config}")).await?;
         }
     }

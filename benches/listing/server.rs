@@ -61,8 +61,7 @@ struct Held {
 
 impl Held {
     fn new() -> Self {
-        let manifests: Vec<_> =
-            (0..REPOSITORIES * TAGS).map(|image| Digest::of(manifest(image).as_bytes())).collect();
+        let manifests: Vec<_> = (0..REPOSITORIES * TAGS).map(|image| Digest::of(manifest(image).as_bytes())).collect();
         let configs = (0..REPOSITORIES * TAGS).map(|image| Digest::of(config(image).as_bytes()));
         let all = manifests.iter().cloned().enumerate().chain(configs.enumerate());
         let places = all.map(|(image, digest)| (digest.to_string(), image)).collect();
@@ -90,12 +89,13 @@ impl Held {
                 Some(Answer { link, ..Answer::new(format!(r#"{{"repositories":[{names}]}}"#)) })
             }
             ["v2", team, app, "tags", "list"] => {
-                let from = param(query, "last").map_or(Some(0), |last| Some(last.get(1..)?.parse::<usize>().ok()? + 1))?;
+                let from =
+                    param(query, "last").map_or(Some(0), |last| Some(last.get(1..)?.parse::<usize>().ok()? + 1))?;
                 repository(app)?;
                 let (tags, to) = page(from, TAG_PAGE, TAGS, tag);
                 let last = tag(to - 1);
-                let link = (to < TAGS)
-                    .then(|| format!("</v2/{team}/{app}/tags/list?last={last}&n=1000>; rel=\"next\""));
+                let link =
+                    (to < TAGS).then(|| format!("</v2/{team}/{app}/tags/list?last={last}&n=1000>; rel=\"next\""));
                 Some(Answer { link, ..Answer::new(format!(r#"{{"name":"{team}/{app}","tags":[{tags}]}}"#)) })
             }
             ["v2", _, app, "manifests", reference] => {

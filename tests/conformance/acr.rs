@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{AzureCredential, Connector, Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind, Result};
 
-use super::cloud::{Answer, Asked, Imitation, assert_told};
-use super::imitation::{Image, holding, image, latest};
+use super::imitation::{Answer, Asked, Imitation, assert_told, claims, token};
+use super::samples::{Image, holding, image, latest};
 
 const SECRET: &str = "planted-s3cret-0451&+%";
 const AUDIENCE: &str = "https://containerregistry.azure.net/.default";
@@ -59,41 +59,38 @@ impl Cloud {
     }
 
     fn exchange(&self, url: &str, asked: &Asked) -> Answer {
-        assert_eq!(asked.field("grant_type").as_deref(), Some("access_token"));
-        assert_eq!(asked.field("service").as_deref(), url.strip_prefix("http://"));
-        if asked.field("access_token").as_deref() != Some("planted-entra-s3cret") {
+        assert_eq!(asked.field("grant_type"), "access_token");
+        assert_eq!(Some(asked.field("service").as_str()), url.strip_prefix("http://"));
+        if asked.field("access_token") != "planted-entra-s3cret" {
             return Answer::refused(
                 401,
                 "UNAUTHORIZED",
                 "authentication required, visit https://aka.ms/acr/authorization for more information.",
             );
         }
-        if self.faults.lock().unwrap().last().is_some_and(|fault| fault.0 == 403) {
+        if self.faults.lock().unwrap().last().is_some_and(|fault| fault.status == 403) {
             return self.faults.lock().unwrap().pop().unwrap();
         }
         let number = self.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
         Answer::json(
-            200,
-            json!({"refresh_token": jwt(json!({"exp": now() + 7200, "s3cret": format!("refresh {number}")}))}),
+            json!({"refresh_token": token(&json!({"exp": now() + 7200, "s3cret": format!("refresh {number}")}))}),
         )
     }
 
     /// Whether it is the refresh token that was given last.
     fn is_refresh(&self, token: &str) -> bool {
-        let claims = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok()).unwrap_or_default();
-        let claims: Value = serde_json::from_slice(&claims).unwrap_or_default();
-        claims["s3cret"] == format!("refresh {}", self.exchanges.load(Ordering::Relaxed))
+        claims(token)["s3cret"] == format!("refresh {}", self.exchanges.load(Ordering::Relaxed))
     }
 
     /// 200 even where less is granted than was asked for.
     fn token(&self, asked: &Asked) -> Answer {
         let scopes = match asked.method.as_str() {
             "POST" => {
-                let refresh = asked.field("refresh_token").unwrap_or_default();
-                if asked.field("grant_type").as_deref() != Some("refresh_token") || !self.is_refresh(&refresh) {
+                let refresh = asked.field("refresh_token");
+                if asked.field("grant_type") != "refresh_token" || !self.is_refresh(&refresh) {
                     return Answer::refused(401, "UNAUTHORIZED", "authentication required");
                 }
-                asked.field("scope").unwrap_or_default()
+                asked.field("scope")
             }
             _ => {
                 if asked.header("authorization") != format!("Basic {}", STANDARD.encode(format!("scoped:{SECRET}"))) {
@@ -113,9 +110,9 @@ impl Cloud {
             })
             .collect();
         let number = self.tokens.lock().unwrap().len();
-        let token = jwt(json!({"exp": now() + 4500, "access": granted, "s3cret": number}));
+        let token = token(&json!({"exp": now() + 4500, "access": granted, "s3cret": number}));
         self.tokens.lock().unwrap().insert(format!("{token} {}", granted.join(" ")));
-        Answer::json(200, json!({"access_token": token}))
+        Answer::json(json!({"access_token": token}))
     }
 
     fn lists(&self, url: &str, asked: &Asked) -> Answer {
@@ -133,19 +130,19 @@ impl Cloud {
                 .is_some_and(|(known, scopes)| known == token && scopes.split(' ').any(|known| known == scope))
         });
         if !is_good {
-            return Answer::json(401, json!({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required", "detail": [{"Type": "repository", "Name": name, "Action": "metadata_read"}]}]}))
+            return Answer::of(401, json!({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required", "detail": [{"Type": "repository", "Name": name, "Action": "metadata_read"}]}]}))
                 .with("www-authenticate", format!("Bearer realm=\"{url}/oauth2/token\",service=\"{}\",scope=\"{scope}\"", url.strip_prefix("http://").unwrap()));
         }
         if let Some(fault) = self.faults.lock().unwrap().pop() {
             return fault;
         }
-        assert_eq!(asked.param("n").as_deref(), Some("1000"));
-        let last = asked.param("last").unwrap_or_default();
+        assert_eq!(asked.param("n"), "1000");
+        let last = asked.param("last");
         if path.starts_with("_catalog") {
             let names = self.images.iter().map(|image| image.repository.as_str());
-            let names: BTreeSet<_> = names.filter(|name| *name > last.as_str()).collect();
+            let names: BTreeSet<_> = names.filter(|name| *name > last).collect();
             let page: Vec<_> = names.iter().take(2).collect();
-            let answer = Answer::json(200, json!({"repositories": page}));
+            let answer = Answer::json(json!({"repositories": page}));
             // The link names the other API.
             return match names.len() > 2 {
                 true => answer.with(
@@ -161,18 +158,18 @@ impl Cloud {
         };
         let mut tags: Vec<_> = self.images.iter().filter(|image| image.repository == name).flat_map(of_image).collect();
         if tags.is_empty() {
-            return Answer::json(
+            return Answer::of(
                 404,
                 json!({"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry", "detail": {"name": name}}]}),
             );
         }
-        assert_eq!(asked.param("orderby").as_deref(), Some("timedesc"));
+        assert_eq!(asked.param("orderby"), "timedesc");
         tags.sort_by(|a, b| b.2.cmp(&a.2));
         let from = tags.iter().position(|tag| tag.0 == last).map_or(0, |found| found + 1);
         let page: Vec<Value> = tags[from..].iter().take(2).map(|(tag, digest, time)| {
             json!({"name": tag, "digest": digest, "createdTime": "2020-01-01T00:00:00Z", "lastUpdateTime": time})
         }).collect();
-        let answer = Answer::json(200, json!({"registry": "x", "imageName": name, "tags": page}));
+        let answer = Answer::json(json!({"registry": "x", "imageName": name, "tags": page}));
         match tags.len() > from + 2 {
             true => answer.with(
                 "link",
@@ -188,36 +185,32 @@ impl Cloud {
 
 /// Microsoft Entra: a service principal with its secret.
 fn entra(asked: &Asked) -> Answer {
-    assert_eq!(asked.field("grant_type").as_deref(), Some("client_credentials"));
-    assert_eq!(asked.field("scope").as_deref(), Some(AUDIENCE));
-    if asked.field("client_id").as_deref() != Some("application") {
-        return Answer::json(
+    assert_eq!(asked.field("grant_type"), "client_credentials");
+    assert_eq!(asked.field("scope"), AUDIENCE);
+    if asked.field("client_id") != "application" {
+        return Answer::of(
             400,
             json!({"error": "unauthorized_client", "error_description": "AADSTS700016: Application was not found"}),
         );
     }
-    let is_assertion = asked.field("client_assertion").as_deref() == Some("federated-token");
-    if asked.field("client_secret").as_deref() != Some(SECRET) && !is_assertion {
-        return Answer::json(
+    let is_assertion = asked.field("client_assertion") == "federated-token";
+    if asked.field("client_secret") != SECRET && !is_assertion {
+        return Answer::of(
             401,
             json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.", "error_codes": [7000215]}),
         );
     }
-    Answer::json(200, json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "planted-entra-s3cret"}))
+    Answer::json(json!({"token_type": "Bearer", "expires_in": 3599, "access_token": "planted-entra-s3cret"}))
 }
 
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-fn jwt(claims: Value) -> String {
-    format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()))
-}
-
 async fn started_with(images: Vec<Image>) -> (Arc<Cloud>, Imitation) {
     let cloud = Arc::new(Cloud { images, ..Cloud::default() });
     let answering = Arc::clone(&cloud);
-    (cloud, Imitation::start(move |url, asked| answering.answer(url, asked)).await)
+    (cloud, Imitation::start(move |asked| answering.answer(&asked.own, asked)).await)
 }
 
 async fn started() -> (Arc<Cloud>, Imitation) {
@@ -227,7 +220,7 @@ async fn started() -> (Arc<Cloud>, Imitation) {
 /// A registry of Azure with these images.
 pub async fn holding_images(images: Vec<Image>) -> (Imitation, Registry) {
     let (_, server) = started_with(images).await;
-    let registry = definition(&server.url, principal(SECRET));
+    let registry = definition(&server.url(), principal(SECRET));
     (server, registry)
 }
 
@@ -255,7 +248,7 @@ async fn tags(connector: &dyn Connector) -> Result<usize> {
 #[tokio::test]
 async fn suite_holds() {
     let (_, server) = started().await;
-    suite(&*opened(&server.url, principal(SECRET)).await.unwrap(), &held()).await;
+    suite(&*opened(&server.url(), principal(SECRET)).await.unwrap(), &held()).await;
 }
 
 #[tokio::test]
@@ -264,18 +257,18 @@ async fn suite_holds_with_a_workload_identity() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "federated-token\n").unwrap();
     let json = json!({"tenant_id": "tenant", "client_id": "application", "federated_token_file": file.path()});
-    suite(&*opened(&server.url, serde_json::from_value(json).unwrap()).await.unwrap(), &held()).await;
+    suite(&*opened(&server.url(), serde_json::from_value(json).unwrap()).await.unwrap(), &held()).await;
 }
 
 #[tokio::test]
 async fn a_repository_that_is_too_old_costs_one_page() {
     let (_, server) = started().await;
-    let connector = opened(&server.url, principal(SECRET)).await.unwrap();
+    let connector = opened(&server.url(), principal(SECRET)).await.unwrap();
     let mut wanted = Wanted::with_dates();
     wanted.since = Some("2026-06-01T00:00:00Z".parse().unwrap());
     assert!(connector.images("team/app", &wanted, &Context::new()).await.unwrap().is_empty());
     let pages = server
-        .log()
+        .asked()
         .iter()
         .filter(|asked| asked.path.ends_with("_tags") && !asked.header("authorization").is_empty())
         .count();
@@ -285,7 +278,7 @@ async fn a_repository_that_is_too_old_costs_one_page() {
 #[tokio::test]
 async fn a_scoped_token_lists_what_it_may() {
     let (_, server) = started().await;
-    let connector = opened(&server.url, AzureCredential::user("scoped", Secret::value(SECRET))).await.unwrap();
+    let connector = opened(&server.url(), AzureCredential::user("scoped", Secret::value(SECRET))).await.unwrap();
     assert_eq!(tags(&*connector).await.unwrap(), 2);
 }
 
@@ -293,7 +286,7 @@ async fn a_scoped_token_lists_what_it_may() {
 async fn a_right_to_pull_alone_is_told() {
     let (cloud, server) = started().await;
     cloud.pulls_only.store(true, Ordering::Relaxed);
-    let connector = opened(&server.url, AzureCredential::user("scoped", Secret::value(SECRET))).await.unwrap();
+    let connector = opened(&server.url(), AzureCredential::user("scoped", Secret::value(SECRET))).await.unwrap();
     let error = tags(&*connector).await.unwrap_err();
     assert_told(&error, Kind::PermissionDenied, &["metadata/read", "team/app"]);
     use futures_util::TryStreamExt as _;
@@ -312,11 +305,13 @@ async fn what_entra_refuses_is_told() {
             ["no such application", "client_id"],
         ),
     ] {
-        let error = opened(&server.url, credential).await.err().unwrap();
+        let error = opened(&server.url(), credential).await.err().unwrap();
         assert_told(&error, Kind::Unauthenticated, &named);
     }
-    let error =
-        opened(&server.url, AzureCredential::client_secret("a/../b", "x", Secret::value(SECRET))).await.err().unwrap();
+    let error = opened(&server.url(), AzureCredential::client_secret("a/../b", "x", Secret::value(SECRET)))
+        .await
+        .err()
+        .unwrap();
     assert_told(&error, Kind::InvalidInput, &["tenant_id"]);
 }
 
@@ -325,14 +320,14 @@ async fn a_firewall_is_told() {
     let (cloud, server) = started().await;
     let message = "client with IP '203.0.113.7' is not allowed access. Refer https://aka.ms/acr/firewall";
     cloud.faults.lock().unwrap().push(Answer::refused(403, "DENIED", message));
-    let error = opened(&server.url, principal(SECRET)).await.err().unwrap();
+    let error = opened(&server.url(), principal(SECRET)).await.err().unwrap();
     assert_told(&error, Kind::PermissionDenied, &["203.0.113.7", "firewall"]);
 }
 
 #[tokio::test]
 async fn tokens_that_end_are_renewed_and_throttling_is_waited_out() {
     let (cloud, server) = started().await;
-    let connector = opened(&server.url, principal(SECRET)).await.unwrap();
+    let connector = opened(&server.url(), principal(SECRET)).await.unwrap();
     assert_eq!(tags(&*connector).await.unwrap(), 2);
     cloud.tokens.lock().unwrap().clear();
     assert_eq!(tags(&*connector).await.unwrap(), 2);

@@ -10,7 +10,8 @@ use tidewaiter::select::aql::{Item, Query};
 use tidewaiter::{Context, Kind, Listed, Result, Scanner};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{Image, holding, image, images, latest, v2};
 
 /// When everything was made.
 const CREATED: &str = "2026-07-07T00:00:00.000+02:00";
@@ -52,15 +53,7 @@ fn respond(asked: &Asked, is_integer: bool, stored: &dyn Fn(&str) -> Vec<Image>)
 /// Docker V2, where the key of the repository stands in front of every name.
 fn behind_key(asked: &Asked, key: &str, images: &[Image]) -> Answer {
     let path = asked.path.replacen(&format!("/{key}/"), "/", 1);
-    let inner = Asked {
-        method: asked.method.clone(),
-        path,
-        query: asked.query.clone(),
-        headers: asked.headers.clone(),
-        body: String::new(),
-        own: asked.own.clone(),
-    };
-    v2(&inner, images, "")
+    v2(&Asked { path, ..asked.clone() }, images, "")
 }
 
 /// Two names a page; `last` is how many came before.

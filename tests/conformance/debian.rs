@@ -1,8 +1,6 @@
 //! Debian's `docker-registry`, a real one: open, behind htpasswd, and behind a token server whose tokens are signed.
 //! Skipped, with a word about it, where a program is missing.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,99 +8,29 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer};
-use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::ImageDate;
 use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
+use super::docker_registry::{Server, push, run, start};
 use super::imitation::{Answer, Asked, Imitation};
 
 const PASSWORD: &str = "planted-s3cret";
 const IMAGES: [(&str, &str, &[&str]); 3] =
     [("team/app", "one", &["1.0", "latest"]), ("team/app", "two", &["2.0"]), ("web", "three", &["1"])];
 
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Runs a program; whether it did. One that is missing is told.
-fn run(program: &str, arguments: &[&str], input: Option<&[u8]>) -> Option<Vec<u8>> {
-    let mut command = Command::new(program);
-    let child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let Ok(mut child) = child else {
-        println!("skipped: there is no {program} program");
-        return None;
-    };
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.unwrap_or_default()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{program} fails");
-    Some(output.stdout)
-}
-
-async fn start(folder: &Path, auth: &str) -> Option<Server> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = folder.join("config.yml");
-    let text = format!(
-        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n{auth}\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    let child =
-        Command::new("docker-registry").arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let Ok(child) = child else {
-        println!("skipped: there is no docker-registry program");
-        return None;
-    };
-    let server = Server { child, url: format!("http://127.0.0.1:{port}") };
-    for _ in 0..200 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Some(server);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("docker-registry does not start");
-}
-
 fn image(content: &str) -> BuiltImage {
     ImageBuilder::new().layer(Layer::new().file("content", content)).build()
 }
 
-/// Pushes the images with `skopeo`, from a layout each.
+/// Pushes the images, each under its tags.
 async fn filled(server: &Server, credentials: Option<String>) -> Option<Holding> {
     let mut holding = Holding::new();
     for (repository, content, tags) in IMAGES {
-        let (image, folder) = (image(content), tempfile::tempdir().unwrap());
-        let blobs = folder.path().join("blobs/sha256");
-        std::fs::create_dir_all(&blobs).unwrap();
-        for blob in image.blobs.iter().chain([&image.manifest]) {
-            std::fs::write(blobs.join(Digest::of(blob).hex()), blob).unwrap();
-        }
-        std::fs::write(folder.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-        let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": image.media_type, "digest": image.digest().as_str(),
-            "size": image.manifest.len(), "annotations": {"org.opencontainers.image.ref.name": "v1"}}]});
-        std::fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
+        let image = image(content);
         for tag in tags {
-            let from = format!("oci:{}:v1", folder.path().display());
-            let to = format!("docker://{}/{repository}:{tag}", server.url.trim_start_matches("http://"));
-            let mut arguments = vec!["copy", "--insecure-policy", "--quiet", "--dest-tls-verify=false"];
-            if let Some(credentials) = &credentials {
-                arguments.extend(["--dest-creds", credentials]);
-            }
-            let arguments: Vec<_> =
-                arguments.into_iter().chain([from.as_str(), to.as_str()]).map(str::to_owned).collect();
-            // The token server answers on this runtime meanwhile.
-            let pushed = tokio::task::spawn_blocking(move || {
-                run("skopeo", &arguments.iter().map(String::as_str).collect::<Vec<_>>(), None)
-            });
-            pushed.await.unwrap()?;
+            push(server, &image, repository, tag, credentials.as_deref()).await?;
         }
         holding = holding.image(repository, &image.digest(), tags, ImageDate::none());
     }

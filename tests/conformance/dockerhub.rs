@@ -11,7 +11,7 @@ use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{Connector, Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
-use super::cloud::{Answer, Asked, Imitation, assert_told};
+use super::imitation::{Answer, Asked, Imitation, assert_told};
 
 const PASSWORD: &str = "planted-s3cret-0451:&+%";
 
@@ -47,11 +47,11 @@ impl Hub {
 
     fn login(&self, asked: &Asked) -> Answer {
         if asked.json() != json!({"identifier": "me", "secret": PASSWORD}) {
-            return Answer::json(401, json!({"detail": "Incorrect authentication credentials"}));
+            return Answer::of(401, json!({"detail": "Incorrect authentication credentials"}));
         }
         let login = format!("planted-login-s3cret-{}", self.given.fetch_add(1, Ordering::Relaxed));
         self.logins.lock().unwrap().insert(login.clone());
-        Answer::json(200, json!({"access_token": login}))
+        Answer::json(json!({"access_token": login}))
     }
 
     fn api(&self, url: &str, path: &[&str], asked: &Asked) -> Answer {
@@ -61,10 +61,10 @@ impl Hub {
         let login = asked.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
         let is_known = self.logins.lock().unwrap().contains(login);
         if !login.is_empty() && !is_known {
-            return Answer::json(401, json!({"message": "unauthorized"}));
+            return Answer::of(401, json!({"message": "unauthorized"}));
         }
         match path[2..] {
-            ["namespaces"] => Answer::json(200, json!({"namespaces": ["me", "acme"]})),
+            ["namespaces"] => Answer::json(json!({"namespaces": ["me", "acme"]})),
             [namespace, "repositories"] => {
                 let names: BTreeSet<_> =
                     TAGS.iter().filter_map(|tag| tag.0.strip_prefix(&format!("{namespace}/"))).collect();
@@ -82,7 +82,7 @@ impl Hub {
                 let tags: Vec<_> =
                     TAGS.iter().filter(|tag| tag.0 == repository && (is_known || name != "secret")).collect();
                 if tags.is_empty() {
-                    return Answer::json(404, json!({"message": "httperror 404: object not found", "errinfo": {}}));
+                    return Answer::of(404, json!({"message": "httperror 404: object not found", "errinfo": {}}));
                 }
                 let tag = |(_, tag, content, pushed): &&(&str, &str, &str, Option<&str>)| {
                     let digest = pushed.map(|_| Digest::of(content.as_bytes()).to_string());
@@ -91,39 +91,33 @@ impl Hub {
                 };
                 page(url, asked, tags.iter().map(tag).collect())
             }
-            _ => Answer::json(404, json!({})),
+            _ => Answer::of(404, json!({})),
         }
     }
 }
 
 /// Two a page, however many are asked for; `next` is absolute, and that of the last page leads into the void.
 fn page(url: &str, asked: &Asked, items: Vec<Value>) -> Answer {
-    assert_eq!(asked.param("page_size").as_deref(), Some("100"));
-    let number: usize = asked.param("page").unwrap().parse().unwrap();
+    assert_eq!(asked.param("page_size"), "100");
+    let number: usize = asked.param("page").parse().unwrap();
     let (from, count) = ((number - 1) * 2, items.len());
     if from > count || (from == count && number > 1) {
-        return Answer::json(404, json!({"detail": "Invalid page."}));
+        return Answer::of(404, json!({"detail": "Invalid page."}));
     }
     // Another host: only the query may be taken.
     let host = if number == 1 { "https://evil.example" } else { url };
     let next = format!("{host}{}?page={}&page_size=100", asked.path, number + 1);
-    Answer::json(
-        200,
-        json!({"count": count, "next": next, "previous": null, "results": items[from..(from + 2).min(count)]}),
-    )
+    Answer::json(json!({"count": count, "next": next, "previous": null, "results": items[from..(from + 2).min(count)]}))
 }
 
 /// auth.docker.io: a token for everybody, but a good one only with the password.
 fn token(asked: &Asked) -> Answer {
-    use base64::Engine as _;
-    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}")));
-    let sent = asked.header("authorization");
-    if !sent.is_empty() && sent != basic {
-        return Answer::json(401, json!({"details": "incorrect username or password"}));
+    let basic = asked.basic();
+    if basic.as_ref().is_some_and(|(name, password)| (name.as_str(), password.as_str()) != ("me", PASSWORD)) {
+        return Answer::of(401, json!({"details": "incorrect username or password"}));
     }
-    let token = if sent.is_empty() { "anonymous" } else { "planted-registry-s3cret" };
+    let token = if basic.is_none() { "anonymous" } else { "planted-registry-s3cret" };
     Answer::json(
-        200,
         json!({"token": token, "access_token": token, "expires_in": 300, "issued_at": "2026-01-02T03:04:05.123456789Z"}),
     )
 }
@@ -135,15 +129,15 @@ fn registry(url: &str, path: &[&str], asked: &Asked) -> Answer {
             .with("www-authenticate", format!("Bearer realm=\"{url}/token\",service=\"registry.docker.io\""));
     }
     match path {
-        ["v2"] => Answer::json(200, json!({})),
-        ["v2", "ratelimitpreview", "test", "manifests", "latest"] => Answer::json(200, json!({}))
-            .with("ratelimit-limit", "100;w=21600")
-            .with("ratelimit-remaining", "76;w=21600"),
+        ["v2"] => Answer::json(json!({})),
+        ["v2", "ratelimitpreview", "test", "manifests", "latest"] => {
+            Answer::json(json!({})).with("ratelimit-limit", "100;w=21600").with("ratelimit-remaining", "76;w=21600")
+        }
         ["v2", namespace, name, "manifests", tag] => {
             assert_eq!(asked.method, "HEAD", "a GET counts as a pull");
             let repository = format!("{namespace}/{name}");
             let content = TAGS.iter().find(|known| known.0 == repository && known.1 == *tag).unwrap().2;
-            Answer::json(200, json!({})).with("docker-content-digest", Digest::of(content.as_bytes()).to_string())
+            Answer::json(json!({})).with("docker-content-digest", Digest::of(content.as_bytes()).to_string())
         }
         _ => Answer::refused(401, "UNAUTHORIZED", "insufficient_scope"),
     }
@@ -166,7 +160,7 @@ fn holding(is_known: bool) -> Holding {
 async fn started() -> (Arc<Hub>, Imitation) {
     let hub = Arc::new(Hub::default());
     let answering = Arc::clone(&hub);
-    (hub, Imitation::start(move |url, asked| answering.answer(url, asked)).await)
+    (hub, Imitation::start(move |asked| answering.answer(&asked.own, asked)).await)
 }
 
 fn registry_of(url: &str, namespaces: &[&str], credential: Credential) -> Registry {
@@ -185,19 +179,19 @@ async fn opened(url: &str, namespaces: &[&str], credential: Credential) -> Arc<d
 #[tokio::test]
 async fn suite_holds() {
     let (_, server) = started().await;
-    suite(&*opened(&server.url, &[], me()).await, &holding(true)).await;
+    suite(&*opened(&server.url(), &[], me()).await, &holding(true)).await;
     suite(
-        &*opened(&server.url, &["acme", "me"], Credential::basic("me", Secret::value(PASSWORD))).await,
+        &*opened(&server.url(), &["acme", "me"], Credential::basic("me", Secret::value(PASSWORD))).await,
         &holding(true),
     )
     .await;
-    suite(&*opened(&server.url, &["acme", "me"], Credential::Anonymous).await, &holding(false)).await;
+    suite(&*opened(&server.url(), &["acme", "me"], Credential::Anonymous).await, &holding(false)).await;
 }
 
 #[tokio::test]
 async fn nobody_has_to_say_what_to_list() {
     let (_, server) = started().await;
-    let connector = opened(&server.url, &[], Credential::Anonymous).await;
+    let connector = opened(&server.url(), &[], Credential::Anonymous).await;
     assert!(!connector.capabilities().repositories);
     suite(&*connector, &holding(false)).await;
 }
@@ -205,7 +199,7 @@ async fn nobody_has_to_say_what_to_list() {
 #[tokio::test]
 async fn a_login_that_ends_is_renewed() {
     let (hub, server) = started().await;
-    let connector = opened(&server.url, &[], me()).await;
+    let connector = opened(&server.url(), &[], me()).await;
     for _ in 0..2 {
         assert_eq!(connector.images("me/tool", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
         hub.logins.lock().unwrap().clear();
@@ -216,7 +210,7 @@ async fn a_login_that_ends_is_renewed() {
 #[tokio::test]
 async fn a_wrong_password_is_told_and_not_shown() {
     let (_, server) = started().await;
-    let connector = opened(&server.url, &[], Credential::dockerhub("me", Secret::value("wrong-s3cret"))).await;
+    let connector = opened(&server.url(), &[], Credential::dockerhub("me", Secret::value("wrong-s3cret"))).await;
     let error = connector.images("me/tool", &Wanted::default(), &Context::new()).await.unwrap_err();
     assert_told(&error, Kind::Unauthenticated, &["Docker Hub refuses the login", "me", "access token"]);
 }
@@ -224,10 +218,10 @@ async fn a_wrong_password_is_told_and_not_shown() {
 #[tokio::test]
 async fn limits_are_waited_for_as_the_hub_says_them() {
     let (hub, server) = started().await;
-    let connector = opened(&server.url, &[], Credential::Anonymous).await;
+    let connector = opened(&server.url(), &[], Credential::Anonymous).await;
     let now = jiff::Timestamp::now().as_second();
     let limited =
-        |at: i64| Answer::json(429, json!({"detail": "Rate limit exceeded"})).with("x-retry-after", at.to_string());
+        |at: i64| Answer::of(429, json!({"detail": "Rate limit exceeded"})).with("x-retry-after", at.to_string());
     hub.faults.lock().unwrap().push(limited(now));
     assert_eq!(connector.images("me/tool", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
     // An hour is not waited for.
@@ -240,7 +234,8 @@ async fn limits_are_waited_for_as_the_hub_says_them() {
 #[tokio::test]
 async fn the_check_tells_what_is_left() {
     let (_, server) = started().await;
-    let check = tidewaiter::registry::check(&registry_of(&server.url, &[], me()), None, &Context::new()).await.unwrap();
+    let check =
+        tidewaiter::registry::check(&registry_of(&server.url(), &[], me()), None, &Context::new()).await.unwrap();
     assert!(check.is_ok(), "{check:?}");
     let text = serde_json::to_string(&check).unwrap();
     assert!(text.contains("76 of 100 pulls in 6 h are left") && !text.contains("s3cret"), "{text}");

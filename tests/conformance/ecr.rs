@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use aws_lc_rs::hmac;
 use base64::Engine as _;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -17,14 +15,12 @@ use tidewaiter::net::client::Request;
 use tidewaiter::registry::{AwsCredential, Connection, Connector, Credential, Registry, Secret, StepName, Wanted};
 use tidewaiter::{Context, Kind, Result};
 
-use super::cloud::{Answer, Asked, Imitation, assert_told};
+use super::aws::{self, Key, Refused};
+use super::imitation::{Answer, Asked, Imitation, assert_told};
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-west-1";
 const SECRET: &str = "planted-s3cret-0451/+";
-
-/// An access key that the imitation knows: its secret, and the session token that must come along.
-type Key = (String, Option<String>);
 
 /// What an account holds, and what goes wrong next.
 #[derive(Default)]
@@ -84,7 +80,7 @@ fn holding() -> Holding {
 
 fn error(name: &str, message: &str) -> Answer {
     // In one of the forms that are seen.
-    Answer::json(400, json!({"__type": format!("com.amazonaws.ecr#{name}"), "message": message}))
+    Answer::of(400, json!({"__type": format!("com.amazonaws.ecr#{name}"), "message": message}))
 }
 
 impl Account {
@@ -92,14 +88,14 @@ impl Account {
         if asked.path.starts_with("/v2/") {
             return self.registry(asked);
         }
-        if asked.field("Action").is_some() {
-            return self.sts(url, asked);
+        if !asked.field("Action").is_empty() {
+            return self.sts(asked);
         }
         if let Some(fault) = self.faults.lock().unwrap().pop() {
             return fault;
         }
-        if let Err(refused) = self.signature(url, asked, "ecr") {
-            return refused;
+        if let Err((refused, date)) = self.signature(asked, "ecr") {
+            return error(refused.code, &refused.message).with("date", date);
         }
         let target = asked.header("x-amz-target").strip_prefix("AmazonEC2ContainerRegistry_V20150921.");
         assert_eq!(asked.header("content-type"), "application/x-amz-json-1.1");
@@ -117,7 +113,6 @@ impl Account {
                 let token = base64::engine::general_purpose::STANDARD.encode(format!("AWS:planted-s3cret:{number}"));
                 let expires = jiff::Timestamp::now().as_second() as f64 + 43200.5;
                 Answer::json(
-                    200,
                     json!({"authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": url}]}),
                 )
             }
@@ -156,94 +151,23 @@ impl Account {
         }
     }
 
-    /// Signature Version 4, byte by byte: written down again from the documentation, not with the library's words.
-    fn signature(&self, url: &str, asked: &Asked, service: &str) -> Result<(), Answer> {
-        let refuse = |message: &str| Err(error("InvalidSignatureException", message));
-        let header = asked.header("authorization");
-        let Some(rest) = header.strip_prefix("AWS4-HMAC-SHA256 Credential=") else { return refuse("no signature") };
-        let (credential, rest) = rest.split_once(", SignedHeaders=").unwrap();
-        let (signed, signature) = rest.split_once(", Signature=").unwrap();
-        let [id, day, region, scope_service, "aws4_request"] = credential.split('/').collect::<Vec<_>>()[..] else {
-            return refuse("the scope");
-        };
-        let keys = self.keys.lock().unwrap();
-        let Some((secret, token)) = keys.get(id) else {
-            return Err(error("UnrecognizedClientException", "The security token included in the request is invalid."));
-        };
-        let time = asked.header("x-amz-date");
-        let sent: jiff::Timestamp = format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            &time[..4],
-            &time[4..6],
-            &time[6..8],
-            &time[9..11],
-            &time[11..13],
-            &time[13..15]
-        )
-        .parse()
-        .unwrap();
+    /// Whether a request of one of the services is signed; what is refused, and the time of the service.
+    fn signature(&self, asked: &Asked, service: &str) -> Result<(), (Refused, String)> {
         let now = jiff::Timestamp::now().as_second() + self.ahead.load(Ordering::Relaxed) as i64;
-        if (now - sent.as_second()).abs() > 300 {
-            // The service repeats what was signed, the token too.
-            let date = jiff::fmt::rfc2822::DateTimePrinter::new()
-                .timestamp_to_rfc9110_string(&jiff::Timestamp::from_second(now).unwrap())
-                .unwrap();
-            return Err(error(
-                "InvalidSignatureException",
-                &format!("Signature expired: {time} is now earlier than ({SECRET})"),
-            )
-            .with("date", date));
-        }
-        if (region, scope_service, day) != (REGION, service, &time[..8]) {
-            return refuse("Credential should be scoped to a valid region");
-        }
-        if token.as_deref().unwrap_or_default() != asked.header("x-amz-security-token") {
-            return refuse("the session token");
-        }
-        let mut canonical = format!("{}\n{}\n{}\n", asked.method, asked.path, asked.query);
-        for name in signed.split(';') {
-            canonical += &format!("{name}:{}\n", asked.header(name).trim());
-        }
-        for needed in ["host", "content-type", "x-amz-date"] {
-            assert!(signed.split(';').any(|name| name == needed), "{needed} is not signed");
-        }
-        assert_eq!(format!("http://{}", asked.header("host")), url);
-        canonical += &format!("\n{signed}\n{}", hex(&Sha256::digest(&asked.body)));
-        let text = format!(
-            "AWS4-HMAC-SHA256\n{time}\n{day}/{region}/{service}/aws4_request\n{}",
-            hex(&Sha256::digest(canonical.as_bytes()))
-        );
-        let hmac = |key: &[u8], text: &str| {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
-        };
-        let key = [day, region, service, "aws4_request"]
-            .iter()
-            .fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part));
-        if hex(&hmac(&key, &text)) == signature {
-            Ok(())
-        } else {
-            refuse(&format!("The Canonical String should have been {canonical} {SECRET}"))
-        }
+        let checked = aws::check(asked, &self.keys.lock().unwrap(), (REGION, service), now);
+        checked.map_err(|refused| (refused, date(now)))
     }
 
     /// The token service: a role for who knows the external id.
-    fn sts(&self, url: &str, asked: &Asked) -> Answer {
+    fn sts(&self, asked: &Asked) -> Answer {
         let refused = |code: &str, message: &str| {
-            Answer(
-                403,
-                vec![],
-                format!(
-                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-                ),
-            )
+            let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+            Answer::new(403, "text/xml", format!("<ErrorResponse>{error}</ErrorResponse>"))
         };
-        if let Err(Answer(_, headers, body)) = self.signature(url, asked, "sts") {
-            let body: Value = serde_json::from_str(&body).unwrap();
-            let mut answer = refused("SignatureDoesNotMatch", body["message"].as_str().unwrap());
-            answer.1 = headers;
-            return answer;
+        if let Err((why, date)) = self.signature(asked, "sts") {
+            return refused("SignatureDoesNotMatch", &why.message).with("date", date);
         }
-        if asked.field("ExternalId").as_deref() != Some("ext-42") {
+        if asked.field("ExternalId") != "ext-42" {
             return refused("AccessDenied", "User: arn:aws:iam::1:user/x is not authorized to perform: sts:AssumeRole");
         }
         let mut keys = self.keys.lock().unwrap();
@@ -252,9 +176,9 @@ impl Account {
         let number = asked.header("x-amz-date").len() + self.passwords.fetch_add(1, Ordering::Relaxed);
         keys.insert(format!("ASIA{number}"), ("planted-role-s3cret".into(), Some("planted/session&s3cret".into())));
         let end = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 3600).unwrap();
-        Answer(
+        Answer::new(
             200,
-            vec![("content-type", "text/xml".into())],
+            "text/xml",
             format!(
                 "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA{number}</AccessKeyId><SecretAccessKey>planted-role-s3cret</SecretAccessKey>\
              <SessionToken>planted/session&amp;s3cret</SessionToken><Expiration>{end}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
@@ -284,17 +208,14 @@ impl Account {
                 "Your authorization token has expired. Reauthenticate and try again.",
             );
         }
-        if asked.path.ends_with("/tags/list") && asked.param("n").is_some_and(|n| n.parse::<u32>().unwrap() > 1000) {
+        if asked.path.ends_with("/tags/list") && asked.param("n").parse::<u32>().is_ok_and(|n| n > 1000) {
             return Answer::refused(405, "UNSUPPORTED", "Member must have value less than or equal to 1000");
         }
         if asked.path.contains("/manifests/") {
-            return Answer::json(200, json!({})).with("docker-content-digest", Digest::of(b"1").to_string());
+            return Answer::json(json!({})).with("docker-content-digest", Digest::of(b"1").to_string());
         }
-        Answer(
-            200,
-            vec![("content-type", "text/plain; charset=utf-8".into())],
-            json!({"name": "team/app", "tags": ["1.4.2"]}).to_string(),
-        )
+        let tags = json!({"name": "team/app", "tags": ["1.4.2"]});
+        Answer::new(200, "text/plain; charset=utf-8", tags.to_string())
     }
 }
 
@@ -305,7 +226,7 @@ fn page(body: &Value, name: &str, items: Vec<Value>, at_most: usize) -> Answer {
     let token = body["nextToken"].as_str().unwrap_or_default();
     let from: usize = token.trim_start_matches("opaque/+=").parse().unwrap_or_default();
     if from > 0 && !token.ends_with(' ') {
-        return Answer::json(200, json!({name: [], "nextToken": format!("{token} ")}));
+        return Answer::json(json!({name: [], "nextToken": format!("{token} ")}));
     }
     let from: usize = token.trim_start_matches("opaque/+=").trim().parse().unwrap_or_default();
     let to = (from + size).min(items.len());
@@ -313,11 +234,13 @@ fn page(body: &Value, name: &str, items: Vec<Value>, at_most: usize) -> Answer {
     if to < items.len() {
         answer["nextToken"] = json!(format!("opaque/+={to}"));
     }
-    Answer::json(200, answer)
+    Answer::json(answer)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A time as the header `Date` has it.
+fn date(second: i64) -> String {
+    let time = jiff::Timestamp::from_second(second).unwrap();
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap()
 }
 
 async fn started() -> (Arc<Account>, Imitation) {
@@ -325,7 +248,7 @@ async fn started() -> (Arc<Account>, Imitation) {
     account.keys.lock().unwrap().insert("AKIDEXAMPLE".into(), (SECRET.into(), None));
     let server = Imitation::start({
         let account = Arc::clone(&account);
-        move |url, asked| account.answer(url, asked)
+        move |asked| account.answer(&asked.own, asked)
     })
     .await;
     (account, server)
@@ -347,21 +270,21 @@ async fn opened(url: &str, credential: AwsCredential) -> Result<Arc<dyn Connecto
 #[tokio::test]
 async fn suite_holds() {
     let (_, server) = started().await;
-    suite(&*opened(&server.url, keys()).await.unwrap(), &holding()).await;
+    suite(&*opened(&server.url(), keys()).await.unwrap(), &holding()).await;
 }
 
 #[tokio::test]
 async fn suite_holds_with_a_role() {
     let (_, server) = started().await;
     let role = keys().with_role("arn:aws:iam::123456789012:role/scanner").with_external_id("ext-42");
-    suite(&*opened(&server.url, role.with_sts_endpoint(&server.url)).await.unwrap(), &holding()).await;
+    suite(&*opened(&server.url(), role.with_sts_endpoint(server.url())).await.unwrap(), &holding()).await;
 }
 
 #[tokio::test]
 async fn a_role_without_its_external_id_is_not_given() {
     let (_, server) = started().await;
-    let role = keys().with_role("arn:aws:iam::123456789012:role/scanner").with_sts_endpoint(&server.url);
-    let error = opened(&server.url, role).await.err().unwrap();
+    let role = keys().with_role("arn:aws:iam::123456789012:role/scanner").with_sts_endpoint(server.url());
+    let error = opened(&server.url(), role).await.err().unwrap();
     assert_told(&error, Kind::PermissionDenied, &["sts:AssumeRole", "external id"]);
 }
 
@@ -370,7 +293,7 @@ async fn wrong_keys_are_told_without_showing_them() {
     let (_, server) = started().await;
     for (id, secret) in [("AKIDEXAMPLE", "other-s3cret"), ("AKIDOTHER", SECRET)] {
         let credential = AwsCredential::keys(id, Secret::value(secret));
-        let error = opened(&server.url, credential).await.err().unwrap();
+        let error = opened(&server.url(), credential).await.err().unwrap();
         assert_told(&error, Kind::Unauthenticated, &["access key is refused", "ecr:GetAuthorizationToken"]);
     }
 }
@@ -378,7 +301,7 @@ async fn wrong_keys_are_told_without_showing_them() {
 #[tokio::test]
 async fn a_right_that_is_missing_is_named() {
     let (account, server) = started().await;
-    let connector = opened(&server.url, keys()).await.unwrap();
+    let connector = opened(&server.url(), keys()).await.unwrap();
     account.denied.store(true, Ordering::Relaxed);
     let error = connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap_err();
     assert_told(&error, Kind::PermissionDenied, &["allow ecr:DescribeImages", "team/app"]);
@@ -387,15 +310,11 @@ async fn a_right_that_is_missing_is_named() {
 #[tokio::test]
 async fn throttling_comes_as_400_and_is_waited_out() {
     let (account, server) = started().await;
-    let connector = opened(&server.url, keys()).await.unwrap();
+    let connector = opened(&server.url(), keys()).await.unwrap();
     *account.faults.lock().unwrap() = vec![
         error("ThrottlingException", "Rate exceeded"),
-        Answer(
-            400,
-            vec![("x-amzn-errortype", "TooManyRequestsException:http://internal/".into())],
-            "{\"Message\": \"x\"}".into(),
-        ),
-        Answer::json(503, json!({})),
+        Answer::of(400, json!({"Message": "x"})).with("x-amzn-errortype", "TooManyRequestsException:http://internal/"),
+        Answer::of(503, json!({})),
     ];
     assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
     assert!(account.faults.lock().unwrap().is_empty());
@@ -405,16 +324,15 @@ async fn throttling_comes_as_400_and_is_waited_out() {
 async fn a_clock_that_is_off_is_allowed_for() {
     let (account, server) = started().await;
     account.ahead.store(3600, Ordering::Relaxed);
-    let role = keys().with_role("arn:x").with_external_id("ext-42").with_sts_endpoint(&server.url);
+    let role = keys().with_role("arn:x").with_external_id("ext-42").with_sts_endpoint(server.url());
     for credential in [keys(), role] {
-        let connector = opened(&server.url, credential).await.unwrap();
+        let connector = opened(&server.url(), credential).await.unwrap();
         assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
     }
     // The same, said in words that a key which has ended is told with too.
-    let connector = opened(&server.url, keys()).await.unwrap();
+    let connector = opened(&server.url(), keys()).await.unwrap();
     account.ahead.store(7200, Ordering::Relaxed);
-    let date = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 7200).unwrap();
-    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+    let date = date(jiff::Timestamp::now().as_second() + 7200);
     account.faults.lock().unwrap().extend(vec![error("RequestExpired", "Request has expired.").with("date", date); 2]);
     assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
 }
@@ -422,7 +340,7 @@ async fn a_clock_that_is_off_is_allowed_for() {
 #[tokio::test]
 async fn a_clock_that_nothing_can_be_done_about_is_told() {
     let (account, server) = started().await;
-    let connector = opened(&server.url, keys()).await.unwrap();
+    let connector = opened(&server.url(), keys()).await.unwrap();
     for (code, message) in [
         ("InvalidSignatureException", "Signature expired: 20261129T040000Z is now earlier than 20261129T050000Z"),
         ("SignatureDoesNotMatch", "Signature not yet current: 20261129T060000Z is still later than 20261129T050000Z"),
@@ -455,8 +373,8 @@ async fn a_region_that_does_not_exist_is_told() {
 #[tokio::test]
 async fn a_session_that_ends_is_renewed_once() {
     let (account, server) = started().await;
-    let role = keys().with_role("arn:x").with_external_id("ext-42").with_sts_endpoint(&server.url);
-    let connector = opened(&server.url, role).await.unwrap();
+    let role = keys().with_role("arn:x").with_external_id("ext-42").with_sts_endpoint(server.url());
+    let connector = opened(&server.url(), role).await.unwrap();
     account
         .faults
         .lock()
@@ -473,7 +391,7 @@ async fn a_session_that_ends_is_renewed_once() {
 async fn a_password_that_expires_with_403_is_replaced() {
     let (account, server) = started().await;
     let context = Context::new();
-    let connection = Connection::open(&registry(&server.url, keys()), None, &context).await.unwrap();
+    let connection = Connection::open(&registry(&server.url(), keys()), None, &context).await.unwrap();
     let session = connection.session();
     let ask = || async {
         let request = Request::get(session.url("team/app/tags/list").unwrap());
@@ -490,7 +408,7 @@ async fn a_password_that_expires_with_403_is_replaced() {
 async fn a_password_alone_lists_over_docker_v2() {
     let (account, server) = started().await;
     account.passwords.store(1, Ordering::Relaxed);
-    let json = json!({"kind": "ecr", "region": REGION, "account": ACCOUNT, "url": server.url});
+    let json = json!({"kind": "ecr", "region": REGION, "account": ACCOUNT, "url": server.url()});
     let basic = Credential::basic("AWS", Secret::value("planted-s3cret:1"));
     let registry = Registry::from_json(&json.to_string()).unwrap().credential(basic);
     let connector = super::connector(&registry).await.unwrap();
@@ -500,8 +418,7 @@ async fn a_password_alone_lists_over_docker_v2() {
 
 #[tokio::test]
 async fn what_is_not_json_is_told() {
-    let server =
-        Imitation::start(|_, _| Answer(200, vec![("content-type", "text/html".into())], "<html>".into())).await;
-    let error = opened(&server.url, keys()).await.err().unwrap();
+    let server = Imitation::start(|_| Answer::page()).await;
+    let error = opened(&server.url(), keys()).await.err().unwrap();
     assert_told(&error, Kind::Corrupt, &["a web page came"]);
 }

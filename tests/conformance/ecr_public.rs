@@ -12,7 +12,7 @@ use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{AwsCredential, Connector, Credential, Registry, Secret};
 
-use super::cloud::{Answer, Asked, Imitation};
+use super::imitation::{Answer, Asked, Imitation};
 
 /// A tag: repository, tag, content, when the tag came into being.
 const TAGS: [(&str, &str, &str, f64); 4] = [
@@ -48,7 +48,6 @@ impl Gallery {
                 let number = self.passwords.fetch_add(1, Ordering::Relaxed);
                 let token = STANDARD.encode(format!("AWS:planted-s3cret-{number}"));
                 Answer::json(
-                    200,
                     json!({"authorizationData": {"authorizationToken": token, "expiresAt": jiff::Timestamp::now().as_second() + 43200}}),
                 )
             }
@@ -63,7 +62,7 @@ impl Gallery {
                         "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json"}})
                 }).collect();
                 match tags.is_empty() {
-                    true => Answer::json(
+                    true => Answer::of(
                         400,
                         json!({"__type": "RepositoryNotFoundException", "message": "The repository does not exist"}),
                     ),
@@ -79,9 +78,9 @@ impl Gallery {
         let number = self.passwords.load(Ordering::Relaxed).wrapping_sub(1);
         let good = format!("Basic {}", STANDARD.encode(format!("AWS:planted-s3cret-{number}")));
         if !sent.is_empty() && sent != good {
-            return Answer::json(403, json!({"message": "denied"}));
+            return Answer::of(403, json!({"message": "denied"}));
         }
-        Answer::json(200, json!({"token": "planted-registry-s3cret"}))
+        Answer::json(json!({"token": "planted-registry-s3cret"}))
     }
 
     fn registry(&self, url: &str, asked: &Asked) -> Answer {
@@ -103,15 +102,14 @@ impl Gallery {
             let tags: Vec<_> = TAGS.iter().filter(|tag| tag.0 == name).map(|tag| tag.1).collect();
             return match tags.is_empty() {
                 true => Answer::refused(404, "NAME_UNKNOWN", "The repository does not exist"),
-                false => Answer::json(200, json!({"name": name, "tags": tags})),
+                false => Answer::json(json!({"name": name, "tags": tags})),
             };
         }
         if let Some((name, tag)) = path.split_once("/manifests/") {
             let content = TAGS.iter().find(|known| known.0 == name && known.1 == tag).unwrap().2;
-            return Answer::json(200, json!({}))
-                .with("docker-content-digest", Digest::of(content.as_bytes()).to_string());
+            return Answer::json(json!({})).with("docker-content-digest", Digest::of(content.as_bytes()).to_string());
         }
-        Answer::json(200, json!({}))
+        Answer::json(json!({}))
     }
 }
 
@@ -122,7 +120,7 @@ fn page(body: &Value, name: &str, items: Vec<Value>) -> Answer {
     if from + 1 < items.len() {
         answer["nextToken"] = json!((from + 1).to_string());
     }
-    Answer::json(200, answer)
+    Answer::json(answer)
 }
 
 fn holding(with_dates: bool) -> Holding {
@@ -139,8 +137,8 @@ fn holding(with_dates: bool) -> Holding {
 async fn opened(credential: Credential) -> (Arc<Gallery>, Imitation, Arc<dyn Connector>) {
     let gallery = Arc::new(Gallery::default());
     let answering = Arc::clone(&gallery);
-    let server = Imitation::start(move |url, asked| answering.answer(url, asked)).await;
-    let json = json!({"kind": "ecr-public", "url": server.url, "api_url": server.url, "alias": "acme"});
+    let server = Imitation::start(move |asked| answering.answer(&asked.own, asked)).await;
+    let json = json!({"kind": "ecr-public", "url": server.url(), "api_url": server.url(), "alias": "acme"});
     let registry = Registry::from_json(&json.to_string()).unwrap().credential(credential);
     let connector = super::connector(&registry).await.unwrap();
     (gallery, server, connector)

@@ -11,7 +11,8 @@ use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Error, Kind, Result};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation, images, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{images, v2};
 
 const SECRET: &str = "planted-s3cret";
 

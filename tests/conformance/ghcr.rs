@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine as _;
 use serde_json::json;
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
@@ -11,7 +10,7 @@ use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{Connector, Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
-use super::cloud::{Answer, Asked, Imitation, assert_told};
+use super::imitation::{Answer, Asked, Imitation, assert_told};
 
 const TOKEN: &str = "ghp_planted-s3cret-0451";
 /// It pulls, but may not ask the API.
@@ -44,7 +43,7 @@ impl GitHub {
     /// One entry a page; the link names the organisation by its number.
     fn api(&self, url: &str, path: &[&str], asked: &Asked) -> Answer {
         let refused = |status: u16, message: &str| {
-            Answer::json(
+            Answer::of(
                 status,
                 json!({"message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string()}),
             )
@@ -64,7 +63,7 @@ impl GitHub {
         }
         let items: Vec<_> = match rest {
             ["packages"] => {
-                assert_eq!(asked.param("package_type").as_deref(), Some("container"));
+                assert_eq!(asked.param("package_type"), "container");
                 let names: BTreeSet<_> =
                     VERSIONS.iter().filter(|version| version.0 == owner).map(|version| version.1).collect();
                 names.into_iter().map(|name| json!({"name": name, "package_type": "container"})).collect()
@@ -82,8 +81,8 @@ impl GitHub {
         if items.is_empty() {
             return refused(404, "Package not found.");
         }
-        let page: usize = asked.param("page").map_or(1, |page| page.parse().unwrap());
-        let answer = Answer::json(200, json!(items[page - 1..page]));
+        let page: usize = asked.param("page").parse().unwrap_or(1);
+        let answer = Answer::json(json!(items[page - 1..page]));
         match page < items.len() {
             true => answer.with("link", format!("<{url}/organizations/1234/packages?package_type=container&state=active&per_page=100&page={}>; rel=\"next\"", page + 1)),
             false => answer,
@@ -92,12 +91,9 @@ impl GitHub {
 }
 
 fn token(asked: &Asked) -> Answer {
-    let sent = asked.header("authorization");
-    let plain = sent.strip_prefix("Basic ").map(|text| base64::engine::general_purpose::STANDARD.decode(text).unwrap());
-    let plain = plain.map(|plain| String::from_utf8(plain).unwrap());
-    match plain.as_deref().and_then(|plain| plain.split_once(':')) {
-        Some((_, TOKEN | PULLS)) => Answer::json(200, json!({"token": "planted-registry-s3cret"})),
-        None => Answer::json(200, json!({"token": "anonymous"})),
+    match asked.basic().as_ref().map(|(_, password)| password.as_str()) {
+        Some(TOKEN | PULLS) => Answer::json(json!({"token": "planted-registry-s3cret"})),
+        None => Answer::json(json!({"token": "anonymous"})),
         _ => Answer::refused(403, "DENIED", "requested access to the resource is denied"),
     }
 }
@@ -118,14 +114,14 @@ fn registry(url: &str, asked: &Asked) -> Answer {
         let tags: Vec<_> = of(name).iter().flat_map(|version| version.3.iter()).collect();
         return match tags.is_empty() {
             true => Answer::refused(404, "NAME_UNKNOWN", "repository name not known to registry"),
-            false => Answer::json(200, json!({"name": name, "tags": tags})),
+            false => Answer::json(json!({"name": name, "tags": tags})),
         };
     }
     if let Some((name, tag)) = path.split_once("/manifests/") {
         let content = of(name).into_iter().find(|version| version.3.contains(&tag)).unwrap().2;
-        return Answer::json(200, json!({})).with("docker-content-digest", Digest::of(content.as_bytes()).to_string());
+        return Answer::json(json!({})).with("docker-content-digest", Digest::of(content.as_bytes()).to_string());
     }
-    Answer::json(200, json!({}))
+    Answer::json(json!({}))
 }
 
 fn holding(owner: &str, with_dates: bool) -> Holding {
@@ -146,7 +142,7 @@ fn holding(owner: &str, with_dates: bool) -> Holding {
 async fn started() -> (Arc<GitHub>, Imitation) {
     let github = Arc::new(GitHub::default());
     let answering = Arc::clone(&github);
-    (github, Imitation::start(move |url, asked| answering.answer(url, asked)).await)
+    (github, Imitation::start(move |asked| answering.answer(&asked.own, asked)).await)
 }
 
 async fn opened(url: &str, owner: &str, credential: Credential) -> Arc<dyn Connector> {
@@ -161,22 +157,22 @@ fn basic(token: &str) -> Credential {
 #[tokio::test]
 async fn suite_holds() {
     let (_, server) = started().await;
-    suite(&*opened(&server.url, "acme", basic(TOKEN)).await, &holding("acme", true)).await;
-    suite(&*opened(&server.url, "Acme", Credential::token(Secret::value(TOKEN))).await, &holding("acme", true)).await;
+    suite(&*opened(&server.url(), "acme", basic(TOKEN)).await, &holding("acme", true)).await;
+    suite(&*opened(&server.url(), "Acme", Credential::token(Secret::value(TOKEN))).await, &holding("acme", true)).await;
     // A user's packages are somewhere else.
-    suite(&*opened(&server.url, "me", basic(TOKEN)).await, &holding("me", true)).await;
+    suite(&*opened(&server.url(), "me", basic(TOKEN)).await, &holding("me", true)).await;
 }
 
 #[tokio::test]
 async fn suite_holds_for_nobody_who_names_repositories() {
     let (_, server) = started().await;
-    suite(&*opened(&server.url, "acme", Credential::Anonymous).await, &holding("acme", false)).await;
+    suite(&*opened(&server.url(), "acme", Credential::Anonymous).await, &holding("acme", false)).await;
 }
 
 #[tokio::test]
 async fn a_token_that_only_pulls_lists_without_dates() {
     let (_, server) = started().await;
-    let connector = opened(&server.url, "acme", basic(PULLS)).await;
+    let connector = opened(&server.url(), "acme", basic(PULLS)).await;
     let notices = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&notices);
     let context = Context::new().on_event(move |event| seen.lock().unwrap().push(format!("{event:?}")));
@@ -193,9 +189,9 @@ async fn a_token_that_only_pulls_lists_without_dates() {
 #[tokio::test]
 async fn a_budget_that_is_used_up_is_told_with_its_end() {
     let (github, server) = started().await;
-    let connector = opened(&server.url, "acme", basic(TOKEN)).await;
+    let connector = opened(&server.url(), "acme", basic(TOKEN)).await;
     let end = jiff::Timestamp::now().as_second() + 1800;
-    let fault = Answer::json(403, json!({"message": "API rate limit exceeded"}))
+    let fault = Answer::of(403, json!({"message": "API rate limit exceeded"}))
         .with("x-ratelimit-remaining", "0")
         .with("x-ratelimit-reset", end.to_string());
     github.faults.lock().unwrap().push(fault);

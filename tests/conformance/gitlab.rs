@@ -7,7 +7,8 @@ use tidewaiter::registry::{Credential, GitlabSettings, Registry, Secret, Wanted}
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, claims, holding, images, latest, token, v2};
+use super::imitation::{Answer, Asked, Imitation, claims, token};
+use super::samples::{Image, holding, images, latest, v2};
 
 const TOKEN: &str = "planted-t0ken";
 const DEPLOY: &str = "gitlab+deploy-token-1";
@@ -127,9 +128,8 @@ async fn suite_holds() {
 #[tokio::test]
 async fn a_deploy_token_is_somebody_although_its_tokens_name_nobody() {
     let server = Imitation::start(|asked| respond(asked, true)).await;
-    let with = |password: &str| {
-        Registry::docker(server.url()).credential(Credential::basic(DEPLOY, Secret::value(password)))
-    };
+    let with =
+        |password: &str| Registry::docker(server.url()).credential(Credential::basic(DEPLOY, Secret::value(password)));
     let (wanted, context) = (Wanted::default(), Context::new());
     let good = connector(&with(TOKEN)).await.unwrap();
     for repository in ["team/app", "team/web", "other/tool"] {

@@ -17,7 +17,7 @@ use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{Connector, Credential, GoogleCredential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind, Result};
 
-use super::cloud::{Answer, Asked, Imitation, assert_told};
+use super::imitation::{Answer, Asked, Imitation, assert_told};
 
 /// A tag: repository of Artifact Registry, image, tag, content, when the content was uploaded.
 const TAGS: [(&str, &str, &str, &str, &str); 6] = [
@@ -62,22 +62,22 @@ impl Google {
             ["v2", "token"] => self.registry_token(asked),
             ["v1", "projects", "acme", "locations", location, ref rest @ ..] => self.api(location, rest, asked),
             ["v2", ref rest @ ..] => self.registry(url, rest, asked),
-            _ => Answer::json(404, json!({})),
+            _ => Answer::of(404, json!({})),
         }
     }
 
     fn token(&self) -> Answer {
         let token = format!("ya29.planted-s3cret-{}", self.given.fetch_add(1, Ordering::Relaxed));
         self.tokens.lock().unwrap().insert(token.clone());
-        Answer::json(200, json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer"}))
+        Answer::json(json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer"}))
     }
 
     /// oauth2.googleapis.com: looks at the signature of the assertion.
     fn oauth(&self, url: &str, asked: &Asked) -> Answer {
-        let refused = |text: &str| Answer::json(400, json!({"error": "invalid_grant", "error_description": text}));
-        match asked.field("grant_type").as_deref() {
-            Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => {
-                let assertion = asked.field("assertion").unwrap();
+        let refused = |text: &str| Answer::of(400, json!({"error": "invalid_grant", "error_description": text}));
+        match asked.field("grant_type").as_str() {
+            "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
+                let assertion = asked.field("assertion");
                 let (text, signature) = assertion.rsplit_once('.').unwrap();
                 let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key().1);
                 let part = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
@@ -104,12 +104,8 @@ impl Google {
                 }
                 self.token()
             }
-            Some("refresh_token") if asked.field("refresh_token").as_deref() == Some("planted-refresh-s3cret") => {
-                self.token()
-            }
-            Some("urn:ietf:params:oauth:grant-type:token-exchange")
-                if asked.field("subject_token").as_deref() == Some("subject") =>
-            {
+            "refresh_token" if asked.field("refresh_token") == "planted-refresh-s3cret" => self.token(),
+            "urn:ietf:params:oauth:grant-type:token-exchange" if asked.field("subject_token") == "subject" => {
                 self.token()
             }
             _ => refused("Bad Request"),
@@ -123,7 +119,7 @@ impl Google {
     /// The API: one entry a page, whatever is asked for.
     fn api(&self, location: &str, rest: &[&str], asked: &Asked) -> Answer {
         let refused = |code: u16, status: &str, message: &str| {
-            Answer::json(code, json!({"error": {"code": code, "message": message, "status": status}}))
+            Answer::of(code, json!({"error": {"code": code, "message": message, "status": status}}))
         };
         if !self.holds(asked.header("authorization").strip_prefix("Bearer ").unwrap_or_default()) {
             return refused(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.");
@@ -138,7 +134,7 @@ impl Google {
                 "Permission 'artifactregistry.repositories.list' denied on resource (or it may not exist).",
             );
         }
-        assert_eq!((location, asked.param("pageSize").as_deref()), ("us", Some("1000")));
+        assert_eq!((location, asked.param("pageSize")), ("us", "1000"));
         let base = "projects/acme/locations/us/repositories";
         let distinct = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>().into_iter();
         let (name, items): (_, Vec<Value>) = match rest {
@@ -172,21 +168,20 @@ impl Google {
                 match *list {
                     "tags" => ("tags", tags.iter().map(|tag| json!({"name": format!("{base}/{place}/packages/{image}/tags/{}", tag.2), "version": version(tag.3)})).collect()),
                     "versions" => {
-                        assert_eq!(asked.param("view").as_deref(), Some("FULL"));
+                        assert_eq!(asked.param("view"), "FULL");
                         let mut seen = BTreeSet::new();
                         let versions = tags.iter().filter(|tag| seen.insert(tag.3));
                         ("versions", versions.map(|tag| json!({"name": version(tag.3), "createTime": tag.4, "updateTime": "2026-09-09T00:00:00Z",
                             "metadata": {"imageSizeBytes": "48231122", "mediaType": "application/vnd.oci.image.index.v1+json"}})).collect())
                     }
-                    _ => return Answer::json(404, json!({})),
+                    _ => return Answer::of(404, json!({})),
                 }
             }
-            _ => return Answer::json(404, json!({})),
+            _ => return Answer::of(404, json!({})),
         };
-        let from: usize =
-            asked.param("pageToken").map_or(0, |token| token.trim_start_matches("opaque/+=").parse().unwrap());
+        let from: usize = asked.param("pageToken").trim_start_matches("opaque/+=").parse().unwrap_or_default();
         let next = if from + 1 < items.len() { format!("opaque/+={}", from + 1) } else { String::new() };
-        Answer::json(200, json!({name: items[from..(from + 1).min(items.len())], "nextPageToken": next}))
+        Answer::json(json!({name: items[from..(from + 1).min(items.len())], "nextPageToken": next}))
     }
 
     fn registry_token(&self, asked: &Asked) -> Answer {
@@ -199,7 +194,7 @@ impl Google {
             return Answer::refused(401, "UNAUTHORIZED", "Unauthorized access.");
         }
         let token = if plain.is_some() { "planted-registry-s3cret" } else { "anonymous" };
-        Answer::json(200, json!({"token": token}))
+        Answer::json(json!({"token": token}))
     }
 
     /// The registry, whose list of tags says more than others'.
@@ -214,7 +209,7 @@ impl Google {
         }
         let path = rest.join("/");
         let Some(name) = path.strip_suffix("/tags/list").and_then(|path| path.strip_prefix("acme/")) else {
-            return Answer::json(200, json!({}));
+            return Answer::json(json!({}));
         };
         let mut manifest = serde_json::Map::new();
         let full = |tag: &(&str, &str, &str, &str, &str)| {
@@ -229,7 +224,6 @@ impl Google {
             entry["tag"].as_array_mut().unwrap().push(json!(tag.2));
         }
         Answer::json(
-            200,
             json!({"child": [], "manifest": manifest, "name": name, "tags": tags.iter().map(|tag| tag.2).collect::<Vec<_>>()}),
         )
     }
@@ -238,7 +232,7 @@ impl Google {
 async fn started() -> (Arc<Google>, Imitation) {
     let google = Arc::new(Google::default());
     let answering = Arc::clone(&google);
-    (google, Imitation::start(move |url, asked| answering.answer(url, asked)).await)
+    (google, Imitation::start(move |asked| answering.answer(&asked.own, asked)).await)
 }
 
 /// What a registry holds under one of its names; times in milliseconds where the registry itself says them.
@@ -288,16 +282,16 @@ fn short(_: &str, image: &str) -> String {
 #[tokio::test]
 async fn suite_holds() {
     let (_, server) = started().await;
-    let credential = || account(&server.url, &key().0);
-    let connector = opened(&server.url, gar(), Credential::gar(credential())).await.unwrap();
+    let credential = || account(&server.url(), &key().0);
+    let connector = opened(&server.url(), gar(), Credential::gar(credential())).await.unwrap();
     assert_eq!(connector.prefix(), "acme");
     suite(&*connector, &holding("", full, false)).await;
     let one = json!({"kind": "gar", "project": "acme", "location": "us", "repository": "images"});
-    let connector = opened(&server.url, one, Credential::gar(credential())).await.unwrap();
+    let connector = opened(&server.url(), one, Credential::gar(credential())).await.unwrap();
     assert_eq!(connector.prefix(), "acme/images");
     suite(&*connector, &holding("images", short, false)).await;
     let gcr = json!({"kind": "gcr", "project": "acme"});
-    let connector = opened(&server.url, gcr, Credential::gcr(credential())).await.unwrap();
+    let connector = opened(&server.url(), gcr, Credential::gcr(credential())).await.unwrap();
     assert_eq!(connector.prefix(), "acme");
     suite(&*connector, &holding("gcr.io", short, false)).await;
 }
@@ -305,7 +299,7 @@ async fn suite_holds() {
 #[tokio::test]
 async fn suite_holds_for_nobody_who_names_repositories() {
     let (_, server) = started().await;
-    let connector = opened(&server.url, gar(), Credential::Anonymous).await.unwrap();
+    let connector = opened(&server.url(), gar(), Credential::Anonymous).await.unwrap();
     suite(&*connector, &holding("", full, true)).await;
 }
 
@@ -314,14 +308,14 @@ async fn other_credentials_give_tokens_too() {
     let (_, server) = started().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), r#"{"token": "subject"}"#).unwrap();
-    let token_url = format!("{}/token", server.url);
+    let token_url = format!("{}/token", server.url());
     for json in [
         json!({"type": "authorized_user", "client_id": "c", "client_secret": "planted-s3cret", "refresh_token": "planted-refresh-s3cret", "token_uri": token_url}),
         json!({"type": "external_account", "audience": "//iam", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": token_url,
             "credential_source": {"file": file.path(), "format": {"type": "json", "subject_token_field_name": "token"}}}),
     ] {
         let credential = GoogleCredential::service_account(Secret::value(json.to_string()));
-        let connector = opened(&server.url, gar(), Credential::gar(credential)).await.unwrap();
+        let connector = opened(&server.url(), gar(), Credential::gar(credential)).await.unwrap();
         assert_eq!(connector.images("images/app", &Wanted::with_dates(), &Context::new()).await.unwrap().len(), 2);
     }
 }
@@ -329,14 +323,14 @@ async fn other_credentials_give_tokens_too() {
 #[tokio::test]
 async fn a_token_that_ends_is_renewed_and_throttling_is_waited_out() {
     let (google, server) = started().await;
-    let connector = opened(&server.url, gar(), Credential::gar(account(&server.url, &key().0))).await.unwrap();
+    let connector = opened(&server.url(), gar(), Credential::gar(account(&server.url(), &key().0))).await.unwrap();
     let images =
         || async { connector.images("images/app", &Wanted::with_dates(), &Context::new()).await.unwrap().len() };
     assert_eq!(images().await, 2);
     google.tokens.lock().unwrap().clear();
     assert_eq!(images().await, 2);
     google.faults.lock().unwrap().push(
-        Answer::json(429, json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}})).with("retry-after", "0"),
+        Answer::of(429, json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}})).with("retry-after", "0"),
     );
     assert_eq!(images().await, 2);
 }
@@ -345,7 +339,7 @@ async fn a_token_that_ends_is_renewed_and_throttling_is_waited_out() {
 async fn without_the_api_the_registry_says_it() {
     let (google, server) = started().await;
     google.disabled.store(true, Ordering::Relaxed);
-    let connector = opened(&server.url, gar(), Credential::gar(account(&server.url, &key().0))).await.unwrap();
+    let connector = opened(&server.url(), gar(), Credential::gar(account(&server.url(), &key().0))).await.unwrap();
     let images = connector.images("images/app", &Wanted::with_dates(), &Context::new()).await.unwrap();
     assert_eq!(images.iter().filter(|image| image.date.source == DateSource::FirstPushed).count(), 2);
 }
@@ -354,7 +348,7 @@ async fn without_the_api_the_registry_says_it() {
 async fn a_role_that_is_missing_is_named() {
     let (google, server) = started().await;
     google.denied.store(true, Ordering::Relaxed);
-    let connector = opened(&server.url, gar(), Credential::gar(account(&server.url, &key().0))).await.unwrap();
+    let connector = opened(&server.url(), gar(), Credential::gar(account(&server.url(), &key().0))).await.unwrap();
     let error = connector.images("images/app", &Wanted::with_dates(), &Context::new()).await.unwrap_err();
     assert_told(&error, Kind::PermissionDenied, &["roles/artifactregistry.reader", "acme", "images/app"]);
 }
@@ -365,7 +359,7 @@ async fn a_key_that_was_deleted_is_told_and_not_shown() {
     let other = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: aws_lc_rs::encoding::Pkcs8V1Der = other.as_der().unwrap();
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()));
-    let error = opened(&server.url, gar(), Credential::gar(account(&server.url, &pem))).await.err().unwrap();
+    let error = opened(&server.url(), gar(), Credential::gar(account(&server.url(), &pem))).await.err().unwrap();
     assert_told(&error, Kind::Unauthenticated, &["Invalid JWT Signature", "reader@acme.example", "clock"]);
     assert!(!format!("{error:?}").contains(&pem[40..80]));
 }
@@ -375,7 +369,8 @@ async fn a_clock_that_is_off_is_told() {
     let (google, server) = started().await;
     for (ahead, told) in [(7200, "s behind Google's"), (-7200, "s ahead of Google's")] {
         google.ahead.store(ahead, Ordering::Relaxed);
-        let error = opened(&server.url, gar(), Credential::gar(account(&server.url, &key().0))).await.err().unwrap();
+        let error =
+            opened(&server.url(), gar(), Credential::gar(account(&server.url(), &key().0))).await.err().unwrap();
         assert_told(&error, Kind::Unauthenticated, &["reasonable timeframe", "set the clock", told]);
     }
 }

@@ -12,7 +12,8 @@ use tidewaiter::registry::{Credential, HarborSettings, Registry, Secret, StepNam
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{self, Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
+use super::imitation::{self, Answer, Asked, Imitation};
+use super::samples::{Image, holding, image, images, latest, v2};
 
 const PASSWORD: &str = "planted-s3cret";
 const PULLER: &str = "robot$team+pull-only";

@@ -1,5 +1,4 @@
-//! What the imitations share: a server on loopback that answers as a function says, its log, faults on demand, and the part of
-//! every registry that is Docker V2.
+//! What the imitations share: a server on loopback that answers as a function says, its log, and faults on demand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,16 +7,17 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tidewaiter::conformance::connector::Holding;
-use tidewaiter::model::digest::Digest;
-use tidewaiter::model::record::ImageDate;
+use tidewaiter::{Error, Kind};
 
-/// A request as it came. The path is as it was sent, still encoded.
+/// A request as it came. Path and query are as they were sent, still encoded.
+#[derive(Clone, Debug)]
 pub struct Asked {
     pub method: String,
     pub path: String,
-    pub query: BTreeMap<String, String>,
+    pub query: String,
+    pub params: BTreeMap<String, String>,
     pub headers: BTreeMap<String, String>,
     pub body: String,
     /// The address of the imitation itself.
@@ -25,24 +25,41 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// A header; empty where it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
+    /// A value of the query; empty where it is missing.
     pub fn param(&self, name: &str) -> &str {
-        self.query.get(name).map_or("", String::as_str)
+        self.params.get(name).map_or("", String::as_str)
+    }
+
+    /// A value of the form in the body; empty where it is missing.
+    pub fn field(&self, name: &str) -> String {
+        pairs(&self.body).remove(name).unwrap_or_default()
+    }
+
+    /// The JSON in the body.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
     }
 
     /// The user name and the password of `Authorization: Basic`.
     pub fn basic(&self) -> Option<(String, String)> {
         let encoded = self.header("authorization").strip_prefix("Basic ")?;
-        let plain = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded).ok()?).ok()?;
+        let plain = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
         plain.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
     }
 
     /// The token of `Authorization: Bearer`.
     pub fn bearer(&self) -> Option<&str> {
         self.header("authorization").strip_prefix("Bearer ")
+    }
+
+    /// How it stands in the log.
+    fn line(&self) -> String {
+        format!("{} {}{}{}", self.method, self.path, if self.query.is_empty() { "" } else { "?" }, self.query)
     }
 
     /// The segments of the path.
@@ -52,7 +69,7 @@ impl Asked {
 }
 
 /// An answer.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -65,12 +82,17 @@ impl Answer {
     }
 
     pub fn json(value: Value) -> Self {
-        Self::new(200, "application/json", value.to_string())
+        Self::of(200, value)
+    }
+
+    /// JSON with another status.
+    pub fn of(status: u16, value: Value) -> Self {
+        Self::new(status, "application/json", value.to_string())
     }
 
     /// A refusal in the shape of the OCI specification.
     pub fn refused(status: u16, code: &str, message: &str) -> Self {
-        Self::new(status, "application/json", json!({"errors": [{"code": code, "message": message}]}).to_string())
+        Self::of(status, json!({"errors": [{"code": code, "message": message}]}))
     }
 
     pub fn page() -> Self {
@@ -89,13 +111,13 @@ impl Answer {
 
 /// A token with these claims, as token servers give it. Nobody here looks at the signature.
 pub fn token(claims: &Value) -> String {
-    format!("e30.{}.c2ln", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string()))
+    format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
 /// The claims of such a token.
 pub fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).unwrap_or_default();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+    let bytes = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
@@ -104,7 +126,7 @@ type Respond = dyn Fn(&Asked) -> Answer + Send + Sync;
 struct Shared {
     url: String,
     respond: Box<Respond>,
-    log: Mutex<Vec<String>>,
+    log: Mutex<Vec<Asked>>,
     faults: Mutex<Vec<(String, usize, Answer)>>,
 }
 
@@ -137,6 +159,11 @@ impl Imitation {
 
     /// What was asked for so far: `GET /path?query`.
     pub fn log(&self) -> Vec<String> {
+        self.asked().iter().map(Asked::line).collect()
+    }
+
+    /// The same, whole.
+    pub fn asked(&self) -> Vec<Asked> {
         self.shared.log.lock().unwrap().clone()
     }
 
@@ -154,12 +181,11 @@ impl Imitation {
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
-    let line = format!("{} {}{}{query}", parts.method, parts.uri.path(), if query.is_empty() { "" } else { "?" });
-    shared.log.lock().unwrap().push(line.clone());
     let asked = Asked {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
-        query: parameters(query),
+        query: query.to_owned(),
+        params: pairs(query),
         headers: parts
             .headers
             .iter()
@@ -168,6 +194,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         body: String::from_utf8_lossy(&to_bytes(body, 1 << 20).await.unwrap()).into_owned(),
         own: shared.url.clone(),
     };
+    let line = asked.line();
+    shared.log.lock().unwrap().push(asked.clone());
     let fault = {
         let mut faults = shared.faults.lock().unwrap();
         let found = faults.iter_mut().find(|(part, left, _)| *left > 0 && line.contains(part.as_str()));
@@ -185,98 +213,17 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     response.body(Body::from(body)).unwrap()
 }
 
-fn parameters(query: &str) -> BTreeMap<String, String> {
-    let plain = |text: &str| {
-        let mut bytes = Vec::new();
-        let mut rest = text.bytes();
-        while let Some(byte) = rest.next() {
-            bytes.push(match byte {
-                b'+' => b' ',
-                b'%' => {
-                    let hex: Vec<u8> = rest.by_ref().take(2).collect();
-                    u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap()
-                }
-                byte => byte,
-            });
-        }
-        String::from_utf8(bytes).unwrap()
-    };
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (plain(name), plain(value)))
-        .collect()
+/// The pairs of a query or a form; of one name the last.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
-/// An image of an imitation: its tags, each with the time that the vendor says of it.
-#[derive(Clone, Debug)]
-pub struct Image {
-    pub repository: String,
-    pub digest: Digest,
-    pub tags: Vec<(String, String)>,
-}
-
-/// An image that is not really there: no imitation of a list needs its bytes.
-pub fn image(repository: &str, content: &str, tags: &[(&str, &str)]) -> Image {
-    Image {
-        repository: repository.to_owned(),
-        digest: Digest::of(content.as_bytes()),
-        tags: tags.iter().map(|(tag, time)| ((*tag).to_owned(), (*time).to_owned())).collect(),
+/// That an error is of this kind, names all of this, and tells no secret.
+pub fn assert_told(error: &Error, kind: Kind, named: &[&str]) {
+    let text = format!("{error:?}");
+    assert_eq!(error.kind(), kind, "{text}");
+    for part in named {
+        assert!(text.contains(part), "{part} is not in: {text}");
     }
-}
-
-/// What a registry with these images holds, dated as the vendor's connector should say.
-pub fn holding(images: &[Image], date: impl Fn(&Image) -> ImageDate) -> Holding {
-    images.iter().fold(Holding::new(), |holding, image| {
-        let tags: Vec<_> = image.tags.iter().map(|(tag, _)| tag.as_str()).collect();
-        holding.image(&image.repository, &image.digest, &tags, date(image))
-    })
-}
-
-/// The latest time of the tags of an image.
-pub fn latest(image: &Image) -> Option<&str> {
-    image.tags.iter().map(|(_, time)| time.as_str()).max()
-}
-
-/// Three repositories: one image with two tags of different times, one that an old tag was moved away from, one deep down.
-pub fn images() -> Vec<Image> {
-    vec![
-        image("team/app", "app-1", &[("1.0", "2026-01-10T08:00:00Z"), ("old", "2025-11-01T00:00:00Z")]),
-        image("team/app", "app-2", &[("latest", "2026-06-14T23:59:59.999Z"), ("2.0", "2026-05-20T09:30:00Z")]),
-        image("team/web", "web-1", &[("1.1.0_rc.1-x", "2026-05-20T09:30:00.123Z")]),
-        image("other/tool", "tool-1", &[("v1", "2026-03-01T12:00:00Z")]),
-    ]
-}
-
-/// The part of a registry that is Docker V2: repositories, tags, and what they point at. `prefix` is the path in front of `/v2/`.
-pub fn v2(asked: &Asked, images: &[Image], prefix: &str) -> Answer {
-    let Some(path) = asked.path.strip_prefix(prefix).and_then(|path| path.strip_prefix("/v2/")) else {
-        return Answer::new(404, "text/plain", "404 page not found\n");
-    };
-    if path.is_empty() {
-        return Answer::json(json!({}));
-    }
-    let of = |name: &str| images.iter().filter(|image| image.repository == name).collect::<Vec<_>>();
-    if path == "_catalog" {
-        let mut names: Vec<_> = images.iter().map(|image| image.repository.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        return Answer::json(json!({"repositories": names}));
-    }
-    if let Some(name) = path.strip_suffix("/tags/list") {
-        let found = of(name);
-        let tags: Vec<_> = found.iter().flat_map(|image| image.tags.iter().map(|(tag, _)| tag)).collect();
-        return match found.is_empty() {
-            true => Answer::refused(404, "NAME_UNKNOWN", "repository name not known to registry"),
-            false => Answer::json(json!({"name": name, "tags": tags})),
-        };
-    }
-    let found = path
-        .rsplit_once("/manifests/")
-        .and_then(|(name, tag)| of(name).into_iter().find(|image| image.tags.iter().any(|(known, _)| known == tag)));
-    match found {
-        Some(image) => Answer::new(200, "application/vnd.oci.image.manifest.v1+json", "{}")
-            .with("docker-content-digest", image.digest.as_str()),
-        None => Answer::refused(404, "MANIFEST_UNKNOWN", "manifest unknown"),
-    }
+    assert!(!text.contains("s3cret"), "{text}");
 }

@@ -3,9 +3,11 @@
 
 mod acr;
 mod artifactory;
-mod cloud;
+mod aws;
 mod debian;
 mod docker;
+#[path = "../support/docker_registry.rs"]
+mod docker_registry;
 mod dockerhub;
 mod ecr;
 mod ecr_public;
@@ -23,6 +25,7 @@ mod openshift;
 mod postgres;
 mod push_down;
 mod quay;
+mod samples;
 mod sources;
 mod stores;
 mod zot;

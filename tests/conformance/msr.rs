@@ -7,7 +7,8 @@ use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{Image, holding, image, images, latest, v2};
 
 const PASSWORD: &str = "planted-s3cret";
 /// Pages are this small, so that some follow.

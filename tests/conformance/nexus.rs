@@ -6,7 +6,8 @@ use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{Credential, NexusSettings, Registry, Secret};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, images, latest, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{Image, holding, images, latest, v2};
 
 fn respond(asked: &Asked) -> Answer {
     if asked.basic() != Some(("alice".into(), "planted-s3cret".into())) {

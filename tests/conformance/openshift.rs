@@ -7,7 +7,8 @@ use tidewaiter::registry::{Credential, OpenshiftSettings, Registry, Secret, Want
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, images, latest, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{Image, holding, images, latest, v2};
 
 const TOKEN: &str = "planted-t0ken";
 

@@ -10,7 +10,7 @@ use tidewaiter::registry::Registry;
 use tidewaiter::select::{Pushed, Selection, Undated, Verdict};
 use tidewaiter::{Context, Listed, Scanner};
 
-use super::imitation::{Image, image};
+use super::samples::{Image, image};
 use super::{acr, artifactory, quay};
 
 /// The kinds that hand something on: each an imitation that holds the images, and a definition of it.

@@ -7,7 +7,8 @@ use tidewaiter::registry::{Credential, QuaySettings, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, image, images, latest, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{Image, holding, image, images, latest, v2};
 
 const ROBOT: &str = "planted-robot";
 const OAUTH: &str = "planted-oauth";

@@ -6,7 +6,8 @@ use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{Credential, Registry, Secret};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Image, Imitation, holding, images, latest, v2};
+use super::imitation::{Answer, Asked, Imitation};
+use super::samples::{Image, holding, images, latest, v2};
 
 /// How old the imitated zot is: what it does not know in a query it refuses.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,8 +1,10 @@
 """A registry is listed in every language alike: Debian's registry behind a password, with images of the corpus."""
 
+import base64
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 import tidewaiter as tw
@@ -73,6 +75,18 @@ def test_c_lists_what_the_command_line_lists(lines, listed, tmp_path):
     done = subprocess.run(checked, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert [json.loads(line) for line in done.stdout.splitlines()] == lines
+
+
+def test_the_python_example_lists_what_the_command_line_lists(lines, listed, tmp_path):
+    login = base64.b64encode(f"{listed.username}:{listed.password}".encode()).decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {listed.address: {"auth": login}}}))
+    command = [sys.executable, ROOT / "examples/python/list.py", f"http://{listed.address}", "lists/*"]
+    environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    shown = [line.split() for line in done.stdout.splitlines()]
+    assert [(words[0], words[2]) for words in shown] == [(line["repository"], line["digest"]) for line in lines]
+    assert [words[-1] for words in shown] == [f"({line['date']['source']})" for line in lines]
 
 
 def test_a_file_of_definitions_names_registries(shell, lines, listed, tmp_path):

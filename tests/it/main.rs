@@ -5,6 +5,9 @@ mod advisory_update;
 mod alone;
 mod catalogs;
 mod corpus;
+#[path = "../support/docker_registry.rs"]
+mod docker_registry;
+mod examples;
 mod foreign;
 mod formats;
 mod hostile;

@@ -242,8 +242,16 @@ async fn plant() {
     }
     let text = out.text();
     // Something came out of every part: events, checks, logs, reports, items, rows of the inventory, the store, a signed address.
-    let parts =
-        ["RepositoryListed", "\"steps\"", "TRACE", "\"packages\"", "\"definition\"", "\"scanned_at\"", "SQLite format 3", "/blob"];
+    let parts = [
+        "RepositoryListed",
+        "\"steps\"",
+        "TRACE",
+        "\"packages\"",
+        "\"definition\"",
+        "\"scanned_at\"",
+        "SQLite format 3",
+        "/blob",
+    ];
     for part in parts {
         assert!(text.contains(part), "{part} is not in {} bytes", text.len());
     }

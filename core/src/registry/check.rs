@@ -248,7 +248,11 @@ async fn resolve(check: &mut Check, registry: &Registry, base: &url::Url, contex
 fn unresolved(registry: &Registry) -> Result<String> {
     let fields = match &registry.url {
         Some(_) => Vec::new(),
-        None => vendor::of(&registry.kind)?.fields().iter().filter(|field| registry.settings.contains_key(**field)).collect(),
+        None => vendor::of(&registry.kind)?
+            .fields()
+            .iter()
+            .filter(|field| registry.settings.contains_key(**field))
+            .collect(),
     };
     let spelling = match fields.as_slice() {
         [] => "the spelling of the host".to_owned(),

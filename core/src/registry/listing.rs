@@ -45,8 +45,9 @@ where
     Box::pin(stream::try_unfold(walk, |mut walk| async move {
         let Some(next) = walk.next.take() else { return Ok(None) };
         if walk.pages >= MAX_PAGES || walk.entries >= MAX_ENTRIES {
-            return Err(Error::new(Kind::LimitExceeded, "a list of the registry does not end")
-                .with_hint("name the repositories, or choose fewer; more than 10,000 pages or 1,000,000 names are not read"));
+            return Err(Error::new(Kind::LimitExceeded, "a list of the registry does not end").with_hint(
+                "name the repositories, or choose fewer; more than 10,000 pages or 1,000,000 names are not read",
+            ));
         }
         let Page { entries, next } = (walk.ask)(next).await?;
         walk.pages += 1;

@@ -133,19 +133,14 @@ pub(super) async fn run(command: &[String], input: &str, context: &Context) -> R
     run_within(COMMAND_TIME, command, input, context).await
 }
 
-async fn run_within(
-    time: Duration,
-    command: &[String],
-    input: &str,
-    context: &Context,
-) -> Result<Zeroizing<Vec<u8>>> {
+async fn run_within(time: Duration, command: &[String], input: &str, context: &Context) -> Result<Zeroizing<Vec<u8>>> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::new(Kind::InvalidInput, "the command of a secret is empty").with("field", "command"));
     };
     let failed = |message: &'static str| {
-        Error::new(Kind::Unavailable, message)
-            .with("command", program)
-            .with_hint("run the command by hand, with the address of the registry on its input: it may ask somebody something")
+        Error::new(Kind::Unavailable, message).with("command", program).with_hint(
+            "run the command by hand, with the address of the registry on its input: it may ask somebody something",
+        )
     };
     let mut child = tokio::process::Command::new(program)
         .args(arguments)

@@ -1,0 +1,179 @@
+//! What is pulled: manifests and blobs, with every credential, over connections that break and registries that are busy.
+
+use tidewaiter::conformance::registry::Fault;
+
+use super::*;
+
+#[tokio::test]
+async fn pulls_with_every_credential() {
+    for auth in [Auth::Open, basic(), bearer()] {
+        let registry = started(auth.clone());
+        let definition = definition(&registry, PASSWORD);
+        let manifest = root(&definition, "team/app:1.0").await.unwrap();
+        assert_eq!(manifest.digest, image().digest(), "{auth:?}");
+        assert_eq!(blob(&definition, &layer(&image())).await.unwrap(), image().layers()[0], "{auth:?}");
+        let source = open(&definition, "team/app:1.0").await.unwrap();
+        assert!(source.has_blob(&layer(&image()), &Context::new()).await.unwrap());
+        registry.remove_blob("team/app", &layer(&image()).digest);
+        assert!(!source.has_blob(&layer(&image()), &Context::new()).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_once_and_again_when_it_is_refused() {
+    let registry = started(bearer());
+    let source = open(&definition(&registry, PASSWORD), "team/app:1.0").await.unwrap();
+    for _ in 0..3 {
+        source.root(&Context::new()).await.unwrap();
+    }
+    let tokens = |registry: &TestRegistry| registry.log().iter().filter(|access| access.path == "/token").count();
+    assert_eq!(tokens(&registry), 1);
+    registry.revoke_tokens();
+    source.root(&Context::new()).await.unwrap();
+    assert_eq!(tokens(&registry), 2);
+}
+
+#[tokio::test]
+async fn docker_config_is_read() {
+    let registry = started(bearer());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let auth = |value: String| format!(r#"{{"auths": {{"{}": {value}}}}}"#, registry.host());
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(format!("{USER}:{PASSWORD}"));
+    for entry in [format!(r#"{{"auth": "{encoded}"}}"#), format!(r#"{{"identitytoken": "{PASSWORD}"}}"#)] {
+        std::fs::write(&path, auth(entry)).unwrap();
+        let definition =
+            Registry::docker(registry.url()).credential(Credential::DockerConfig { path: Some(path.clone()) });
+        root(&definition, "team/app:1.0").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn documents_that_are_no_image_are_told() {
+    let registry = started(Auth::Open);
+    let definition = anonymous(registry.url());
+    let push = |tag: &str, media_type: &str, body: &str| {
+        registry.push_manifest("team/app", Some(tag), media_type, body.to_owned())
+    };
+    push(
+        "old",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        r#"{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[],"history":[]}"#,
+    );
+    push(
+        "both",
+        "application/vnd.oci.image.manifest.v1+json",
+        r#"{"schemaVersion":2,"config":{},"layers":[],"manifests":[]}"#,
+    );
+    push("broken", "application/vnd.oci.image.manifest.v1+json", r#"{"schemaVersion":2,"#);
+    push(
+        "large",
+        "application/vnd.oci.image.manifest.v1+json",
+        &format!(r#"{{"layers":[],"x":"{}"}}"#, "x".repeat(4 << 20)),
+    );
+    for (tag, kind) in
+        [("old", Kind::Unsupported), ("both", Kind::Corrupt), ("broken", Kind::Corrupt), ("large", Kind::LimitExceeded)]
+    {
+        told(&root(&definition, &format!("team/app:{tag}")).await.unwrap_err(), kind);
+    }
+    registry.fault("/manifests/", 1, Fault::page());
+    told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::Unsupported);
+}
+
+#[tokio::test]
+async fn a_manifest_with_another_digest_is_refused() {
+    let registry = started(Auth::Open);
+    let definition = anonymous(registry.url());
+    let answer = |announced: Option<&str>| Fault::Answer {
+        status: 200,
+        headers: announced.map(|digest| ("docker-content-digest".to_owned(), digest.to_owned())).into_iter().collect(),
+        body: r#"{"schemaVersion":2,"config":{},"layers":[]}"#.into(),
+    };
+    // By digest, and by a tag whose digest the registry announces.
+    registry.fault("/manifests/", 1, answer(None));
+    told(&root(&definition, &format!("team/app@{}", image().digest())).await.unwrap_err(), Kind::Corrupt);
+    registry.fault("/manifests/", 1, answer(Some(image().digest().as_str())));
+    told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_cut_blob_is_resumed_where_it_stopped() {
+    let registry = started(basic());
+    let definition = definition(&registry, PASSWORD);
+    registry.fault("/blobs/", 1, Fault::Cut(1_000_000));
+    assert_eq!(blob(&definition, &layer(&image())).await.unwrap(), image().layers()[0]);
+    let ranges: Vec<_> = registry
+        .log()
+        .into_iter()
+        .filter(|access| access.path.contains("/blobs/"))
+        .filter_map(|access| access.range.map(|range| (access.status, range)))
+        .collect();
+    assert_eq!(ranges.len(), 1, "{ranges:?}");
+    assert_eq!(ranges[0].0, 206);
+    assert_ne!(ranges[0].1, "bytes=0-");
+
+    // A registry that does not know ranges starts again from the beginning.
+    registry.fault("/blobs/", 1, Fault::Cut(1_000_000));
+    registry.fault("/blobs/", 1, Fault::NoRange);
+    assert_eq!(blob(&definition, &layer(&image())).await.unwrap(), image().layers()[0]);
+}
+
+#[tokio::test]
+async fn a_blob_that_stands_still_is_given_up() {
+    let registry = started(Auth::Open);
+    let definition = anonymous(registry.url()).with_timeout(Duration::from_millis(200));
+    registry.fault("/blobs/", 1, Fault::Stall(100_000));
+    assert_eq!(
+        blob(&definition, &layer(&image())).await.unwrap(),
+        image().layers()[0],
+        "one that stands still once is taken up again"
+    );
+    registry.fault("/blobs/", 100, Fault::Stall(0));
+    told(&blob(&definition, &layer(&image())).await.unwrap_err(), Kind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_blob_has_the_length_of_its_descriptor() {
+    let registry = started(Auth::Open);
+    let definition = anonymous(registry.url());
+    let right = layer(&image());
+    for size in [right.size.unwrap() - 1, right.size.unwrap() + 1] {
+        let error = blob(&definition, &Descriptor { size: Some(size), ..right.clone() }).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_requests_are_waited_for() {
+    let registry = started(Auth::Open);
+    let definition = anonymous(registry.url());
+    registry.fault("/manifests/", 1, Fault::retry_after("1"));
+    let started = std::time::Instant::now();
+    root(&definition, "team/app:1.0").await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+
+    // Longer than anybody waits: told at once.
+    registry.fault("/manifests/", 1, Fault::retry_after("3600"));
+    let error = root(&definition, "team/app:1.0").await.unwrap_err();
+    told(&error, Kind::RateLimited);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+
+    registry.fault("/manifests/", 2, Fault::status(503));
+    root(&definition, "team/app:1.0").await.unwrap();
+    registry.fault("/manifests/", 100, Fault::status(404));
+    registry.clear_log();
+    told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::NotFound);
+    assert_eq!(registry.log().len(), 1, "what a second try does not change is not tried again");
+}
+
+#[tokio::test]
+async fn a_cancel_ends_a_wait() {
+    let registry = started(Auth::Open);
+    registry.fault("/manifests/", 1, Fault::retry_after("60"));
+    let source = open(&anonymous(registry.url()), "team/app:1.0").await.unwrap();
+    let context = Context::new().deadline(Duration::from_millis(200));
+    let started = std::time::Instant::now();
+    assert_eq!(source.root(&context).await.unwrap_err().kind(), Kind::Canceled);
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
