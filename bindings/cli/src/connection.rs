@@ -156,6 +156,9 @@ struct Identity {
     /// Take a bearer token from this environment variable
     #[arg(long, value_name = "VAR", group = "secret", conflicts_with = "username")]
     token_env: Option<String>,
+    /// Quay: take the OAuth token that opens its API, beside a robot, from this environment variable
+    #[arg(long, value_name = "VAR", requires = "username")]
+    oauth_token_env: Option<String>,
     /// Look for the credential in this Docker configuration (a config.json, or its folder)
     #[arg(long, value_name = "PATH", group = "secret", conflicts_with = "username")]
     docker_config: Option<PathBuf>,
@@ -287,6 +290,9 @@ impl Connection {
         let shape = match (&identity.username, &secret, &identity.docker_config) {
             (_, _, Some(path)) => json!({"docker_config": {"path": path}}),
             (None, Value::Null, None) => return Ok(None),
+            (Some(username), secret, None) if !secret.is_null() && identity.oauth_token_env.is_some() => {
+                json!({"quay": {"username": username, "password": secret, "token": {"env": identity.oauth_token_env}}})
+            }
             (Some(username), Value::Null, None) => {
                 return Err(Error::new(Kind::InvalidInput, "the password of the user is missing")
                     .with("username", username)
@@ -394,6 +400,7 @@ mod tests {
             ("acr", "--access-token-env V", r#"{"azure":{"access_token":{"env":"V"}}}"#),
             ("gar", "--access-token-env V", r#"{"gar":{"access_token":{"env":"V"}}}"#),
             ("gcr", "--metadata", r#"{"gcr":{"metadata":true}}"#),
+            ("quay", "-u team+scan --password-env P --oauth-token-env T", r#"{"quay":{"username":"team+scan","password":{"env":"P"},"token":{"env":"T"}}}"#),
         ] {
             assert_eq!(credential(kind, line), expected, "{line}");
         }

@@ -104,6 +104,7 @@ class Aws(Credential):
         external_id: str | None = None,
         role_session_name: str | None = None,
         web_identity_token_file: str | os.PathLike[str] | None = None,
+        sts_endpoint: str | None = None,
     ) -> None:
         self._shape = {
             "aws": _fields(
@@ -115,6 +116,7 @@ class Aws(Credential):
                 external_id=external_id,
                 role_session_name=role_session_name,
                 web_identity_token_file=None if web_identity_token_file is None else os.fspath(web_identity_token_file),
+                sts_endpoint=sts_endpoint,
             )
         }
 
@@ -137,6 +139,8 @@ class Azure(Credential):
         password: Secret | None = None,
         access_token: Secret | None = None,
         refresh_token: Secret | None = None,
+        authority: str | None = None,
+        audience: str | None = None,
     ) -> None:
         self._shape = {
             "azure": _fields(
@@ -150,6 +154,8 @@ class Azure(Credential):
                 password=password,
                 access_token=access_token,
                 refresh_token=refresh_token,
+                authority=authority,
+                audience=audience,
             )
         }
 
