@@ -1,24 +1,34 @@
 //! A test in a process of its own: the peak of its memory is nobody else's, and a crash or a hang of it ends nothing else.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Set in the process of its own, to the name of the test.
 const MARK: &str = "TIDEWAITER_TEST_ALONE";
+/// Set in the process of its own, to the folder with what was prepared for it.
+const FOLDER: &str = "TIDEWAITER_TEST_FOLDER";
 
 /// Runs `work` in a process of its own, and holds its peak of resident memory against so many MiB, and its time against a few
 /// minutes. `test` is the test that calls this, as `cargo test` names it.
 pub fn within(mib: u64, test: &str, work: impl FnOnce()) {
+    prepared_within(mib, test, |_| {}, |_| work());
+}
+
+/// The same, with a folder that `prepare` fills before: what that takes does not count.
+pub fn prepared_within(mib: u64, test: &str, prepare: impl FnOnce(&Path), work: impl FnOnce(&Path)) {
     if std::env::var(MARK).is_ok_and(|named| named == test) {
-        work();
+        work(&PathBuf::from(std::env::var_os(FOLDER).unwrap()));
         let peak = peak().unwrap_or_default() >> 20;
         assert!(peak <= mib, "{test}: {peak} MiB at the peak, {mib} MiB are allowed");
-        println!("{test}: {peak} MiB at the peak");
+        println!("\n{test}: {peak} MiB at the peak");
         return;
     }
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test).env(FOLDER, folder.path());
     let output = tempfile::NamedTempFile::new().unwrap();
     let mut child = command.stdout(output.reopen().unwrap()).stderr(output.reopen().unwrap()).spawn().unwrap();
     let began = Instant::now();
@@ -34,6 +44,9 @@ pub fn within(mib: u64, test: &str, work: impl FnOnce()) {
     };
     let said = std::fs::read_to_string(output.path()).unwrap_or_default();
     assert!(said.contains("1 passed"), "{test} on its own: {status}\n{said}");
+    said.lines()
+        .filter(|line| line.ends_with("at the peak"))
+        .for_each(|line| println!("{line}, {:?}", began.elapsed()));
 }
 
 /// Peak resident memory of this process in bytes; none where the system does not say.

@@ -244,7 +244,7 @@ fn rpm_lists_what_was_written_down() {
 }
 
 /// The modules that `go version -m` names, as it names them; of a replaced one what replaces it.
-fn go_version(program: &Path) -> Option<Vec<String>> {
+pub fn go_version(program: &Path) -> Option<Vec<String>> {
     let output = std::process::Command::new("go").args(["version", "-m"]).arg(program).output().ok()?;
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines = text.lines();

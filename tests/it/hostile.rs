@@ -9,7 +9,7 @@ use tidewaiter::model::report::Report;
 use tidewaiter::{Kind, Scanner, blocking};
 
 use crate::alone::within;
-use crate::images::{Entry, oci_layout, tar};
+use crate::images::{Entry, header, oci_layout, tar};
 
 fn file(path: &str, content: impl Into<String>) -> Entry {
     Entry::File { path: path.to_owned(), content: content.into() }
@@ -57,14 +57,7 @@ fn problem(report: &Report, kind: ProblemKind) -> &Problem {
 #[test]
 fn a_gzip_bomb_stops_at_its_limit() {
     let mut layer = gzip(&tar(&[witness()])[..1024]);
-    let header = {
-        let mut header = tar(&[file("zeros", "")])[..512].to_vec();
-        header[124..136].copy_from_slice(b"77777777777\0");
-        header[148..156].fill(b' ');
-        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        header
-    };
+    let header = header(b'0', "zeros", "", 0o77_777_777_777);
     layer.extend(gzip(&header));
     let zeros = gzip(&vec![0; 16 << 20]);
     (0..160).for_each(|_| layer.extend(&zeros));

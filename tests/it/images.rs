@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+/// The media type of a layer; readers look at how it is packed.
+pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// One entry of a layer.
 #[derive(Clone, Debug)]
@@ -64,6 +68,13 @@ pub fn tar(entries: &[Entry]) -> Vec<u8> {
 }
 
 fn member(tar: &mut Vec<u8>, kind: u8, path: &str, target: &str, content: &[u8]) {
+    tar.extend_from_slice(&header(kind, path, target, content.len() as u64));
+    tar.extend_from_slice(content);
+    tar.resize(tar.len().next_multiple_of(512), 0);
+}
+
+/// The header of an entry of `size` bytes.
+pub fn header(kind: u8, path: &str, target: &str, size: u64) -> [u8; 512] {
     let mut header = [0u8; 512];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     assert!(path.len() <= 100 && target.len() <= 100, "too long for this writer: {path} {target}");
@@ -71,7 +82,7 @@ fn member(tar: &mut Vec<u8>, kind: u8, path: &str, target: &str, content: &[u8])
     put(100, if kind == b'5' { b"0000755\0" } else { b"0000644\0" });
     put(108, b"0000000\0");
     put(116, b"0000000\0");
-    put(124, format!("{:011o}\0", content.len()).as_bytes());
+    put(124, format!("{size:011o}\0").as_bytes());
     put(136, b"00000000000\0");
     put(148, b"        ");
     put(156, &[kind]);
@@ -79,30 +90,77 @@ fn member(tar: &mut Vec<u8>, kind: u8, path: &str, target: &str, content: &[u8])
     put(257, b"ustar\x0000");
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    tar.extend_from_slice(&header);
-    tar.extend_from_slice(content);
-    tar.resize(tar.len().next_multiple_of(512), 0);
+    header
 }
 
-/// Writes an OCI image layout of uncompressed `layers` into `directory`, with the tag `latest`.
+/// Writes an OCI image layout of `layers`, as they are, into `directory`, with the tag `latest`.
 pub fn oci_layout(directory: &Path, layers: &[Vec<u8>]) {
+    let blobs = blobs(directory);
+    oci_layout_of(directory, layers.iter().map(|layer| blob(&blobs, LAYER, layer)).collect());
+}
+
+/// The folder of the blobs of a layout.
+pub fn blobs(directory: &Path) -> PathBuf {
     let blobs = directory.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
-    let blob = |media_type: &str, bytes: &[u8]| {
-        let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(blobs.join(&digest), bytes).unwrap();
-        json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
-    };
-    let layers: Vec<_> = layers.iter().map(|layer| blob("application/vnd.oci.image.layer.v1.tar", layer)).collect();
+    blobs
+}
+
+/// What a manifest says of a blob.
+pub fn descriptor(media_type: &str, digest: &str, size: u64) -> Value {
+    json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": size})
+}
+
+/// A digest in hexadecimal.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn blob(blobs: &Path, media_type: &str, bytes: &[u8]) -> Value {
+    let digest = hex(&Sha256::digest(bytes));
+    fs::write(blobs.join(&digest), bytes).unwrap();
+    descriptor(media_type, &digest, bytes.len() as u64)
+}
+
+/// Writes the rest of an OCI image layout, whose layers lie there already.
+pub fn oci_layout_of(directory: &Path, layers: Vec<Value>) {
+    let blobs = blobs(directory);
+    let blob = |media_type: &str, document: &Value| blob(&blobs, media_type, document.to_string().as_bytes());
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
     let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
-    let config = blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+    let config = blob("application/vnd.oci.image.config.v1+json", &config);
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers});
-    let mut manifest = blob(media_type, manifest.to_string().as_bytes());
+    let mut manifest = blob(media_type, &manifest);
     manifest["annotations"] = json!({"org.opencontainers.image.ref.name": "latest"});
     manifest["platform"] = json!({"architecture": "amd64", "os": "linux"});
     let index = json!({"schemaVersion": 2, "manifests": [manifest]});
     fs::write(directory.join("index.json"), index.to_string()).unwrap();
     fs::write(directory.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).unwrap();
+}
+
+/// Bytes that no compression makes small.
+pub fn noise(seed: u64, length: u64) -> impl Read {
+    struct Noise(u64);
+
+    impl Read for Noise {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            for piece in buffer.chunks_mut(8) {
+                self.0 ^= self.0 << 13;
+                self.0 ^= self.0 >> 7;
+                self.0 ^= self.0 << 17;
+                piece.copy_from_slice(&self.0.to_le_bytes()[..piece.len()]);
+            }
+            Ok(buffer.len())
+        }
+    }
+
+    Noise(0x2545_f491_4f6c_dd1d ^ seed << 20).take(length)
+}
+
+/// The same in memory.
+pub fn noise_bytes(length: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    noise(0, length).read_to_end(&mut bytes).unwrap();
+    bytes
 }

@@ -3,6 +3,7 @@
 mod advisories;
 mod advisory_update;
 mod alone;
+mod big;
 mod catalogs;
 mod corpus;
 #[path = "../support/docker_registry.rs"]
@@ -18,6 +19,7 @@ mod listing;
 mod overlay;
 mod parity;
 mod registry;
+mod rpmdb;
 mod schedules;
 mod secrets;
 mod sources;
