@@ -9,6 +9,7 @@ mod corpus;
 #[path = "../support/docker_registry.rs"]
 mod docker_registry;
 mod examples;
+mod faults;
 mod foreign;
 mod formats;
 mod hostile;
@@ -18,6 +19,7 @@ mod layering;
 mod listing;
 mod overlay;
 mod parity;
+mod proxy;
 mod registry;
 mod rpmdb;
 mod schedules;

@@ -43,7 +43,6 @@ mod fetch {
     use crate::model::ecosystem;
     use crate::model::event::Event;
     use crate::net::client::{Client, Options, Response};
-    use crate::net::retry;
 
     /// Where osv.dev publishes its exports, one `all.zip` an ecosystem.
     pub const BASE_URL: &str = "https://osv-vulnerabilities.storage.googleapis.com";
@@ -191,8 +190,7 @@ mod fetch {
                     }
                     Err(error) => {
                         attempt = if self.length > before { 1 } else { attempt + 1 };
-                        let Some(delay) = policy.delay(&error, None, attempt) else { return Err(error) };
-                        retry::pause(delay, context).await?;
+                        policy.wait(error, None, attempt, context).await?;
                     }
                 }
             }

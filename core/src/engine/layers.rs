@@ -9,7 +9,7 @@ use super::lanes::{Lanes, Plan};
 use super::pipe::pipe;
 use crate::cancel::canceled;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layer::facts::{LayerFacts, SCHEMA};
 use crate::layer::walk::Again;
 use crate::model::digest::Digest;
@@ -143,8 +143,8 @@ impl Layers {
         let outcome = self.lanes.read(lane, blob, again);
         let fetching = arriving.send(context, &counts.bytes_fetched, sender);
         let (outcome, ()) = futures_util::future::join(outcome, fetching).await;
-        let (facts, digest) = outcome.unwrap_or_else(|_| Err(canceled()))?;
-        facts.verify(&layer.digest, &digest)
+        let (facts, digest) = outcome.unwrap_or_else(|_| Err(canceled())).map_err(|error| about(source, error))?;
+        facts.verify(&layer.digest, &digest).map_err(|error| about(source, error))
     }
 
     async fn stored(&self, digest: &Digest) -> Option<LayerFacts> {
@@ -183,6 +183,12 @@ impl Layers {
         slots
             .retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| held.strong_count() > 0));
     }
+}
+
+/// The same error with the image that it is of.
+fn about(source: &dyn ImageSource, error: Error) -> Error {
+    let is_named = error.context().any(|(key, _)| key == "image");
+    if is_named { error } else { error.with("image", source.reference()) }
 }
 
 /// What besides the blob decides its facts: the shape, the limits, the catalogers and their versions, in their order.

@@ -205,10 +205,7 @@ impl Client {
                 Err(Stop::Failure(failure)) => (failure.error, Some(failure.step)),
                 Err(Stop::Error(error)) => return Err(error),
             };
-            match self.0.retry.delay(&error, step, attempt) {
-                Some(delay) => retry::pause(delay, context).await?,
-                None => return Err(error),
-            }
+            self.0.retry.wait(error, step, attempt, context).await?;
             attempt += 1;
         }
     }

@@ -54,6 +54,17 @@ impl Policy {
             }
         }
     }
+
+    /// Waits before the next attempt, as long as [`Policy::delay`] says.
+    ///
+    /// # Errors
+    /// The error itself where there is to be no other attempt; [`Kind::Canceled`].
+    pub async fn wait(&self, error: Error, step: Option<Step>, attempt: u32, context: &Context) -> Result<()> {
+        match self.delay(&error, step, attempt) {
+            Some(delay) => pause(delay, context).await,
+            None => Err(error),
+        }
+    }
 }
 
 /// Sleeps, unless the call is canceled meanwhile.

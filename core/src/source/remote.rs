@@ -16,7 +16,7 @@ use crate::model::limits::Limits;
 use crate::model::media_type::MANIFESTS;
 use crate::model::reference::ImageRef;
 use crate::net::client::{Client, Options, Request, Response};
-use crate::net::retry::{self, Policy};
+use crate::net::retry::Policy;
 use crate::net::session::{self, Session};
 use crate::net::{address, redact};
 use crate::registry::{Connection, Registry};
@@ -76,44 +76,40 @@ impl RemoteSource {
         Self { image, connection, proxy: None, manifest_limit: limits.manifest }
     }
 
+    /// The manifest behind a tag or a digest. What breaks off on its way is asked for again; sending has retries of its own.
     async fn fetch(&self, target: &str, wanted: Option<&Digest>, context: &Context) -> Result<RawManifest> {
         let session = self.connection.session();
         let url = session.url(&format!("{}/manifests/{target}", self.image.repository()))?;
         let request = Request::get(url).with(ACCEPT, &MANIFESTS.join(", "))?;
-        let response = session.send(&request, Some(&session::pull(self.image.repository())), context).await?;
-        if response.status() == 404 {
-            return Err(missing(response.refused(context).await, target));
+        let mut breaks = 0;
+        loop {
+            let response = session.send(&request, Some(&session::pull(self.image.repository())), context).await?;
+            let response = match response.status() {
+                404 => return Err(missing(response.refused(context).await, target)),
+                _ => response.success(context).await?,
+            };
+            let content_type = response
+                .header(CONTENT_TYPE.as_str())
+                .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+            let announced = response.header("docker-content-digest").map(str::to_owned);
+            if content_type.as_deref() == Some("text/html") {
+                return Err(Error::new(Kind::Unsupported, "a web page came where a manifest should be").with_hint(
+                    "check that the address is that of the registry, not of its web interface or a login page",
+                ));
+            }
+            match response.bytes(self.manifest_limit, context).await {
+                Ok(bytes) => return raw(content_type, announced, wanted, bytes),
+                Err(error) if error.kind() == Kind::LimitExceeded => {
+                    return Err(Error::new(Kind::LimitExceeded, "the manifest is larger than the limit")
+                        .with("limit", self.manifest_limit)
+                        .with_hint("raise the limit `manifest`"));
+                }
+                Err(error) => {
+                    breaks += 1;
+                    session.client().retry().wait(error, None, breaks, context).await?;
+                }
+            }
         }
-        let response = response.success(context).await?;
-        let content_type = response
-            .header(CONTENT_TYPE.as_str())
-            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-        let announced = response.header("docker-content-digest").map(str::to_owned);
-        if content_type.as_deref() == Some("text/html") {
-            return Err(Error::new(Kind::Unsupported, "a web page came where a manifest should be").with_hint(
-                "check that the address is that of the registry, not of its web interface or a login page",
-            ));
-        }
-        let bytes = response.bytes(self.manifest_limit, context).await.map_err(|error| match error.kind() {
-            Kind::LimitExceeded => Error::new(Kind::LimitExceeded, "the manifest is larger than the limit")
-                .with("limit", self.manifest_limit)
-                .with_hint("raise the limit `manifest`"),
-            _ => error,
-        })?;
-        let digest = match wanted {
-            Some(digest) => digest.clone(),
-            // A digest of an algorithm that cannot be computed here says nothing.
-            None => announced.and_then(|text| text.parse().ok()).unwrap_or_else(|| Digest::of(&bytes)),
-        };
-        if !digest.matches(&bytes) {
-            return Err(Error::new(Kind::Corrupt, "the manifest is not what its digest says")
-                .with("digest", &digest)
-                .with("read", Digest::of(&bytes))
-                .with_hint("the registry or a proxy in between changes or damages what is stored"));
-        }
-        let raw = RawManifest { media_type: content_type.unwrap_or_default(), digest, bytes };
-        Document::read(&raw)?;
-        Ok(raw)
     }
 
     fn blob_url(&self, digest: &Digest) -> Result<Url> {
@@ -306,8 +302,8 @@ impl Transfer {
         let response = self.origin.send(&request, &self.context).await?;
         let response = match response.status() {
             404 => {
-                return Err(Error::new(Kind::NotFound, "the registry does not have this layer")
-                    .with_hint("the image was pushed incompletely, or its layer is kept elsewhere")
+                return Err(Error::new(Kind::NotFound, "the registry does not have this blob")
+                    .with_hint("the image was pushed incompletely, or its layers are kept elsewhere")
                     .because(response.refused(&self.context).await));
             }
             _ => response.success(&self.context).await?,
@@ -318,9 +314,9 @@ impl Transfer {
             let (start, total) = response
                 .header("content-range")
                 .and_then(content_range)
-                .ok_or_else(|| wrong_range("the registry resumes the layer without saying where"))?;
+                .ok_or_else(|| wrong_range("the registry resumes the blob without saying where"))?;
             if start != self.offset {
-                return Err(wrong_range("the registry resumes the layer at another place"));
+                return Err(wrong_range("the registry resumes the blob at another place"));
             }
             if let (Some(total), Some(size)) = (total, self.size)
                 && total != size
@@ -328,7 +324,7 @@ impl Transfer {
                 return Err(wrong_size(size, total));
             }
         } else if response.status() == 206 {
-            return Err(wrong_range("the registry sends a part of the layer where all of it was asked for"));
+            return Err(wrong_range("the registry sends a part of the blob where all of it was asked for"));
         } else {
             self.skip = self.offset;
             if let (Some(length), Some(size)) = (length, self.size)
@@ -362,8 +358,7 @@ impl Transfer {
                     if let Some(size) = self.size
                         && self.offset > size
                     {
-                        return Err(Error::new(Kind::Corrupt, "the layer is longer than its descriptor says")
-                            .with("size", size));
+                        return Err(wrong_size(size, self.offset));
                     }
                     return Ok(Some(chunk));
                 }
@@ -385,15 +380,35 @@ impl Transfer {
         self.breaks += 1;
         self.since_break = 0;
         let error = error.unwrap_or_else(|| {
-            Error::new(Kind::Unavailable, "the layer ends too early")
+            Error::new(Kind::Unavailable, "the blob ends too early")
                 .with("read", self.offset)
                 .with_hint("the registry or a proxy cuts transfers; try again")
         });
-        match self.origin.retry().delay(&error, None, self.breaks) {
-            Some(delay) => retry::pause(delay, &self.context).await,
-            None => Err(error),
-        }
+        self.origin.retry().wait(error, None, self.breaks, &self.context).await
     }
+}
+
+/// The manifest as it came, once it is known to be what its digest says.
+fn raw(
+    content_type: Option<String>,
+    announced: Option<String>,
+    wanted: Option<&Digest>,
+    bytes: Bytes,
+) -> Result<RawManifest> {
+    let digest = match wanted {
+        Some(digest) => digest.clone(),
+        // A digest of an algorithm that cannot be computed here says nothing.
+        None => announced.and_then(|text| text.parse().ok()).unwrap_or_else(|| Digest::of(&bytes)),
+    };
+    if !digest.matches(&bytes) {
+        return Err(Error::new(Kind::Corrupt, "the manifest is not what its digest says")
+            .with("digest", &digest)
+            .with("read", Digest::of(&bytes))
+            .with_hint("the registry or a proxy in between changes or damages what is stored"));
+    }
+    let raw = RawManifest { media_type: content_type.unwrap_or_default(), digest, bytes };
+    Document::read(&raw)?;
+    Ok(raw)
 }
 
 fn wrong_range(message: &'static str) -> Error {
@@ -402,9 +417,12 @@ fn wrong_range(message: &'static str) -> Error {
 }
 
 fn wrong_size(expected: u64, actual: u64) -> Error {
-    Error::new(Kind::Corrupt, "the layer is not as long as its descriptor says")
+    Error::new(Kind::Corrupt, "the blob is not as long as its descriptor says")
         .with("size", expected)
         .with("length", actual)
+        .with_hint(
+            "the registry or a proxy in between cuts or damages what is stored; push the image again if it stays so",
+        )
 }
 
 /// `bytes 5-51/52`: where it starts, and the whole length where it is known (RFC 9110, section 14.4).

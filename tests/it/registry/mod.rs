@@ -19,23 +19,16 @@ use tidewaiter::source::remote::RemoteSource;
 use tidewaiter::source::{ImageSource, RawManifest};
 use tidewaiter::{Context, Error, Kind, Result};
 
+use crate::images::noise_bytes;
+
 const USER: &str = "alice";
 const PASSWORD: &str = "planted-s3cret-0451";
 
-/// A layer that several pieces are needed for, and that no compression shrinks.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let next = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    std::iter::repeat_with(next).take(length).collect()
-}
-
+/// The layer is one that several pieces are needed for.
 fn image() -> BuiltImage {
-    ImageBuilder::new().layer(Layer::new().file("etc/os-release", "ID=debian\n").file("noise", noise(3 << 20))).build()
+    ImageBuilder::new()
+        .layer(Layer::new().file("etc/os-release", "ID=debian\n").file("noise", noise_bytes(3 << 20)))
+        .build()
 }
 
 fn basic() -> Auth {

@@ -16,7 +16,7 @@ use super::sign::{Scope, sign};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Request, Response};
-use crate::net::{redact, retry};
+use crate::net::redact;
 use crate::registry::json;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -118,10 +118,7 @@ impl Api {
                 continue;
             }
             let error = self.error(operation, &refusal);
-            match self.client.retry().delay(&error, None, attempt) {
-                Some(delay) => retry::pause(delay, context).await?,
-                None => return Err(error),
-            }
+            self.client.retry().wait(error, None, attempt, context).await?;
             attempt += 1;
         }
     }
