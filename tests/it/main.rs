@@ -21,6 +21,7 @@ mod overlay;
 mod parity;
 mod proxy;
 mod registry;
+mod rpm_log;
 mod rpmdb;
 mod schedules;
 mod secrets;

@@ -10,7 +10,7 @@ use crate::layer::walk::{Again, Reading, walk};
 use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::limits::Limits;
-use crate::model::problem::Problem;
+use crate::model::problem::{Problem, ProblemKind};
 
 /// An image in small: files and links, each in a layer.
 #[derive(Clone, Debug, Default)]
@@ -118,10 +118,13 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
     let resolved = overlay.finish(&layers, catalogers.len(), &table);
     let mut draft = Draft::new(limits.packages);
     let real_path = |path: &str| overlay.real_path(path);
+    let mut problems: Vec<Problem> =
+        layers.iter().flat_map(|layer| &layer.problems).chain(&resolved.problems).cloned().collect();
     for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
-        cataloger.resolve(&View::new(files, &real_path), &mut draft).expect("facts resolve");
+        if let Err(error) = cataloger.resolve(&View::new(files, &real_path), &mut draft) {
+            problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
+        }
     }
-    let problems = layers.iter().flat_map(|layer| &layer.problems).chain(&resolved.problems).cloned().collect();
     Outcome { inventory: draft.finish(), problems, layers_read_twice }
 }
 

@@ -88,7 +88,7 @@ impl Table {
                 let (next, used) = (self.order.word(page, 16), self.order.half(page, 22).unwrap_or_default());
                 let content = page.get(HEAD..HEAD + used).or_else(|| page.get(HEAD..)).unwrap_or_default();
                 match self.chains.page(number, next.unwrap_or_default(), content) {
-                    Some(value) => found.value(file, value.owner, &value.bytes),
+                    Some(value) => found.value(file, &value.place, &value.bytes),
                     None => Ok(()),
                 }
             }
@@ -113,17 +113,17 @@ impl Table {
             let value = match item.first() {
                 Some(&OFF_PAGE) => {
                     let (next, length) = (self.order.word(item, 4), self.order.word(item, 8));
-                    next.zip(length).and_then(|(next, length)| self.chains.start(number, &[], length.into(), next))
+                    next.zip(length).and_then(|(next, length)| self.chains.start(number, 0, &[], length.into(), next))
                 }
                 // The value of key 0 is a number, the one that the next package gets.
                 Some(&INLINE) if item.len() > 8 => {
                     let bytes = item.get(1..).unwrap_or_default();
-                    self.chains.start(number, bytes, bytes.len() as u64, 0)
+                    self.chains.start(number, 0, bytes, bytes.len() as u64, 0)
                 }
                 _ => None,
             };
             if let Some(value) = value {
-                found.value(file, value.owner, &value.bytes)?;
+                found.value(file, &value.place, &value.bytes)?;
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes that are held: pages that nobody has claimed yet and values whose pages have not all come.
-const HELD: usize = 8 << 20;
+pub(super) const HELD: usize = 8 << 20;
 /// What a page or a value that is held takes besides its bytes.
 const ENTRY: usize = 64;
 /// The most bytes of one value. What lies behind is passed over: the fields that name a package come first.
@@ -33,10 +33,20 @@ pub(super) struct Chains {
     follows: Vec<u32>,
 }
 
+/// Where a value is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The page that it starts on: the value counts if the page does.
+    pub(super) page: u32,
+    /// What tells it from others that start there: a sum over what its page has of it.
+    pub(super) mark: u64,
+    /// The pages on which it goes on.
+    pub(super) beyond: Vec<u32>,
+}
+
 /// A value whose pages have not all come.
 pub(super) struct Value {
-    /// The page that the value starts on, of which it counts if the page does.
-    pub(super) owner: u32,
+    pub(super) place: Place,
     pub(super) bytes: Vec<u8>,
     /// How many bytes are still to come.
     left: u64,
@@ -47,7 +57,22 @@ pub(super) struct Value {
 pub(super) struct Wanted(Vec<u8>);
 
 impl Wanted {
-    fn has(&self, page: u32) -> bool {
+    /// These pages.
+    pub(super) fn of<'a>(pages: impl IntoIterator<Item = &'a u32> + Clone) -> Self {
+        let most = pages.clone().into_iter().copied().max().unwrap_or_default() as usize;
+        let mut wanted = Self::with_room(most.min(PAGES) + 1);
+        for page in pages {
+            wanted.add(*page);
+        }
+        wanted
+    }
+
+    /// Room for the pages below this number.
+    fn with_room(pages: usize) -> Self {
+        Self(vec![0; pages.div_ceil(8)])
+    }
+
+    pub(super) fn has(&self, page: u32) -> bool {
         self.0.get(page as usize / 8).is_some_and(|byte| byte >> (page % 8) & 1 == 1)
     }
 
@@ -67,10 +92,11 @@ impl Chains {
         Self { wanted, ..Self::default() }
     }
 
-    /// Starts a value of `total` bytes: `local` of it is on the page `owner`, the rest on the page `next` and those that follow.
-    /// Returns the value where it is whole.
-    pub(super) fn start(&mut self, owner: u32, local: &[u8], total: u64, next: u32) -> Option<Value> {
-        let mut value = Value { owner, bytes: Vec::new(), left: total };
+    /// Starts a value of `total` bytes with this mark: `local` of it is on the page `page`, the rest on the page `next` and those
+    /// that follow. Returns the value where it is whole.
+    pub(super) fn start(&mut self, page: u32, mark: u64, local: &[u8], total: u64, next: u32) -> Option<Value> {
+        let place = Place { page, mark, beyond: Vec::new() };
+        let mut value = Value { place, bytes: Vec::new(), left: total };
         value.append(local);
         if value.left > 0 && self.wanted.is_none() && self.starts.len() < PAGES {
             self.starts.push(next);
@@ -87,7 +113,8 @@ impl Chains {
             }
         }
         if let Some(mut value) = self.waiting.remove(&number) {
-            self.held -= value.bytes.len() + ENTRY;
+            self.held -= value.held();
+            value.place.beyond.push(number);
             value.append(content);
             return self.go_on(value, next);
         }
@@ -109,19 +136,20 @@ impl Chains {
             let Some((after, content)) = self.unclaimed.remove(&next) else {
                 if next == 0 {
                     self.damaged += 1;
-                } else if self.held + value.bytes.len() + ENTRY > HELD {
+                } else if self.held + value.held() > HELD {
                     self.lost += 1;
                 } else {
-                    self.held += value.bytes.len() + ENTRY;
+                    self.held += value.held();
                     if let Some(other) = self.waiting.insert(next, value) {
                         // Two values that share a page: only one of them can be right.
-                        self.held -= other.bytes.len() + ENTRY;
+                        self.held -= other.held();
                         self.damaged += 1;
                     }
                 }
                 return None;
             };
             self.held -= content.len() + ENTRY;
+            value.place.beyond.push(next);
             value.append(&content);
             next = after;
         }
@@ -139,7 +167,7 @@ impl Chains {
         if self.wanted.is_some() || !is_short_of_room {
             return None;
         }
-        let mut wanted = Wanted(vec![0; self.follows.len() / 8 + 1]);
+        let mut wanted = Wanted::with_room(self.follows.len());
         for start in &self.starts {
             let mut page = *start;
             while page != 0 && wanted.add(page) {
@@ -151,6 +179,11 @@ impl Chains {
 }
 
 impl Value {
+    /// The bytes of memory that it takes while it waits.
+    fn held(&self) -> usize {
+        self.bytes.len() + size_of::<u32>() * self.place.beyond.len() + ENTRY
+    }
+
     fn append(&mut self, content: &[u8]) {
         let content =
             content.get(..usize::try_from(self.left).unwrap_or(usize::MAX).min(content.len())).unwrap_or_default();
@@ -173,7 +206,7 @@ mod tests {
             let mut chains = Chains::new(None);
             let mut found = Vec::new();
             let start = |chains: &mut Chains, found: &mut Vec<_>| {
-                (1..4u32).for_each(|first| found.extend(chains.start(100 + first, b"head", 4 + 13 * 2 - 1, first)));
+                (1..4u32).for_each(|first| found.extend(chains.start(100 + first, 0, b"head", 4 + 13 * 2 - 1, first)));
             };
             if early {
                 start(&mut chains, &mut found);
@@ -185,12 +218,13 @@ mod tests {
             if !early {
                 start(&mut chains, &mut found);
             }
-            found.sort_by_key(|value| value.owner);
+            found.sort_by_key(|value: &Value| value.place.page);
             for (value, first) in found.iter().zip(1..4u8) {
                 let mut wanted = b"head".to_vec();
                 wanted.extend((0..13).flat_map(|step| [first + 3 * step; 2]));
                 wanted.pop();
                 prop_assert_eq!(&value.bytes, &wanted);
+                prop_assert_eq!(&value.place.beyond, &(0..13).map(|step| u32::from(first) + 3 * step).collect::<Vec<_>>());
             }
             prop_assert_eq!((found.len(), chains.held, chains.missing()), (3, 0, 0));
         }
@@ -199,7 +233,7 @@ mod tests {
     #[test]
     fn loops_end() {
         let mut chains = Chains::new(None);
-        assert!(chains.start(1, b"", 100, 2).is_none());
+        assert!(chains.start(1, 0, b"", 100, 2).is_none());
         assert!(chains.page(2, 3, b"a").is_none());
         assert!(chains.page(3, 2, b"b").is_none());
         assert_eq!(chains.missing(), 1);
@@ -213,7 +247,7 @@ mod tests {
             for number in 2..40 {
                 chains.page(number, 0, &page);
             }
-            chains.start(1, b"", 1 << 20, 30)
+            chains.start(1, 0, b"", 1 << 20, 30)
         };
         let mut first = Chains::new(None);
         assert!(pages(&mut first).is_none());

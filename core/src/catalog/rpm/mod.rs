@@ -3,33 +3,41 @@
 mod berkeley;
 mod chains;
 mod header;
+mod log;
 mod ndb;
+mod page;
+mod rows;
 mod sqlite;
+mod trees;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use self::chains::Wanted;
+use self::chains::{Place, Wanted};
 use self::header::Header;
+use self::rows::Rows;
 use crate::error::Result;
-use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
+use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View, VisibleFile};
 use crate::model::inventory::Draft;
 use crate::model::package::{PackageDraft, PackageType};
 use crate::model::path::show;
 use crate::model::problem::{Problem, ProblemKind};
 
-/// Reads `rpmdb.sqlite`, `Packages.db` and `Packages`, and the list that images of Azure Linux without rpm have.
+/// Reads `rpmdb.sqlite` and the log beside it, `Packages.db` and `Packages`, and the list that images of Azure Linux without rpm have.
 pub struct Rpm;
 
 /// The names of the database, the newest form first: where there are several in one folder, only that one is in use.
 const FORMS: &[&str] = &["rpmdb.sqlite", "Packages.db", "Packages", "container-manifest-2"];
 
+/// What the log of a database adds to its name.
+const LOG: &str = "-wal";
+
 #[derive(Serialize, Deserialize)]
 enum Record<'a> {
-    /// A package and the page that its row starts on.
+    /// A package, and where its row is.
     Package {
-        page: u32,
+        place: Place,
         name: &'a str,
         version: &'a str,
         architecture: &'a str,
@@ -40,8 +48,16 @@ enum Record<'a> {
     },
     /// A file of the last package that some cataloger may look at.
     Owns(&'a str),
-    /// What starts on this page was deleted.
-    Gone(u32),
+    /// The file is a database of SQLite with so many pages.
+    Pages(u32),
+    /// A page of a tree that is no leaf, and the pages below it.
+    Below(u32, Vec<u32>),
+    /// A page of the schema, which says on which page the tree of the packages starts.
+    Root(u32, u32),
+    /// In a log: the pages that it has.
+    Written(Wanted),
+    /// In a log: a row that goes on in the database, from this page.
+    Moved(Place),
 }
 
 impl Cataloger for Rpm {
@@ -50,7 +66,7 @@ impl Cataloger for Rpm {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -66,7 +82,7 @@ impl Cataloger for Rpm {
         let mut found = Found::default();
         match file.path().rsplit('/').next() {
             Some("rpmdb.sqlite") => sqlite::read(file, &mut found)?,
-            Some("rpmdb.sqlite-wal") => sqlite::log(file),
+            Some("rpmdb.sqlite-wal") => log::read(file, &mut found)?,
             Some("Packages.db") => ndb::read(file, &mut found)?,
             Some("Packages") => berkeley::read(file, &mut found)?,
             _ => manifest(file, &mut found)?,
@@ -82,7 +98,9 @@ impl Cataloger for Rpm {
                 view.files().iter().find_map(|file| file.path.get(..folder.len()).filter(|found| *found == folder))?;
             Some((folder, FORMS.iter().position(|known| *known == name)?))
         };
-        for (folder, form) in view.files().iter().filter_map(|file| form(&file.path)) {
+        let log = |file: &VisibleFile| view.file(&format!("{}{LOG}", file.path));
+        let has_packages = |file: &&VisibleFile| [Some(*file), log(file)].into_iter().flatten().any(has_packages);
+        for (folder, form) in view.files().iter().filter(has_packages).filter_map(|file| form(&file.path)) {
             let best = folders.entry(folder).or_insert(form);
             *best = form.min(*best);
         }
@@ -90,37 +108,50 @@ impl Cataloger for Rpm {
             if form(&file.path).is_none_or(|(folder, form)| folders.get(folder) != Some(&form)) {
                 continue;
             }
-            let mut gone = HashSet::new();
-            for record in file.records::<Record<'_>>() {
-                if let Record::Gone(page) = record? {
-                    gone.insert(page);
-                }
+            let log = log(file);
+            let mut rows = Rows::of(file, log)?;
+            push(file, |place| rows.counts(place), view, draft)?;
+            if let Some(log) = log.filter(|_| rows.is_database()) {
+                push(log, |place| rows.counts_in_log(place), view, draft)?;
             }
-            let mut owner = None;
-            for record in file.records::<Record<'_>>() {
-                match record? {
-                    Record::Package { page, .. } if gone.contains(&page) => owner = None,
-                    Record::Package { name, version, architecture, source, license, vendor, module, .. } => {
-                        owner = Some(draft.push(&PackageDraft {
-                            source: source_of(source),
-                            architecture,
-                            vendor,
-                            module,
-                            licenses: if license.is_empty() { &[] } else { std::slice::from_ref(&license) },
-                            ..PackageDraft::new(PackageType::Rpm, name, version, &file.path, file.layer)
-                        })?);
-                    }
-                    Record::Owns(path) => {
-                        if let Some(owner) = owner {
-                            draft.own(&view.real_path(path), owner);
-                        }
-                    }
-                    Record::Gone(_) => {}
-                }
-            }
+            rows.finish()?;
         }
         Ok(())
     }
+}
+
+fn has_packages(file: &VisibleFile) -> bool {
+    file.records::<Record<'_>>().any(|record| matches!(record, Ok(Record::Package { .. }) | Err(_)))
+}
+
+/// Pushes the packages of a file whose places count.
+fn push(file: &VisibleFile, mut counts: impl FnMut(&Place) -> bool, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+    let mut owner = None;
+    for record in file.records::<Record<'_>>() {
+        match record? {
+            Record::Package { place, name, version, architecture, source, license, vendor, module } => {
+                if !counts(&place) {
+                    owner = None;
+                    continue;
+                }
+                owner = Some(draft.push(&PackageDraft {
+                    source: source_of(source),
+                    architecture,
+                    vendor,
+                    module,
+                    licenses: if license.is_empty() { &[] } else { std::slice::from_ref(&license) },
+                    ..PackageDraft::new(PackageType::Rpm, name, version, &file.path, file.layer)
+                })?);
+            }
+            Record::Owns(path) => {
+                if let Some(owner) = owner {
+                    draft.own(&view.real_path(path), owner);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Name and version of a source package by its file name, `openssl-3.0.7-24.el9.src.rpm`. An epoch is not in it.
@@ -147,16 +178,21 @@ struct Found {
 }
 
 impl Found {
-    /// Takes a header that starts on `page`.
-    fn value(&mut self, file: &File<'_>, page: u32, bytes: &[u8]) -> Result<()> {
+    /// Takes a header, which must be that of a package.
+    fn value(&mut self, file: &File<'_>, place: &Place, bytes: &[u8]) -> Result<()> {
+        self.strange += u64::from(!self.take(file, place, bytes)?);
+        Ok(())
+    }
+
+    /// Takes a header; false where it is none of a package.
+    fn take(&mut self, file: &File<'_>, place: &Place, bytes: &[u8]) -> Result<bool> {
         let Some((header, package)) =
             Header::new(bytes).and_then(|header| header.package().map(|package| (header, package)))
         else {
-            self.strange += 1;
-            return Ok(());
+            return Ok(false);
         };
         self.records.push(&Record::Package {
-            page,
+            place: place.clone(),
             name: &package.name,
             version: &package.version,
             architecture: &package.architecture,
@@ -172,11 +208,7 @@ impl Found {
                 outcome = self.records.push(&Record::Owns(&path));
             }
         });
-        outcome
-    }
-
-    fn gone(&mut self, page: u32) -> Result<()> {
-        self.records.push(&Record::Gone(page))
+        outcome.map(|()| true)
     }
 
     fn problem(&mut self, message: &'static str) {
@@ -184,9 +216,9 @@ impl Found {
     }
 
     /// Asks for a second look.
-    fn look_again(&mut self, file: &mut File<'_>, wanted: &Wanted) -> Result<()> {
+    fn look_again(&mut self, file: &mut File<'_>, note: &impl Serialize) -> Result<()> {
         self.is_first_look = true;
-        file.look_again(wanted)
+        file.look_again(note)
     }
 
     fn finish(self, file: &mut File<'_>) -> Result<Option<Facts>> {
@@ -241,7 +273,7 @@ fn manifest(file: &mut File<'_>, found: &mut Found) -> Result<()> {
         }
         let version = if matches!(epoch, "" | "0") { version.to_owned() } else { format!("{epoch}:{version}") };
         found.records.push(&Record::Package {
-            page: 0,
+            place: Place::default(),
             name,
             version: &version,
             architecture: field(7),

@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 
-use super::chains::VALUE;
+use super::chains::{Place, VALUE};
 use super::{Found, fill};
 use crate::error::{Error, Kind, Result};
 use crate::layer::File;
@@ -73,7 +73,7 @@ pub(super) fn read(file: &mut File<'_>, found: &mut Found) -> Result<()> {
         if blob.len() < (length as usize).min(VALUE) {
             found.missing += 1;
         }
-        found.value(file, 0, &blob)?;
+        found.value(file, &Place::default(), &blob)?;
     }
     Ok(())
 }

@@ -406,8 +406,8 @@ fn the_newest_form_in_a_folder_is_the_one_in_use() {
 }
 
 #[test]
-fn a_log_beside_the_database_is_told() {
-    for (log, told) in [(vec![], vec![]), (vec![7; 32], vec![]), (vec![7; 4152], vec!["unsupported"])] {
+fn a_log_that_is_none_is_told() {
+    for (log, told) in [(vec![], vec![]), (vec![7; 31], vec![]), (vec![7; 4152], vec!["corrupt"])] {
         let path = format!("{SQLITE}-wal");
         let outcome = Sample::new().file(0, SQLITE, sqlite(&[6, 7, 8, 9], 4 * 4000)).file(0, &path, log).run_all();
         assert_eq!((rows(&outcome).len(), kinds(&outcome)), (2, told));
