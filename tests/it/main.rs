@@ -17,6 +17,7 @@ mod images;
 mod jobs;
 mod layering;
 mod listing;
+mod modules;
 mod overlay;
 mod parity;
 mod proxy;

@@ -128,7 +128,7 @@ fn with_epoch<'a>(own: &str, source: &'a str) -> (Cow<'a, str>, bool) {
 }
 
 /// Whether the module of a package (`nodejs:20:8090020240101:abc:x86_64`) and an advisory contradict each other: one of them is
-/// of a module and the other is not, as their versions show, or the advisory's summary names another stream of the module.
+/// of a module and the other is not, as their versions show, or the advisory's summary names other modules or other streams.
 pub(super) fn is_other_module(package: &Package<'_>, fixed: &[String], summary: &str) -> bool {
     if package.kind() != PackageType::Rpm || fixed.is_empty() {
         return false;
@@ -140,9 +140,10 @@ pub(super) fn is_other_module(package: &Package<'_>, fixed: &[String], summary: 
     }
     let mut label = package.module().split(':');
     let (Some(name), Some(stream)) = (label.next().filter(|name| !name.is_empty()), label.next()) else { return false };
-    let streams = summary.split([' ', ',', '(', ')']).filter_map(|word| word.strip_prefix(name)?.strip_prefix(':'));
-    let mut streams = streams.peekable();
-    streams.peek().is_some() && !streams.any(|named| named == stream)
+    // `Moderate: mariadb:10.3 and mariadb-devel:10.3 security update`: a word ends with the colon, a module does not.
+    let words = summary.split([' ', ',', '(', ')']).filter_map(|word| word.trim_end_matches('.').split_once(':'));
+    let mut named = words.filter(|(name, stream)| !name.is_empty() && !stream.is_empty()).peekable();
+    named.peek().is_some() && !named.any(|named| named == (name, stream))
 }
 
 #[cfg(test)]

@@ -367,14 +367,30 @@ fn modules_and_streams() {
             &fixed("18.9-1.module_el9+1"),
         ),
         &record("A-plain", "", "AlmaLinux:9", "nodejs", &fixed("16.9-1.el9")),
+        &record(
+            "A-other",
+            r#""summary": "Moderate: eclipse:rhel9 and tools:1.0 (security) update.","#,
+            "AlmaLinux:9",
+            "nodejs",
+            &fixed("30.0-1.module_el9+1"),
+        ),
+        &record(
+            "A-silent",
+            r#""summary": "Important: nodejs security update","#,
+            "AlmaLinux:9",
+            "nodejs",
+            &fixed("18.5-1.module_el9+1"),
+        ),
     ]);
     let found = |version: &str, module: &str| -> Vec<String> {
         let found = matches(&rpm("AlmaLinux:9", ("nodejs", version, None), module), &advisories);
         found.findings.into_iter().map(|finding| finding.id).collect()
     };
-    assert_eq!(found("18.1-1.module_el9+1", "nodejs:18:9020:abc:x86_64"), ["A-18"]);
+    assert_eq!(found("18.1-1.module_el9+1", "nodejs:18:9020:abc:x86_64"), ["A-18", "A-silent"]);
     assert_eq!(found("20.1-1.module_el9+1", "nodejs:20:9020:abc:x86_64"), ["A-20"]);
+    assert_eq!(found("20.1-1.module_el9+1", "tools:1.0:9020:abc:x86_64"), ["A-other"]);
+    assert_eq!(found("20.1-1.module_el9+1", "tools:1:9020:abc:x86_64"), [""; 0]);
     assert_eq!(found("16.1-1.el9", ""), ["A-plain"]);
     // Without a label the stream is not known.
-    assert_eq!(found("18.1-1.module_el9+1", ""), ["A-18", "A-20"]);
+    assert_eq!(found("18.1-1.module_el9+1", ""), ["A-18", "A-20", "A-other", "A-silent"]);
 }
