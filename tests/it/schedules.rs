@@ -16,7 +16,7 @@ struct Case {
 
 /// What the script prints; none, and why, where there is no Python or no time zones.
 fn cases(seed: u64, count: usize) -> Option<Vec<Case>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/calendar.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/almanac.py");
     let has_zones =
         Command::new("python3").args(["-c", "import zoneinfo; zoneinfo.ZoneInfo('Europe/Berlin')"]).output();
     if !has_zones.is_ok_and(|output| output.status.success()) {
