@@ -148,6 +148,15 @@ async fn a_registry_that_cannot_be_listed_is_an_error_of_the_run() {
     let summary = run(&scanner).await;
     assert_eq!(summary.state, State::Error, "{summary:?}");
     assert!(summary.error.is_some());
+    let named = Selection::new().repositories(["team/app", "team/web"]).unwrap();
+    store.set_job(&Job::new("all", "test", named)).await.unwrap();
+    registry.fault("/team/app/tags", 1, Fault::status(403));
+    let summary = run(&scanner).await;
+    assert_eq!((summary.state, summary.scanned), (State::Finished, 2), "the other was listed: {summary:?}");
+    assert!(summary.error.unwrap().contains("team/app"));
+    registry.fault("/tags", 100, Fault::status(403));
+    let summary = run(&scanner).await;
+    assert_eq!(summary.state, State::Error, "none of those that are named: {summary:?}");
     let missing = json!({"kind": "docker", "url": registry.url(),
         "credential": {"basic": {"username": "a", "password": {"env": "TIDEWAITER_TEST_NOT_SET"}}}});
     store.put_registry("test", &missing).await.unwrap();
@@ -328,6 +337,31 @@ async fn a_worker_that_dies_loses_nothing() {
     let summary = tokio::time::timeout(Duration::from_secs(30), follow).await.expect("the others finish it").unwrap();
     assert_eq!((summary.state, summary.scanned), (State::Finished, 5), "{summary:?}");
     assert_eq!(inventory(&store).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_run_that_is_left_alone_goes_on_with_the_next() {
+    let registry = registry();
+    let (store, scanner) = set_up(&registry).await;
+    let started = scanner.start("all", RunOptions::default()).await.unwrap();
+    scanner.plan(started.run, &Context::new()).await.unwrap();
+    assert_eq!(store.lease_items("lost", Some(started.run), 2, 1).await.unwrap().len(), 2);
+    let context = Context::new();
+    let all = RunOptions { scan_all: true, pull: false };
+    for options in [RunOptions::default(), all] {
+        let busy = scanner.run("all", options, &context).await.unwrap_err();
+        assert_eq!(busy.kind(), Kind::Busy, "{busy}");
+    }
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // What was asked for last is more than what was left: both are done.
+    let summary = scanner.run("all", all, &context).await.unwrap();
+    assert_eq!((summary.run, counts(&summary)), (started.run + 1, (0, 5, 0, 0)), "{summary:?}");
+    assert_eq!(counts(&store.summary(started.run).await.unwrap()), (5, 0, 0, 0));
+
+    let started = scanner.start("all", all).await.unwrap();
+    scanner.plan(started.run, &Context::new()).await.unwrap();
+    let summary = scanner.run("all", all, &context).await.unwrap();
+    assert_eq!((summary.run, counts(&summary)), (started.run, (0, 5, 0, 0)), "{summary:?}");
 }
 
 #[tokio::test]

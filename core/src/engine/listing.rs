@@ -194,6 +194,11 @@ impl Failed {
         self.first.get_or_insert(if is_told { error } else { error.with("repository", name) });
     }
 
+    /// Whether these are all, of so many.
+    pub(super) fn is_all(&self, count: usize) -> bool {
+        self.count > 0 && self.count == count
+    }
+
     /// # Errors
     /// What kept the first from being listed.
     pub(super) fn finish(self) -> Result<()> {

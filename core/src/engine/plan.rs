@@ -175,6 +175,10 @@ impl Scanner {
         if seen.is_empty() {
             none_matches(&selector, &near).map_err(Stop::Registry)?;
         }
+        if failed.is_all(seen.len()) {
+            // Nothing is known of any: that is not a run in which nothing was new.
+            return failed.finish().map_err(Stop::Registry).map(|()| (counts, Failed::default()));
+        }
         Ok((counts, failed))
     }
 }

@@ -4,7 +4,7 @@ use super::scanner::Scanner;
 use super::worker::{Worker, WorkerOptions};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::job::{Run, RunOptions, Summary};
+use crate::job::{Run, RunOptions, State, Summary};
 use crate::schedule::Schedule;
 
 impl Scanner {
@@ -13,9 +13,14 @@ impl Scanner {
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] where not all may be
     /// scanned again; [`Kind::Storage`].
-    pub async fn start(&self, job: &str, mut options: RunOptions) -> Result<Run> {
-        let store = self.store()?;
-        let stored = store.job(job).await?.job;
+    pub async fn start(&self, job: &str, options: RunOptions) -> Result<Run> {
+        let options = self.checked(job, options).await?;
+        self.store()?.start_run(job, options, None).await
+    }
+
+    /// The options of a run by hand, as the job allows them.
+    async fn checked(&self, job: &str, mut options: RunOptions) -> Result<RunOptions> {
+        let stored = self.store()?.job(job).await?.job;
         // A job without a schedule has no other runs than these.
         options.scan_all |= stored.scan_all && stored.schedule.is_on_demand();
         if options.pull && !options.scan_all {
@@ -26,7 +31,7 @@ impl Scanner {
         if options.scan_all {
             stored.check_scan_all(&Schedule::on_demand())?;
         }
-        store.start_run(job, options, None).await
+        Ok(options)
     }
 
     /// Begins a run again: what is missing and what failed is done, what was finished stays.
@@ -62,12 +67,21 @@ impl Scanner {
         store.summary(run).await
     }
 
-    /// Runs a job now: [`Scanner::start`], then [`Scanner::follow`].
+    /// Runs a job now: [`Scanner::start`], then [`Scanner::follow`]. A run that others began and nobody works on any more is first gone
+    /// on with; where it was asked for the same, that is all.
     ///
     /// # Errors
     /// Those of the two.
     pub async fn run(&self, job: &str, options: RunOptions, context: &Context) -> Result<Summary> {
-        let run = self.start(job, options).await?;
+        let store = self.store()?;
+        let options = self.checked(job, options).await?;
+        if let Some(left) = store.abandoned(job).await? {
+            let summary = self.follow(left.run, context).await?;
+            if left.options == options || summary.state != State::Finished {
+                return Ok(summary);
+            }
+        }
+        let run = store.start_run(job, options, None).await?;
         self.follow(run.run, context).await
     }
 

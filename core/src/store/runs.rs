@@ -224,6 +224,18 @@ impl Store {
         Ok(run)
     }
 
+    /// The run of a job that is begun, and that nobody holds anything of any more: whoever worked on it has died, or has given it back.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`].
+    pub async fn abandoned(&self, job: &str) -> Result<Option<Run>> {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM run WHERE job = $1 AND state = 'Running' AND (planned = 1 OR until < {{now}})
+            AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run = run.id AND i.state = 'leased' AND i.until >= {{now}})"
+        );
+        self.read().await?.query(&statement, vec![job.into()]).await?.into_iter().next().map(read).transpose()
+    }
+
     /// The run with this number.
     ///
     /// # Errors
