@@ -19,6 +19,8 @@ pub(crate) struct Progress {
     done: usize,
     /// Images of runs so far, and in all; where there are any, single layers are not shown.
     images: Option<(u64, u64)>,
+    /// What was noticed last: several that wait for one thing all say so.
+    noticed: String,
 }
 
 impl Progress {
@@ -31,7 +33,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         };
-        Self { bar, layers: HashMap::new(), done: 0, images: None }
+        Self { bar, layers: HashMap::new(), done: 0, images: None, noticed: String::new() }
     }
 
     /// Writes something without the bar in the way.
@@ -113,6 +115,10 @@ impl Observer for Progress {
             }
             Event::RepositoryFailed { repository, message } => {
                 self.bar.suspend(|| eprintln!("{}: {}", printable(repository), printable(message)));
+            }
+            Event::Notice { message, hint } if *message != self.noticed => {
+                self.noticed.clone_from(message);
+                self.bar.suspend(|| eprintln!("note: {}\nhint: {}", printable(message), printable(hint)));
             }
             _ => {}
         }

@@ -27,7 +27,10 @@ where
                 let end = *until.get_or_insert_with(|| {
                     context.emit(Event::Notice {
                         message: format!("the store does not answer: {error}"),
-                        hint: "it is asked again for some minutes; what is finished is safe".to_owned(),
+                        hint: format!(
+                            "it is asked again for some minutes; {}",
+                            error.hint().unwrap_or("what is finished is safe")
+                        ),
                     });
                     Instant::now() + PATIENCE
                 });

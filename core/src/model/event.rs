@@ -57,7 +57,8 @@ pub enum Event {
     },
     /// Something could not be looked at.
     Problem(Problem),
-    /// A registry answers less than it could, such as no dates: one line that says what and why, and what to do.
+    /// A registry answers less than it could, such as no dates, or the store does not answer now: one line that says what and why, and
+    /// what to do.
     Notice {
         /// What and why, one lower-case line.
         message: String,

@@ -34,6 +34,8 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Whoever stops in the middle of a transaction, asleep or cut off from the network, gives up what it has locked.
+const IN_HAND: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// Statements that are on their way at once.
 const PIPELINE: usize = 256;
 
@@ -77,6 +79,7 @@ impl Postgres {
         } else {
             self.connect_by(MakeRustlsConnect::new(configuration(&Trust::default())?)).await?
         };
+        client.batch_execute(IN_HAND).await.map_err(|error| asked(error, &self.place))?;
         Ok(Connection { client, prepared: HashMap::new() })
     }
 
@@ -282,6 +285,7 @@ fn failed(error: tokio_postgres::Error, message: &'static str) -> Error {
                 SqlState::ADMIN_SHUTDOWN,
                 SqlState::CRASH_SHUTDOWN,
                 SqlState::CANNOT_CONNECT_NOW,
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                 SqlState::TOO_MANY_CONNECTIONS,
             ]
             .contains(code) =>
