@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import lines
 
 
 @pytest.fixture
@@ -18,10 +19,6 @@ def kept(shell, registry, corpus):
     shell.run("registry", "add", "local", *login, "PASSWORD")
     shell.run("job", "add", "nightly", "--registry", "local", "--repo", "jobs/*", "--every", "1", "--at", "02:30")
     return shell
-
-
-def lines(text):
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def run(shell, advisories, *arguments):
