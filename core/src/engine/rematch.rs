@@ -1,8 +1,7 @@
 //! Every stored inventory against today's advisories, without the registry.
 //!
 //! Three things go on at once: the next page is read, this one is matched and compared with what it was on all cores, and the one
-//! before is written. A package that
-//! lies in many images is looked up once.
+//! before is written. A package that lies in many images is looked up once.
 
 use std::sync::Arc;
 
