@@ -1,7 +1,7 @@
 //! The advisory database of a scanner: one that is open, or a file that may come, be replaced, or be fetched.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::advisory::Advisories;
@@ -9,6 +9,7 @@ use crate::context::Context;
 #[cfg(feature = "net")]
 use crate::error::Kind;
 use crate::error::Result;
+use crate::matching::Matcher;
 use crate::model::inventory::Inventory;
 
 /// Where advisories come from.
@@ -22,14 +23,14 @@ pub(super) struct AdvisorySource {
 }
 
 struct Open {
-    advisories: Advisories,
+    matcher: Arc<Matcher>,
     /// The file's time and size when it was opened: another pair is another database.
     stamp: Option<(SystemTime, u64)>,
 }
 
 impl AdvisorySource {
     pub(super) fn set_open(&mut self, advisories: Advisories) {
-        self.open = Mutex::new(Some(Open { advisories, stamp: None }));
+        self.open = Mutex::new(Some(Open { matcher: Arc::new(Matcher::new(advisories)), stamp: None }));
         self.file = None;
     }
 
@@ -46,23 +47,23 @@ impl AdvisorySource {
     ///
     /// # Errors
     /// [`Kind::Corrupt`] for a file that is no database, [`Kind::Canceled`].
-    pub(super) async fn get(&self, inventory: &Inventory, context: &Context) -> Result<Option<Advisories>> {
+    pub(super) async fn get(&self, inventory: &Inventory, context: &Context) -> Result<Option<Arc<Matcher>>> {
         let Some(file) = &self.file else {
-            return Ok(self.lock().as_ref().map(|open| open.advisories.clone()));
+            return Ok(self.lock().as_ref().map(|open| open.matcher.clone()));
         };
-        let advisories = self.reopen(file)?;
-        let Some(base_url) = &self.fetch else { return Ok(advisories) };
-        self.fetch(file, base_url.as_deref(), advisories, inventory, context).await
+        let matcher = self.reopen(file)?;
+        let Some(base_url) = &self.fetch else { return Ok(matcher) };
+        self.fetch(file, base_url.as_deref(), matcher, inventory, context).await
     }
 
     /// The database of today, whatever it lacks.
     ///
     /// # Errors
     /// [`Kind::Corrupt`] for a file that is no database.
-    pub(super) fn current(&self) -> Result<Option<Advisories>> {
+    pub(super) fn current(&self) -> Result<Option<Arc<Matcher>>> {
         match &self.file {
             Some(file) => self.reopen(file),
-            None => Ok(self.lock().as_ref().map(|open| open.advisories.clone())),
+            None => Ok(self.lock().as_ref().map(|open| open.matcher.clone())),
         }
     }
 
@@ -71,26 +72,26 @@ impl AdvisorySource {
         &self,
         file: &Path,
         base_url: Option<&str>,
-        advisories: Option<Advisories>,
+        matcher: Option<Arc<Matcher>>,
         inventory: &Inventory,
         context: &Context,
-    ) -> Result<Option<Advisories>> {
-        if missing(inventory, advisories.as_ref()).is_empty() {
-            return Ok(advisories);
+    ) -> Result<Option<Arc<Matcher>>> {
+        if missing(inventory, matcher.as_deref()).is_empty() {
+            return Ok(matcher);
         }
         // Several scans at once want the same ecosystems: one fetches, the others look again.
         let _turn = self.fetching.lock().await;
-        let advisories = self.reopen(file)?;
-        let missing = missing(inventory, advisories.as_ref());
+        let matcher = self.reopen(file)?;
+        let missing = missing(inventory, matcher.as_deref());
         if missing.is_empty() {
-            return Ok(advisories);
+            return Ok(matcher);
         }
         match super::advisories::update(&missing, base_url, file, context).await {
             Ok(_) => self.reopen(file),
             Err(error) if error.kind() == Kind::Canceled => Err(error),
             Err(error) => {
                 tracing::warn!(%error, "advisories cannot be fetched");
-                Ok(advisories)
+                Ok(matcher)
             }
         }
     }
@@ -100,24 +101,24 @@ impl AdvisorySource {
         &self,
         _: &Path,
         _: Option<&str>,
-        advisories: Option<Advisories>,
+        matcher: Option<Arc<Matcher>>,
         _: &Inventory,
         _: &Context,
-    ) -> Result<Option<Advisories>> {
-        Ok(advisories)
+    ) -> Result<Option<Arc<Matcher>>> {
+        Ok(matcher)
     }
 
     /// The database in `file`, opened again where it is another one than before.
-    fn reopen(&self, file: &Path) -> Result<Option<Advisories>> {
+    fn reopen(&self, file: &Path) -> Result<Option<Arc<Matcher>>> {
         let Ok(metadata) = std::fs::metadata(file) else { return Ok(None) };
         let stamp = metadata.modified().ok().map(|time| (time, metadata.len()));
         let mut open = self.lock();
         if let Some(open) = open.as_ref().filter(|open| open.stamp == stamp && stamp.is_some()) {
-            return Ok(Some(open.advisories.clone()));
+            return Ok(Some(open.matcher.clone()));
         }
-        let advisories = Advisories::open(file)?;
-        *open = Some(Open { advisories: advisories.clone(), stamp });
-        Ok(Some(advisories))
+        let matcher = Arc::new(Matcher::new(Advisories::open(file)?));
+        *open = Some(Open { matcher: matcher.clone(), stamp });
+        Ok(Some(matcher))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
@@ -127,8 +128,8 @@ impl AdvisorySource {
 
 /// The ecosystems of the packages, without release, that the database lacks.
 #[cfg(feature = "net")]
-fn missing(inventory: &Inventory, advisories: Option<&Advisories>) -> Vec<String> {
-    let known = advisories.map(Advisories::provenance).unwrap_or_default().ecosystems;
+fn missing(inventory: &Inventory, matcher: Option<&Matcher>) -> Vec<String> {
+    let known = matcher.map(|matcher| matcher.advisories().provenance()).unwrap_or_default().ecosystems;
     let mut missing: Vec<String> = inventory
         .packages()
         .filter_map(|package| package.ecosystem().map(crate::model::ecosystem::base))

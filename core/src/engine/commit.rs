@@ -7,7 +7,7 @@ use super::scanner::Scanner;
 use crate::context::Context;
 use crate::error::Result;
 use crate::job::{Commit, Done, Failure, Outcome, Packed};
-use crate::matching::{self, MatchOptions};
+use crate::matching::MatchOptions;
 use crate::model::event::Event;
 use crate::model::report::Report;
 
@@ -54,10 +54,10 @@ impl Scanner {
 
     /// Matches a report with today's advisories; without any it stays as it is.
     async fn match_again(&self, report: &mut Report, context: &Context) -> Result<()> {
-        let Some(advisories) = self.advisory_source().get(&report.inventory, context).await? else { return Ok(()) };
+        let Some(matcher) = self.advisory_source().get(&report.inventory, context).await? else { return Ok(()) };
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
-        let matches = matching::find(&report.inventory, &advisories, &options)?;
-        image::put_matches(report, matches, advisories.provenance());
+        let matches = matcher.find(&report.inventory, &options)?;
+        image::put_matches(report, matches, matcher.advisories().provenance());
         Ok(())
     }
 }

@@ -48,7 +48,8 @@ impl Scanner {
                 .with("platforms", item.platforms.join(", "));
             return Ok(Outcome::NoPlatform(Failure::from(&error)));
         }
-        reports.iter().map(Packed::new).collect::<Result<_>>().map(Outcome::Scanned)
+        let packed = self.compute(move |_| reports.iter().map(Packed::new).collect::<Result<_>>()).await??;
+        Ok(Outcome::Scanned(packed))
     }
 }
 

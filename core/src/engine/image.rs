@@ -11,13 +11,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::lanes::Plan;
 use super::layers::{Counts, Layers};
 use super::memory;
-use crate::advisory::Advisories;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::layer::overlay::{Overlay, Resolved};
 use crate::layer::walk::Again;
 use crate::layer::{LayerFacts, View};
-use crate::matching::{self, MatchOptions, Matches};
+use crate::matching::{MatchOptions, Matcher, Matches};
 use crate::model::event::Event;
 use crate::model::image::{Descriptor, Image, LayerRecord};
 use crate::model::inventory::{Draft, Inventory};
@@ -44,7 +43,6 @@ pub(super) struct Contents {
 /// # Errors
 /// What kept a layer from arriving whole and right; what is wrong inside of one is a problem.
 pub(super) async fn read(
-    plan: &Arc<Plan>,
     layers: &Layers,
     source: &dyn ImageSource,
     image: Image,
@@ -101,8 +99,12 @@ pub(super) async fn read(
         facts.problems.iter().for_each(|problem| problems.push(Problem { layer: Some(index), ..problem.clone() }));
     }
 
-    let overlay = Overlay::new(&facts, &plan.table);
-    let mut resolved = overlay.finish(&facts, plan.catalogers.len(), &plan.table);
+    let applied = layers.compute(move |plan| {
+        let overlay = Overlay::new(&facts, &plan.table);
+        let resolved = overlay.finish(&facts, plan.catalogers.len(), &plan.table);
+        (overlay, resolved)
+    });
+    let (overlay, mut resolved) = applied.await?;
     std::mem::take(&mut resolved.problems).into_iter().for_each(|problem| problems.push(problem));
     for (layer, asked) in by_layer(std::mem::take(&mut resolved.again)) {
         if let Some((descriptor, _)) = image.layers.get(layer as usize) {
@@ -111,9 +113,13 @@ pub(super) async fn read(
             resolved.add(layer, &asked, found);
         }
     }
-    drop(facts);
     let fetch = started.elapsed().as_secs_f64();
-    let inventory = resolve(plan, &overlay, &resolved, &mut problems);
+    let (inventory, problems) = layers
+        .compute(move |plan| {
+            let inventory = resolve(plan, &overlay, &resolved, &mut problems);
+            (inventory, problems)
+        })
+        .await?;
 
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let stats = Stats {
@@ -155,15 +161,15 @@ pub(super) async fn within<T>(time: Duration, work: impl Future<Output = Result<
 pub(super) fn report(
     plan: &Plan,
     contents: Contents,
-    advisories: Option<&Advisories>,
+    matcher: Option<&Matcher>,
     options: &MatchOptions,
     context: &Context,
 ) -> Result<Report> {
     let Contents { image, reference, layers, inventory, mut problems, mut stats, started } = contents;
     let mut findings = Vec::new();
-    match advisories {
-        Some(advisories) => {
-            let matches = matching::find(&inventory, advisories, options)?;
+    match matcher {
+        Some(matcher) => {
+            let matches = matcher.find(&inventory, options)?;
             findings = matches.findings;
             stats.owned_findings = matches.owned_findings;
             matches.problems.into_iter().for_each(|problem| problems.push(problem));
@@ -192,7 +198,10 @@ pub(super) fn report(
         findings,
         problems,
         stats,
-        provenance: Provenance { catalogers: plan.versions(), advisories: advisories.map(Advisories::provenance) },
+        provenance: Provenance {
+            catalogers: plan.versions(),
+            advisories: matcher.map(|matcher| matcher.advisories().provenance()),
+        },
     })
 }
 

@@ -1,7 +1,8 @@
-//! Lanes: the threads that read layers. Each is a pair, inflate | walk, with buffers that it keeps for life.
+//! Lanes: the threads that read layers, and do what else takes a processor. Each is a pair, inflate | walk, with buffers that it
+//! keeps for life.
 //!
-//! A lane is reserved whole before its layer starts, so that more work waits instead of taking more memory. The threads
-//! start with the first layer and end with the last handle.
+//! A lane is reserved whole before its work starts, so that more work waits instead of taking more memory. The threads
+//! start with the first work and end with the last handle.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -57,10 +58,18 @@ pub(super) struct Lane {
 pub(super) type Outcome = Result<(Unverified<LayerFacts>, Digest)>;
 
 struct Job {
-    blob: BlobReader,
-    again: Option<Vec<Again>>,
-    answer: oneshot::Sender<Outcome>,
-    _lane: Lane,
+    task: Task,
+    lane: Lane,
+}
+
+enum Task {
+    Layer {
+        blob: BlobReader,
+        again: Option<Vec<Again>>,
+        answer: oneshot::Sender<Outcome>,
+    },
+    /// Work that waits for nothing, and sends its answer itself.
+    Work(Box<dyn FnOnce(&Plan) + Send>),
 }
 
 impl Lanes {
@@ -85,11 +94,32 @@ impl Lanes {
     /// anybody still waits for the answer or not.
     pub(super) fn read(&self, lane: Lane, blob: BlobReader, again: Option<Vec<Again>>) -> oneshot::Receiver<Outcome> {
         let (answer, outcome) = oneshot::channel();
+        self.send(Job { task: Task::Layer { blob, again, answer }, lane });
+        outcome
+    }
+
+    /// Does in a lane what takes a processor and waits for nothing, beside the other lanes and the caller's runtime.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when `work` panics.
+    pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
+        let lane = self.reserve(1).await?;
+        let (answer, outcome) = oneshot::channel();
+        let work = move |plan: &Plan| {
+            // Nobody waits for it any more.
+            if answer.is_closed() {
+                return;
+            }
+            let _ = answer.send(work(plan));
+        };
+        self.send(Job { task: Task::Work(Box::new(work)), lane });
+        outcome.await.map_err(|_| Error::new(Kind::Internal, "the work of a lane ended without an answer"))
+    }
+
+    fn send(&self, job: Job) {
         let jobs = self.jobs.get_or_init(|| Mutex::new(start(&self.plan, self.count)));
-        let job = Job { blob, again, answer, _lane: lane };
         // Without threads the answer's sender is dropped, and the caller sees that.
         let _ = jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job);
-        outcome
     }
 }
 
@@ -103,10 +133,18 @@ fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Job> {
             let mut buffer = Vec::new();
             loop {
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(Job { blob, again, answer, _lane }) = job else { return };
-                let outcome = inflater.layer(&plan, blob, again.as_deref(), &mut buffer);
-                drop(_lane);
-                let _ = answer.send(outcome);
+                let Ok(Job { task, lane }) = job else { return };
+                match task {
+                    Task::Layer { blob, again, answer } => {
+                        let outcome = inflater.layer(&plan, blob, again.as_deref(), &mut buffer);
+                        drop(lane);
+                        let _ = answer.send(outcome);
+                    }
+                    Task::Work(work) => {
+                        // What panics drops the sender of its answer; the lane must live on.
+                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&plan)));
+                    }
+                }
             }
         };
         if let Err(error) = std::thread::Builder::new().name(format!("tidewaiter-walk-{index}")).spawn(walker) {
@@ -264,5 +302,34 @@ impl BufRead for Ring<'_> {
 impl Read for Ring<'_> {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
         buffered::read(self, output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_lane() -> Lanes {
+        let table = InterestTable::new(&[]).unwrap();
+        Lanes::new(Arc::new(Plan { catalogers: Vec::new(), table, limits: Limits::default() }), 1)
+    }
+
+    #[tokio::test]
+    async fn a_lane_lives_on_when_its_work_panics() {
+        let lanes = one_lane();
+        let error = lanes.compute(|_| panic!("on purpose")).await.map(|(): ()| ()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Internal);
+        assert_eq!(lanes.compute(|plan| plan.catalogers.len()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn work_waits_for_a_lane() {
+        let lanes = one_lane();
+        let held = lanes.reserve(1).await.unwrap();
+        let mut waiting = Box::pin(lanes.compute(|_| ()));
+        assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
+        assert!(lanes.jobs.get().is_none(), "no thread has started");
+        drop(held);
+        waiting.await.unwrap();
     }
 }

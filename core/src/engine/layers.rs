@@ -49,6 +49,14 @@ impl Layers {
         self.lanes.count()
     }
 
+    /// Does in a lane what takes a processor and waits for nothing: as many at once as there are lanes.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`](crate::Kind::Internal) when `work` panics.
+    pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
+        self.lanes.compute(work).await
+    }
+
     /// The facts of one layer.
     ///
     /// # Errors

@@ -10,11 +10,10 @@ use serde::Serialize;
 
 use super::image;
 use super::scanner::Scanner;
-use crate::advisory::Advisories;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::job::Cost;
-use crate::matching::{MatchOptions, Memory};
+use crate::matching::{MatchOptions, Matcher};
 use crate::model::event::Event;
 use crate::store::{PackedReport, Rematch, Store};
 
@@ -34,13 +33,6 @@ pub struct Rematched {
     pub fixed: u64,
 }
 
-/// What every page is matched with.
-struct Matcher {
-    advisories: Advisories,
-    options: MatchOptions,
-    memory: Memory,
-}
-
 impl Scanner {
     /// Holds every stored report, or those of one registry, against today's advisories. The registry is not asked.
     ///
@@ -53,19 +45,19 @@ impl Scanner {
 
     async fn rematch_all(&self, registry: Option<&str>, context: &Context) -> Result<Rematched> {
         let store = self.store()?;
-        let advisories = self.advisory_source().current()?.ok_or_else(|| {
+        let matcher = self.advisory_source().current()?.ok_or_else(|| {
             Error::new(Kind::InvalidState, "there is no advisory database to match with")
                 .with_hint("get one with `tidewaiter advisories update`, and name it")
         })?;
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
-        let matcher = Arc::new(Matcher { advisories, options, memory: Memory::default() });
         let mut rematched = Rematched::default();
         let mut page = store.packed_after(registry, 0, PAGE).await?;
         let mut done: Vec<Rematch> = Vec::new();
         while !page.is_empty() || !done.is_empty() {
             let last = page.last().map_or(i64::MAX, PackedReport::id);
             let next = store.packed_after(registry, last, PAGE);
-            let (next, matched, written) = tokio::join!(next, run(&matcher, page), write(store, done, &mut rematched));
+            let (next, matched, written) =
+                tokio::join!(next, run(&matcher, &options, page), write(store, done, &mut rematched));
             written?;
             done = matched?;
             page = next?;
@@ -90,16 +82,16 @@ async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched) -> 
 }
 
 /// Matches a page on all cores.
-async fn run(matcher: &Arc<Matcher>, mut page: Vec<PackedReport>) -> Result<Vec<Rematch>> {
+async fn run(matcher: &Arc<Matcher>, options: &MatchOptions, mut page: Vec<PackedReport>) -> Result<Vec<Rematch>> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let share = page.len().div_ceil(cores).max(1);
     let mut work = Vec::new();
     while !page.is_empty() {
         let rest = page.split_off(share.min(page.len()));
         let mine = std::mem::replace(&mut page, rest);
-        let matcher = matcher.clone();
+        let (matcher, options) = (matcher.clone(), options.clone());
         work.push(tokio::task::spawn_blocking(move || {
-            mine.into_iter().map(|packed| matcher.one(packed)).collect::<Result<Vec<_>>>()
+            mine.into_iter().map(|packed| one(&matcher, &options, packed)).collect::<Result<Vec<_>>>()
         }));
     }
     let mut all = Vec::new();
@@ -110,11 +102,9 @@ async fn run(matcher: &Arc<Matcher>, mut page: Vec<PackedReport>) -> Result<Vec<
     Ok(all)
 }
 
-impl Matcher {
-    fn one(&self, packed: PackedReport) -> Result<Rematch> {
-        let mut report = packed.scan()?;
-        let matches = self.memory.find(&report.inventory, &self.advisories, &self.options)?;
-        image::put_matches(&mut report, matches, self.advisories.provenance());
-        packed.rematched(&report)
-    }
+fn one(matcher: &Matcher, options: &MatchOptions, packed: PackedReport) -> Result<Rematch> {
+    let mut report = packed.scan()?;
+    let matches = matcher.find(&report.inventory, options)?;
+    image::put_matches(&mut report, matches, matcher.advisories().provenance());
+    packed.rematched(&report)
 }

@@ -244,19 +244,13 @@ impl Scanner {
         let images = source::resolve(source, platforms, &inner.plan.limits, context).await?;
         let mut reports = Vec::with_capacity(images.len());
         for resolved in images {
-            let contents = image::read(
-                &inner.plan,
-                &inner.layers,
-                source,
-                resolved.image,
-                resolved.notes,
-                foreign_layers,
-                context,
-            )
-            .await?;
-            let advisories = inner.advisories.get(&contents.inventory, context).await?;
+            let contents =
+                image::read(&inner.layers, source, resolved.image, resolved.notes, foreign_layers, context).await?;
+            let matcher = inner.advisories.get(&contents.inventory, context).await?;
             let matching = MatchOptions { include_owned, now: jiff::Timestamp::now().to_string() };
-            reports.push(image::report(&inner.plan, contents, advisories.as_ref(), &matching, context)?);
+            let context = context.clone();
+            let report = move |plan: &Plan| image::report(plan, contents, matcher.as_deref(), &matching, &context);
+            reports.push(self.compute(report).await??);
         }
         Ok(reports)
     }
@@ -276,6 +270,14 @@ impl Scanner {
     #[cfg(feature = "net")]
     pub(super) fn limits(&self) -> &Limits {
         &self.0.plan.limits
+    }
+
+    /// Does beside the caller's runtime what takes a processor and waits for nothing.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when `work` panics.
+    pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
+        self.0.layers.compute(work).await
     }
 
     /// How many layers are read side by side.

@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{MatchOptions, Matches, find_with, of_package};
+use super::{Found, of_package};
 use crate::advisory::Advisories;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::Finding;
-use crate::model::inventory::{Inventory, Package};
+use crate::model::inventory::Package;
 
 /// The most bytes of one part; then it begins anew.
 const MOST: usize = 1 << 20;
@@ -19,8 +19,8 @@ const PARTS: usize = 16;
 /// About what an entry of a map takes.
 const ENTRY: usize = 64;
 
-/// The findings of packages, for one database and one time; shared by all threads.
-pub(crate) struct Memory {
+/// The findings of packages, for one database; shared by all threads.
+pub(super) struct Memory {
     parts: [Mutex<Part>; PARTS],
     /// Two independent ones with random keys: nobody can make two packages that are taken for one.
     hashers: [RandomState; 2],
@@ -40,20 +40,16 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// As [`find`](super::find), always with the same `advisories` and the same options.
+    /// The findings of a package in `advisories`, always the same database.
     ///
     /// # Errors
-    /// The same.
-    pub(crate) fn find(
+    /// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten.
+    pub(super) fn findings(
         &self,
-        inventory: &Inventory,
+        package: &Package<'_>,
         advisories: &Advisories,
-        options: &MatchOptions,
-    ) -> Result<Matches> {
-        find_with(inventory, advisories, options, |package, advisories, now| self.one(package, advisories, now))
-    }
-
-    fn one(&self, package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Finding>> {
+        now: Timestamp,
+    ) -> Result<Vec<Finding>> {
         let key = self.key(package);
         let part = self.parts.get(key.0 as usize % PARTS).map(lock);
         if let Some(packed) = part.as_deref().and_then(|part| part.found.get(&key)) {
@@ -66,7 +62,10 @@ impl Memory {
             return Ok(findings);
         }
         drop(part);
-        let findings = of_package(package, advisories, now)?;
+        let Found { findings, is_lasting } = of_package(package, advisories, now)?;
+        if !is_lasting {
+            return Ok(findings);
+        }
         let packed = match findings.as_slice() {
             [] => Vec::new(),
             some => postcard::to_allocvec(some)

@@ -5,6 +5,7 @@
 //! package, in the release that the image names. All others are looked up by their own name and version.
 
 mod group;
+mod matcher;
 mod memory;
 mod range;
 mod severity;
@@ -23,7 +24,7 @@ use crate::model::finding::{Evidence, Finding, Status};
 use crate::model::inventory::{Inventory, Package};
 use crate::model::problem::{Problem, ProblemKind};
 use crate::version::scheme;
-pub(crate) use memory::Memory;
+pub(crate) use matcher::Matcher;
 use range::{Compare, Verdict};
 use subject::Subject;
 
@@ -52,25 +53,25 @@ pub struct Matches {
 /// # Errors
 /// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten, [`Kind::InvalidInput`] when `now` is no time.
 pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptions) -> Result<Matches> {
-    find_with(inventory, advisories, options, of_package)
+    find_with(inventory, advisories, options, |package, now| Ok(of_package(package, advisories, now)?.findings))
 }
 
 /// The same, with the findings of each package from `findings`, such as a memory of packages that occur again and again.
 ///
 /// # Errors
 /// As [`find`], and the errors of `findings`.
-pub(crate) fn find_with(
+fn find_with(
     inventory: &Inventory,
     advisories: &Advisories,
     options: &MatchOptions,
-    mut findings: impl FnMut(&Package<'_>, &Advisories, Timestamp) -> Result<Vec<Finding>>,
+    mut findings: impl FnMut(&Package<'_>, Timestamp) -> Result<Vec<Finding>>,
 ) -> Result<Matches> {
     let now = options.now.parse().map_err(|error: jiff::Error| {
         Error::new(Kind::InvalidInput, "the time of the scan is no time").with("now", &options.now).because(error)
     })?;
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
     for package in inventory.packages() {
-        let mut findings = findings(&package, advisories, now)?;
+        let mut findings = findings(&package, now)?;
         let owned = package.owner().is_some();
         if owned {
             matches.owned_findings += findings.len() as u64;
@@ -82,16 +83,24 @@ pub(crate) fn find_with(
     Ok(matches)
 }
 
+/// What was found for a package.
+struct Found {
+    findings: Vec<Finding>,
+    /// Whether it will be the same tomorrow: no record has a withdrawal that is still to come.
+    is_lasting: bool,
+}
+
 /// The findings of one package, whoever owns it.
 ///
 /// # Errors
 /// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten.
-pub(crate) fn of_package(package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Finding>> {
+fn of_package(package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Found> {
+    let mut is_lasting = true;
     let subjects = Subject::all(package);
-    let Some(subject) = subjects.first() else { return Ok(Vec::new()) };
+    let Some(subject) = subjects.first() else { return Ok(Found { findings: Vec::new(), is_lasting }) };
     let mut found: Vec<Hit> = Vec::new();
     for subject in &subjects {
-        for hit in hits(subject, advisories, now)? {
+        for hit in hits(subject, advisories, now, &mut is_lasting)? {
             // A record that speaks of both names says the same of both.
             let is_known = found.iter().any(|known| known.record.id == hit.record.id);
             if !is_known && !subject::is_other_module(package, &hit.fixed, &hit.record.summary) {
@@ -100,10 +109,10 @@ pub(crate) fn of_package(package: &Package<'_>, advisories: &Advisories, now: Ti
         }
     }
     if found.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Found { findings: Vec::new(), is_lasting });
     }
     found.sort_by(|a, b| (a.status, &a.record.id).cmp(&(b.status, &b.record.id)));
-    Ok(group::findings(package, subject, found))
+    Ok(Found { findings: group::findings(package, subject, found), is_lasting })
 }
 
 /// A record that concerns a package, and why.
@@ -117,8 +126,9 @@ struct Hit {
     word: Option<String>,
 }
 
-/// All records that concern a package, those that surely do first, then by id.
-fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp) -> Result<Vec<Hit>> {
+/// All records that concern a package, those that surely do first, then by id; `is_lasting` becomes false for one that will be
+/// withdrawn.
+fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp, is_lasting: &mut bool) -> Result<Vec<Hit>> {
     let own = subject.order();
     // Semantic versions are ordered the same way whatever the ecosystem; npm's scheme also takes a leading v.
     let semver = own.or_else(|| scheme("npm").map(|scheme| scheme.compare));
@@ -166,6 +176,7 @@ fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp) -> Resul
         if withdrawn.is_some_and(|time: Timestamp| time <= now) {
             continue;
         }
+        *is_lasting &= withdrawn.is_none();
         hit.evidence.record.clone_from(&record.id);
         hit.record = record;
         hits.push(hit);

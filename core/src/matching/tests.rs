@@ -158,6 +158,32 @@ fn what_is_withdrawn_or_says_nothing_is_no_finding() {
 }
 
 #[test]
+fn what_was_found_before_is_found_again_until_it_is_withdrawn() {
+    let advisories = database(&[
+        &record("X-1", "", "npm", "p", BEFORE_2),
+        &record("X-2", r#""withdrawn": "2027-01-01T00:00:00Z","#, "npm", "p", BEFORE_2),
+        &record("X-3", "", "npm", "q", BEFORE_2),
+    ]);
+    let (p, q) = ((PackageType::Npm, "p", "1.0.0", None), (PackageType::Npm, "q", "1.0.0", None));
+    let matcher = Matcher::new(advisories);
+    let at = |inventory: &Inventory, now: &str| {
+        let options = MatchOptions { now: now.into(), include_owned: false };
+        let again = matcher.find(inventory, &options).unwrap();
+        let anew = find(inventory, matcher.advisories(), &options).unwrap();
+        assert_eq!((&again.findings, again.owned_findings), (&anew.findings, anew.owned_findings));
+        again.findings.iter().map(|finding| (finding.package_index, finding.id.clone())).collect::<Vec<_>>()
+    };
+    let found = |rows: &[(usize, &str)]| rows.iter().map(|(index, id)| (*index, (*id).to_owned())).collect::<Vec<_>>();
+    let (before, after) = ("2026-11-24T12:00:00Z", "2027-01-02T00:00:00Z");
+    for _ in 0..2 {
+        assert_eq!(at(&inventory(None, &[p, q]), before), found(&[(0, "X-1"), (0, "X-2"), (1, "X-3")]));
+        // In another image it has another place.
+        assert_eq!(at(&inventory(None, &[q]), before), found(&[(0, "X-3")]));
+    }
+    assert_eq!(at(&inventory(None, &[p, q]), after), found(&[(0, "X-1"), (1, "X-3")]));
+}
+
+#[test]
 fn a_version_that_cannot_be_compared_is_told() {
     let advisories = database(&[
         &record("X-1", "", "PyPI", "p", BEFORE_2),

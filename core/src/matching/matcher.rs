@@ -1,0 +1,35 @@
+//! A database to match with, and what was found in it before.
+
+use super::memory::Memory;
+use super::{MatchOptions, Matches, find_with};
+use crate::advisory::Advisories;
+use crate::error::Result;
+use crate::model::inventory::Inventory;
+
+/// A database that many images are matched with, by all threads: a package that lies in many of them is looked up once.
+pub(crate) struct Matcher {
+    advisories: Advisories,
+    memory: Memory,
+}
+
+impl Matcher {
+    /// A matcher that remembers nothing yet.
+    pub(crate) fn new(advisories: Advisories) -> Self {
+        Self { advisories, memory: Memory::default() }
+    }
+
+    /// The database.
+    pub(crate) fn advisories(&self) -> &Advisories {
+        &self.advisories
+    }
+
+    /// As [`find`](super::find), with less work.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn find(&self, inventory: &Inventory, options: &MatchOptions) -> Result<Matches> {
+        find_with(inventory, &self.advisories, options, |package, now| {
+            self.memory.findings(package, &self.advisories, now)
+        })
+    }
+}
