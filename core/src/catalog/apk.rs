@@ -93,7 +93,7 @@ impl Cataloger for Apk {
                             source: Some((origin, version)),
                             architecture,
                             licenses: if license.is_empty() { &[] } else { std::slice::from_ref(&license) },
-                            ..PackageDraft::new(PackageType::Apk, name, version, &file.path, file.layer)
+                            ..PackageDraft::new(PackageType::Apk, name, version, file.path(), file.layer)
                         })?);
                     }
                     Record::Owns(path) => {

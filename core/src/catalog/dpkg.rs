@@ -1,7 +1,7 @@
 //! Packages of Debian and its relatives, from dpkg's database (`deb822(5)`, `dpkg-query(1)`), and of small systems, from that of
 //! opkg, which writes the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,35 +62,36 @@ impl Cataloger for Dpkg {
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
+        let is_status_d = |path: &str| path.starts_with(STATUS_D) && !path.ends_with(".md5sums");
+        // Only packages with a list are looked up by name: of a database with nothing else, there may be very many.
+        let lists: HashSet<&str> = view.files().iter().filter_map(|file| listed(file.path())).map(name_of).collect();
         let mut by_name: HashMap<&str, Vec<(&str, Pushed)>> = HashMap::new();
         let mut by_file: HashMap<&str, Pushed> = HashMap::new();
-        let is_status_d = |path: &str| path.starts_with(STATUS_D) && !path.ends_with(".md5sums");
-        for file in view.files().iter().filter(|file| STATUS.contains(&file.path.as_str()) || is_status_d(&file.path)) {
+        for file in view.files().iter().filter(|file| STATUS.contains(&file.path()) || is_status_d(file.path())) {
             for record in file.records::<Record<'_>>() {
                 let Record { name, version, architecture, source, source_version } = record?;
                 let pushed = draft.push(&PackageDraft {
                     source: Some((source.unwrap_or(name), source_version.unwrap_or(version))),
                     architecture,
-                    ..PackageDraft::new(PackageType::Deb, name, version, &file.path, file.layer)
+                    ..PackageDraft::new(PackageType::Deb, name, version, file.path(), file.layer)
                 })?;
-                by_name.entry(name).or_default().push((architecture, pushed));
-                by_file.entry(&file.path).or_insert(pushed);
+                if lists.contains(name) {
+                    by_name.entry(name).or_default().push((architecture, pushed));
+                }
+                by_file.entry(file.path()).or_insert(pushed);
             }
         }
         for file in view.files() {
-            let stem = file.path.strip_suffix(".md5sums").or_else(|| file.path.strip_suffix(".list"));
-            let owner = match stem.map(|stem| (stem, INFO.iter().find_map(|info| stem.strip_prefix(info)))) {
-                // `libc6:amd64`, or the name alone where there can be only one.
-                Some((_, Some(package))) => {
-                    let (name, architecture) = package.split_once(':').unwrap_or((package, ""));
-                    by_name.get(name).and_then(|all| {
+            let owner = match listed(file.path()) {
+                Some(package) => {
+                    let architecture = package.split_once(':').map_or("", |(_, architecture)| architecture);
+                    by_name.get(name_of(package)).and_then(|all| {
                         all.iter()
                             .find(|(own, _)| architecture.is_empty() || *own == architecture)
                             .map(|(_, owner)| *owner)
                     })
                 }
-                Some((stem, None)) if stem.starts_with(STATUS_D) => by_file.get(stem).copied(),
-                _ => None,
+                None => stem(file.path()).filter(|stem| is_status_d(stem)).and_then(|stem| by_file.get(stem)).copied(),
             };
             let Some(owner) = owner else { continue };
             for path in file.records::<&str>() {
@@ -99,6 +100,22 @@ impl Cataloger for Dpkg {
         }
         Ok(())
     }
+}
+
+/// The path of a list of files without its ending.
+fn stem(path: &str) -> Option<&str> {
+    path.strip_suffix(".md5sums").or_else(|| path.strip_suffix(".list"))
+}
+
+/// The package whose files are listed here, `libc6:amd64`, or the name alone where there can be only one.
+fn listed(path: &str) -> Option<&str> {
+    let stem = stem(path)?;
+    INFO.iter().find_map(|info| stem.strip_prefix(info))
+}
+
+/// The name in `libc6:amd64`.
+fn name_of(package: &str) -> &str {
+    package.split_once(':').map_or(package, |(name, _)| name)
 }
 
 /// The fields of the paragraph that is being read, in buffers that are used again.

@@ -54,7 +54,7 @@ impl Cataloger for Node {
             let licenses: Vec<&str> = package.licenses.iter().map(String::as_str).collect();
             draft.push(&PackageDraft {
                 licenses: &licenses,
-                ..PackageDraft::new(PackageType::Npm, &package.name, &package.version, &file.path, file.layer)
+                ..PackageDraft::new(PackageType::Npm, &package.name, &package.version, file.path(), file.layer)
             })?;
         }
         Ok(())

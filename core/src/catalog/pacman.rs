@@ -46,7 +46,7 @@ impl Cataloger for Pacman {
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
         let mut by_directory = HashMap::new();
         for file in view.files() {
-            let Some(directory) = file.path.strip_suffix("/desc") else { continue };
+            let Some(directory) = file.path().strip_suffix("/desc") else { continue };
             let found: Description = file.facts()?;
             let licenses: Vec<&str> = found.licenses.iter().map(String::as_str).collect();
             let base = if found.base.is_empty() { &found.name } else { &found.base };
@@ -54,12 +54,12 @@ impl Cataloger for Pacman {
                 source: Some((base, &found.version)),
                 architecture: &found.architecture,
                 licenses: &licenses,
-                ..PackageDraft::new(PackageType::Alpm, &found.name, &found.version, &file.path, file.layer)
+                ..PackageDraft::new(PackageType::Alpm, &found.name, &found.version, file.path(), file.layer)
             })?;
             by_directory.insert(directory, pushed);
         }
         for file in view.files() {
-            let owner = file.path.strip_suffix("/files").and_then(|directory| by_directory.get(directory));
+            let owner = file.path().strip_suffix("/files").and_then(|directory| by_directory.get(directory));
             let Some(owner) = owner else { continue };
             for path in file.records::<&str>() {
                 draft.own(&view.real_path(path?), *owner);

@@ -73,7 +73,7 @@ impl Cataloger for Python {
                     PackageType::Pypi,
                     &distribution.name,
                     &distribution.version,
-                    &file.path,
+                    file.path(),
                     file.layer,
                 )
             })?;

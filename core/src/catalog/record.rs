@@ -26,7 +26,7 @@ pub(super) fn resolve(kind: PackageType, view: &View<'_>, draft: &mut Draft) -> 
             let licenses: Vec<&str> = record.licenses.iter().map(String::as_str).collect();
             draft.push(&PackageDraft {
                 licenses: &licenses,
-                ..PackageDraft::new(kind, &record.name, &record.version, &file.path, file.layer)
+                ..PackageDraft::new(kind, &record.name, &record.version, file.path(), file.layer)
             })?;
         }
     }

@@ -202,7 +202,7 @@ pub(crate) fn holds(cataloger: &dyn Cataloger, path: &str, bytes: &[u8]) {
         }
     }
     let Ok(Some(facts)) = whole.0 else { return };
-    let files = [crate::layer::VisibleFile { path: path.to_owned(), layer: 0, facts }];
+    let files = [crate::layer::VisibleFile::new(path, 0, facts)];
     let real_path = |path: &str| path.to_owned();
     let resolved = cataloger.resolve(&View::new(&files, &real_path), &mut Draft::new(10));
     assert!(resolved.is_ok(), "{path}: {resolved:?}");

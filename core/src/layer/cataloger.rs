@@ -1,11 +1,10 @@
 //! The trait that everything that reads files implements: read per layer, resolve per image.
 
-use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::interest::Interest;
 use crate::error::{Error, Kind, Result};
@@ -69,20 +68,21 @@ impl<T: Cataloger + ?Sized> Cataloger for &T {
 }
 
 /// What a cataloger keeps of one file: bytes that only it understands. A clone shares them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts(Arc<[u8]>);
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Those of many files: most have few bytes, and one allocation each would take more than they do.
+    all: Arc<Vec<u8>>,
+    start: u32,
+    length: u32,
+}
 
-impl Serialize for Facts {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        (*self.0).serialize(serializer)
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
     }
 }
 
-impl<'de> Deserialize<'de> for Facts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        Box::<[u8]>::deserialize(deserializer).map(|bytes| Self(bytes.into()))
-    }
-}
+impl Eq for Facts {}
 
 impl Facts {
     /// Encodes `value` compactly (postcard).
@@ -92,22 +92,29 @@ impl Facts {
     pub fn encode(value: &impl Serialize) -> Result<Self> {
         let bytes = postcard::to_allocvec(value)
             .map_err(|error| Error::new(Kind::Internal, "facts cannot be encoded").because(error))?;
-        Ok(Self(bytes.into()))
+        Ok(Self::of_bytes(bytes))
     }
 
     /// The bytes of memory that they take.
     pub fn memory(&self) -> usize {
-        self.0.len()
+        self.length as usize
     }
 
     /// Facts that are encoded already.
     pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self::part_of(&Arc::new(bytes), 0, length)
+    }
+
+    /// So many bytes from `start`.
+    pub(super) fn part_of(all: &Arc<Vec<u8>>, start: u32, length: u32) -> Self {
+        Self { all: all.clone(), start, length }
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        let start = self.start as usize;
+        self.all.get(start..start + self.length as usize).unwrap_or_default()
     }
 }
 
@@ -236,13 +243,12 @@ impl<'a> File<'a> {
 pub struct View<'a> {
     files: &'a [VisibleFile],
     links: &'a dyn Fn(&str) -> String,
-    by_path: HashMap<&'a str, usize>,
 }
 
 impl<'a> View<'a> {
+    /// `files` are sorted by path.
     pub(crate) fn new(files: &'a [VisibleFile], links: &'a dyn Fn(&str) -> String) -> Self {
-        let by_path = files.iter().enumerate().map(|(index, file)| (file.path.as_str(), index)).collect();
-        Self { files, links, by_path }
+        Self { files, links }
     }
 
     /// The files that this cataloger read and that are still there, sorted by path.
@@ -252,7 +258,8 @@ impl<'a> View<'a> {
 
     /// The file at `path`, where it is one of [`View::files`].
     pub fn file(&self, path: &str) -> Option<&'a VisibleFile> {
-        self.files.get(*self.by_path.get(path)?)
+        let index = self.files.binary_search_by(|file| file.path().cmp(path)).ok()?;
+        self.files.get(index)
     }
 
     /// The path without a leading slash and with the links of its directories resolved: `/lib/x` is `usr/lib/x` where `lib`
@@ -265,21 +272,39 @@ impl<'a> View<'a> {
 /// A file that is still there after the overlay, with what its cataloger keeps of it.
 #[derive(Clone, Debug)]
 pub struct VisibleFile {
-    /// Where it is found: its own path, or that of a link that leads to it.
-    pub path: String,
+    /// The paths of many files.
+    paths: Arc<String>,
+    start: u32,
+    length: u32,
     /// The layer that brought it, by its index from the base.
     pub layer: u32,
-    pub(crate) facts: Facts,
+    pub(super) facts: Facts,
 }
 
 impl VisibleFile {
+    pub(crate) fn new(path: &str, layer: u32, facts: Facts) -> Self {
+        let length = u32::try_from(path.len()).unwrap_or(u32::MAX);
+        Self::among(&Arc::new(path.to_owned()), 0, length, layer, facts)
+    }
+
+    /// The file whose path has so many bytes of `paths`, from `start`.
+    pub(super) fn among(paths: &Arc<String>, start: u32, length: u32, layer: u32, facts: Facts) -> Self {
+        Self { paths: paths.clone(), start, length, layer, facts }
+    }
+
+    /// Where it is found: its own path, or that of a link that leads to it.
+    pub fn path(&self) -> &str {
+        let start = self.start as usize;
+        self.paths.get(start..start + self.length as usize).unwrap_or_default()
+    }
+
     /// The facts, decoded.
     ///
     /// # Errors
     /// [`Kind::Corrupt`] for stored facts of another cataloger or version.
     pub fn facts<T: DeserializeOwned>(&self) -> Result<T> {
         postcard::from_bytes(self.facts.as_bytes()).map_err(|error| {
-            Error::new(Kind::Corrupt, "stored facts cannot be decoded").with("path", &self.path).because(error)
+            Error::new(Kind::Corrupt, "stored facts cannot be decoded").with("path", self.path()).because(error)
         })
     }
 }

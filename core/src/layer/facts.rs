@@ -2,8 +2,11 @@
 //! versions and the limits, nothing else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{BufWriter, Read as _, Write as _};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::cataloger::Facts;
 use super::journal::Journal;
@@ -16,7 +19,7 @@ use crate::model::problem::Problem;
 pub const SCHEMA: u32 = 2;
 
 /// Everything that is kept of one layer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayerFacts {
     /// Every entry, in the order of the tar.
     pub journal: Journal,
@@ -25,12 +28,11 @@ pub struct LayerFacts {
     /// What could not be read; their layer is filled in by the image.
     pub problems: Vec<Problem>,
     /// What catalogers ask to see a second time, in the order of the entries. Gone once that was done.
-    #[serde(skip)]
     pub again: Vec<Again>,
 }
 
 /// What one cataloger read of one entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactRow {
     /// The place of the entry in the tar.
     pub entry: u32,
@@ -73,9 +75,10 @@ impl LayerFacts {
     /// # Errors
     /// [`Kind::Internal`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let bytes = postcard::to_allocvec(self)
-            .map_err(|error| Error::new(Kind::Internal, "layer facts cannot be encoded").because(error))?;
-        zstd::bulk::compress(&bytes, 1).map_err(Error::from)
+        let stored = (&self.journal, Rows(&self.facts), &self.problems);
+        let packed = Packed(BufWriter::new(zstd::Encoder::new(Vec::new(), 1)?));
+        postcard::serialize_with_flavor(&stored, packed)
+            .map_err(|error| Error::new(Kind::Internal, "layer facts cannot be encoded").because(error))
     }
 
     /// The facts from the bytes of a cache.
@@ -83,16 +86,95 @@ impl LayerFacts {
     /// # Errors
     /// [`Kind::Corrupt`] for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let bytes = zstd::bulk::decompress(bytes, 4 * Journal::MAX)
-            .map_err(|error| Error::new(Kind::Corrupt, "stored layer facts are damaged").because(error))?;
-        postcard::from_bytes(&bytes)
-            .map_err(|error| Error::new(Kind::Corrupt, "stored layer facts are damaged").because(error))
+        let damaged = || Error::new(Kind::Corrupt, "stored layer facts are damaged");
+        let mut unpacked = Vec::new();
+        let most = (Self::MAX + 2 * Journal::MAX) as u64;
+        zstd::Decoder::with_buffer(bytes)
+            .and_then(|decoder| decoder.take(most).read_to_end(&mut unpacked))
+            .map_err(|error| damaged().because(error))?;
+        let (journal, rows, problems): (Journal, Vec<StoredRow<'_>>, Vec<Problem>) =
+            postcard::from_bytes(&unpacked).map_err(|error| damaged().because(error))?;
+        let mut facts = Gathered::default();
+        rows.iter().for_each(|row| facts.push(row.entry, row.cataloger, row.facts));
+        Ok(Self { journal, facts: facts.finish(), problems, again: Vec::new() })
+    }
+}
+
+/// A [`FactRow`] as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredRow<'a> {
+    entry: u32,
+    cataloger: u16,
+    #[serde(borrow)]
+    facts: &'a [u8],
+}
+
+/// All rows of a layer, as they are stored.
+struct Rows<'a>(&'a [FactRow]);
+
+impl<'a> Serialize for Rows<'a> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let stored =
+            |row: &'a FactRow| StoredRow { entry: row.entry, cataloger: row.cataloger, facts: row.facts.as_bytes() };
+        serializer.collect_seq(self.0.iter().map(stored))
+    }
+}
+
+/// Packs what postcard writes as it comes.
+struct Packed(BufWriter<zstd::Encoder<'static, Vec<u8>>>);
+
+impl Flavor for Packed {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.write_all(bytes).map_err(|_| postcard::Error::SerializeBufferFull)
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        let encoder = self.0.into_inner().map_err(|_| postcard::Error::SerializeBufferFull)?;
+        encoder.finish().map_err(|_| postcard::Error::SerializeBufferFull)
+    }
+}
+
+/// The rows of a layer in the making: the facts of all files one behind another.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    rows: Vec<(u32, u16, u32)>,
+    bytes: Vec<u8>,
+}
+
+impl Gathered {
+    /// Adds what a cataloger keeps of an entry. All together stay far below 4 GiB.
+    pub(super) fn push(&mut self, entry: u32, cataloger: u16, facts: &[u8]) {
+        self.rows.push((entry, cataloger, facts.len() as u32));
+        self.bytes.extend_from_slice(facts);
+    }
+
+    /// The bytes of memory that they take.
+    pub(super) fn memory(&self) -> usize {
+        self.rows.len() * size_of::<FactRow>() + self.bytes.len()
+    }
+
+    pub(super) fn finish(mut self) -> Vec<FactRow> {
+        self.bytes.shrink_to_fit();
+        let all = Arc::new(self.bytes);
+        let mut start = 0;
+        let row = |(entry, cataloger, length)| {
+            let facts = Facts::part_of(&all, start, length);
+            start += length;
+            FactRow { entry, cataloger, facts }
+        };
+        self.rows.into_iter().map(row).collect()
     }
 }
 
 impl FactRow {
     /// The bytes of memory that it takes.
-    pub(super) fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         size_of::<Self>() + self.facts.memory()
     }
 }

@@ -4,12 +4,12 @@
 //! it: through the links that its directories are at that moment, never above the root. Whiteouts and opaque directories
 //! take what the layers below have, wherever in the tar they stand (OCI image specification, `layer.md`).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::cataloger::{Facts, VisibleFile};
-use super::facts::LayerFacts;
+use super::facts::{FactRow, LayerFacts};
 use super::interest::InterestTable;
 use super::journal::{Entry, EntryKind};
 use super::links::Links;
@@ -30,14 +30,39 @@ const NODE: usize = 128;
 /// Under how many names a file is read again for one cataloger: it is read as often.
 const NAMES: usize = 32;
 
-/// What is left of an image's files.
+/// What is left of an image's files: as little as can be, since an image may have hundreds of thousands of them.
 #[derive(Debug, Default)]
 pub struct Overlay {
-    nodes: BTreeMap<Arc<[u8]>, Node>,
-    /// Those of `nodes` that the layers below the one that is applied brought.
-    lower: BTreeSet<Arc<[u8]>>,
     links: Links,
-    /// The bytes of `nodes` and `links`, and how many of them there was no room for.
+    /// The files that are visible, for each cataloger that has read them; their paths lie in one text.
+    visible: Vec<Visible>,
+    paths: Arc<String>,
+    again: Vec<(u32, Again)>,
+    refused: u64,
+}
+
+/// A file that a cataloger has read, under one of its names.
+#[derive(Clone, Copy, Debug)]
+struct Visible {
+    cataloger: u16,
+    /// The layer that brought the name.
+    layer: u32,
+    origin: Origin,
+    /// Where the path lies in the text of all.
+    start: u32,
+    length: u32,
+}
+
+/// The layers as they are applied one behind another.
+#[derive(Default)]
+struct Applying<'a> {
+    layers: &'a [Arc<LayerFacts>],
+    /// The files and links that the layers below brought, and those of the layer that is applied, which join them at its end.
+    /// No path is in both.
+    lower: Nodes,
+    upper: Nodes,
+    links: Links,
+    /// The bytes of nodes and links, and how many of them there was no room for.
     kept: usize,
     refused: u64,
     /// Files to keep although nobody read them: the second round, when a directory turned out to be a link.
@@ -48,29 +73,41 @@ pub struct Overlay {
     last_directory: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-#[derive(Clone, Debug)]
+type Nodes = BTreeMap<Box<[u8]>, Node>;
+
+#[derive(Clone, Copy, Debug)]
 struct Node {
     layer: u32,
     kind: NodeKind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum NodeKind {
     Link,
     File {
-        facts: Vec<(u16, Facts)>,
         origin: Origin,
-        /// Catalogers that want the file and have not read it.
-        wanted: Vec<u16>,
+        /// Whether its name is not the one under which it was read: what counts is where it lies.
+        is_moved: bool,
     },
 }
 
-/// Where the content of a file stands, for a second look: a path would not do, since a layer may have two files of one name.
+/// Where the content of a file stands: a path would not do, since a layer may have two files of one name.
 #[derive(Clone, Copy, Debug)]
 struct Origin {
     layer: u32,
     /// The place in the journal of the layer.
     entry: u32,
+}
+
+impl Origin {
+    /// What catalogers read of it.
+    fn rows(self, layers: &[Arc<LayerFacts>]) -> &[FactRow] {
+        let Some(layer) = layers.get(self.layer as usize) else { return &[] };
+        let start = layer.facts.partition_point(|row| row.entry < self.entry);
+        let rows = layer.facts.get(start..).unwrap_or_default();
+        let end = rows.partition_point(|row| row.entry == self.entry);
+        rows.get(..end).unwrap_or_default()
+    }
 }
 
 /// A directory that an interest names and that is a link: what lies behind it, and how it is shown.
@@ -96,32 +133,85 @@ pub struct Resolved {
 impl Overlay {
     /// Applies `layers`, the base first.
     pub fn new(layers: &[Arc<LayerFacts>], table: &InterestTable) -> Self {
-        let mut overlay = Self::default();
-        overlay.apply_all(layers, table);
-        overlay.extra = overlay.linked_anchors(table);
-        let mut is_known = overlay.extra.is_empty();
+        let mut applying = Applying { layers, ..Applying::default() };
+        applying.apply_all(table);
+        applying.extra = applying.linked_anchors(table);
+        let mut is_known = applying.extra.is_empty();
         let mut targets = 0;
         for _ in 1..MAX_ROUNDS {
-            overlay.find_targets(table);
-            if is_known && overlay.targets.len() == targets {
+            applying.find_targets(table);
+            if is_known && applying.targets.len() == targets {
                 break;
             }
-            (is_known, targets) = (true, overlay.targets.len());
-            overlay.apply_all(layers, table);
+            (is_known, targets) = (true, applying.targets.len());
+            applying.apply_all(table);
         }
-        overlay
+        applying.finish(table)
+    }
+
+    /// The path without a leading slash and with the links of its directories resolved.
+    pub fn real_path(&self, path: &str) -> String {
+        let cleaned = path::clean(path.as_bytes());
+        let (directory, name) = path::split(&cleaned);
+        path::show(&join(&self.links.resolve(directory), name)).into_owned()
+    }
+
+    /// What is visible in the end of the same `layers`, for `catalogers` many catalogers, and what is still to be read.
+    pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize, _table: &InterestTable) -> Resolved {
+        let mut files = vec![Vec::new(); catalogers];
+        for Visible { cataloger, layer, origin, start, length } in self.visible.iter().copied() {
+            let row = origin.rows(layers).iter().find(|row| row.cataloger == cataloger);
+            if let Some((row, files)) = row.zip(files.get_mut(usize::from(cataloger))) {
+                files.push(VisibleFile::among(&self.paths, start, length, layer, row.facts.clone()));
+            }
+        }
+        // Names that are not UTF-8 are shown otherwise than they are sorted.
+        for files in files.iter_mut().filter(|files| !files.is_sorted_by(|a, b| a.path() <= b.path())) {
+            files.sort_by(|a, b| a.path().cmp(b.path()));
+        }
+        let mut resolved = Resolved { files, again: self.again.clone(), problems: Vec::new() };
+        if self.refused > 0 {
+            let message =
+                format!("{} links and names of files are left out: {} MiB of them are kept", self.refused, KEPT >> 20);
+            resolved.problems.push(Problem::new(ProblemKind::LimitExceeded, message));
+        }
+        resolved.spare();
+        resolved
+    }
+}
+
+impl Applying<'_> {
+    fn node(&self, path: &[u8]) -> Option<Node> {
+        self.upper.get(path).or_else(|| self.lower.get(path)).copied()
+    }
+
+    /// What catalogers read of a file that is shown as `shown`, as far as it counts there.
+    fn facts(&self, origin: Origin, is_moved: bool, shown: &str, table: &InterestTable) -> Vec<u16> {
+        let catalogers = origin.rows(self.layers).iter().map(|row| row.cataloger);
+        catalogers.filter(|cataloger| !is_moved || table.accepts(*cataloger, shown)).collect()
+    }
+
+    /// The catalogers that want a file which they have not read.
+    fn wanted(&self, path: &[u8], is_moved: bool, shown: &str, facts: &[u16], table: &InterestTable) -> Vec<u16> {
+        if !is_moved {
+            return self.extra_catalogers(path);
+        }
+        let mut wanted = table.catalogers_of(shown);
+        wanted.extend(self.extra_catalogers(path));
+        wanted.retain(|cataloger| !facts.contains(cataloger));
+        wanted
     }
 
     /// Adds the files that wanted symbolic links lead to and that were not kept; `hardlink` adds those of hard links.
     fn find_targets(&mut self, table: &InterestTable) {
-        let links = self.nodes.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Link));
+        let links = self.lower.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Link));
         let wanted = links.filter(|(path, _)| !table.catalogers_of(&path::show(path)).is_empty());
         let targets: Vec<_> = wanted.map(|(path, _)| self.links.resolve(path)).collect();
         targets.into_iter().for_each(|target| self.keep_target(target));
     }
 
     fn keep_target(&mut self, target: Vec<u8>) {
-        if self.nodes.contains_key(target.as_slice()) || self.targets.contains(&target) {
+        if self.node(&target).is_some() || self.targets.contains(&target) {
             return;
         }
         if self.targets_kept + target.len() + NODE > KEPT {
@@ -132,27 +222,25 @@ impl Overlay {
         self.targets.insert(target);
     }
 
-    fn apply_all(&mut self, layers: &[Arc<LayerFacts>], table: &InterestTable) {
-        self.nodes.clear();
+    fn apply_all(&mut self, table: &InterestTable) {
+        self.lower.clear();
         self.links.clear();
         (self.last_directory, self.kept, self.refused) = (None, 0, 0);
-        for (facts, layer) in layers.iter().zip(0u32..) {
-            self.lower = self.nodes.keys().cloned().collect();
+        for (facts, layer) in self.layers.iter().zip(0u32..) {
             let mut rows = facts.facts.iter().peekable();
             let mut journal = facts.journal.reader();
             while let Some(entry) = journal.next() {
-                let mut read = Vec::new();
+                let mut is_read = false;
                 while let Some(row) = rows.next_if(|row| row.entry <= entry.index) {
-                    if row.entry == entry.index {
-                        read.push((row.cataloger, row.facts.clone()));
-                    }
+                    is_read |= row.entry == entry.index;
                 }
-                self.apply(&entry, layer, read, table);
+                self.apply(&entry, layer, is_read, table);
             }
+            self.lower.append(&mut self.upper);
         }
     }
 
-    fn apply(&mut self, entry: &Entry<'_>, layer: u32, read: Vec<(u16, Facts)>, table: &InterestTable) {
+    fn apply(&mut self, entry: &Entry<'_>, layer: u32, is_read: bool, table: &InterestTable) {
         if entry.kind == EntryKind::Opaque {
             let directory = self.directory(entry.path);
             self.remove_below(&directory, true);
@@ -166,16 +254,12 @@ impl Overlay {
         let path = join(&moved, name);
         match entry.kind {
             EntryKind::Whiteout => {
-                if self.lower.contains(path.as_slice()) {
+                if self.lower.contains_key(path.as_slice()) {
                     self.remove(&path);
                 }
                 self.remove_below(&path, true);
             }
-            EntryKind::Directory => {
-                if self.nodes.contains_key(path.as_slice()) {
-                    self.remove(&path);
-                }
-            }
+            EntryKind::Directory => self.remove(&path),
             EntryKind::Symlink => {
                 self.replace(&path);
                 self.link(&path, entry.target, layer);
@@ -183,24 +267,23 @@ impl Overlay {
             EntryKind::Hardlink => self.hardlink(&path, entry.target, layer, table),
             EntryKind::File => {
                 self.replace(&path);
-                let (facts, wanted) = if moved == directory {
-                    (read, self.extra_catalogers(&path))
-                } else {
-                    // It lies elsewhere than its name says: what counts is where.
-                    let shown = path::show(&path);
-                    let facts: Vec<_> =
-                        read.into_iter().filter(|(cataloger, _)| table.accepts(*cataloger, &shown)).collect();
-                    let mut wanted = table.catalogers_of(&shown);
-                    wanted.extend(self.extra_catalogers(&path));
-                    wanted.retain(|cataloger| !facts.iter().any(|(known, _)| known == cataloger));
-                    (facts, wanted)
-                };
-                if !facts.is_empty() || !wanted.is_empty() || self.targets.contains(&path) {
-                    let origin = Origin { layer, entry: entry.index };
-                    self.insert(&path, Node { layer, kind: NodeKind::File { facts, origin, wanted } });
+                let (origin, is_moved) = (Origin { layer, entry: entry.index }, moved != directory);
+                // Most files nobody has read, and they lie where their name says.
+                if is_read || is_moved || !self.extra.is_empty() || !self.targets.is_empty() {
+                    self.file(&path, layer, origin, is_moved, table);
                 }
             }
             EntryKind::Opaque => {}
+        }
+    }
+
+    /// Adds a name of a file, where it matters.
+    fn file(&mut self, path: &[u8], layer: u32, origin: Origin, is_moved: bool, table: &InterestTable) {
+        let shown = path::show(path);
+        let facts = self.facts(origin, is_moved, &shown, table);
+        let is_wanted = || !self.wanted(path, is_moved, &shown, &facts, table).is_empty();
+        if !facts.is_empty() || self.targets.contains(path) || is_wanted() {
+            self.insert(path, Node { layer, kind: NodeKind::File { origin, is_moved } });
         }
     }
 
@@ -211,33 +294,23 @@ impl Overlay {
         if target_path == path {
             return;
         }
-        let found = self.nodes.get(target_path.as_slice()).cloned();
+        let found = self.node(&target_path);
         self.replace(path);
-        let shown = path::show(path);
-        let mut wanted = table.catalogers_of(&shown);
-        wanted.extend(self.extra_catalogers(path));
-        let is_wanted = !wanted.is_empty() || self.targets.contains(path);
-        let (facts, origin): (Vec<_>, _) = match found.map(|node| node.kind) {
+        match found.map(|node| node.kind) {
             Some(NodeKind::Link) => {
                 if let Some(target) = self.links.get(&target_path).map(<[u8]>::to_vec) {
                     self.link(path, &target, layer);
                 }
-                return;
             }
-            Some(NodeKind::File { facts, origin, .. }) => {
-                let facts = facts.into_iter().filter(|(cataloger, _)| table.accepts(*cataloger, &shown)).collect();
-                (facts, origin)
-            }
+            Some(NodeKind::File { origin, .. }) => self.file(path, layer, origin, true, table),
             None => {
+                let is_wanted = !table.catalogers_of(&path::show(path)).is_empty()
+                    || !self.extra_catalogers(path).is_empty()
+                    || self.targets.contains(path);
                 if is_wanted {
                     self.keep_target(target_path);
                 }
-                return;
             }
-        };
-        wanted.retain(|cataloger| !facts.iter().any(|(known, _)| known == cataloger));
-        if is_wanted || !facts.is_empty() {
-            self.insert(path, Node { layer, kind: NodeKind::File { facts, origin, wanted } });
         }
     }
 
@@ -249,8 +322,8 @@ impl Overlay {
             return false;
         }
         self.kept += size;
-        self.lower.remove(path);
-        if self.nodes.insert(path.into(), node).is_some() {
+        let before = self.upper.insert(path.into(), node);
+        if before.or_else(|| self.lower.remove(path)).is_some() {
             self.kept -= size;
         }
         true
@@ -269,17 +342,15 @@ impl Overlay {
 
     /// Removes the node at `path` and everything below it.
     fn replace(&mut self, path: &[u8]) {
-        if self.nodes.contains_key(path) {
-            self.remove(path);
-        }
+        self.remove(path);
         self.remove_below(path, false);
     }
 
     fn remove(&mut self, path: &[u8]) {
-        if self.nodes.remove(path).is_some() {
-            self.kept -= path.len() + NODE;
+        if self.upper.remove(path).or_else(|| self.lower.remove(path)).is_none() {
+            return;
         }
-        self.lower.remove(path);
+        self.kept -= path.len() + NODE;
         if let Some(target) = self.links.remove(path) {
             self.kept -= path.len() + target + NODE;
             self.last_directory = None;
@@ -290,16 +361,15 @@ impl Overlay {
     /// million whiteouts cost no more than what they remove.
     fn remove_below(&mut self, path: &[u8], only_lower: bool) {
         let prefix = if path.is_empty() { Vec::new() } else { join(path, b"") };
-        let range = (Bound::Included(prefix.as_slice()), Bound::Unbounded);
-        loop {
-            let next = match only_lower {
-                true => self.lower.range::<[u8], _>(range).next(),
-                false => self.nodes.range::<[u8], _>(range).next().map(|(path, _)| path),
-            };
-            match next.cloned() {
-                Some(path) if path.starts_with(&prefix) => self.remove(&path),
-                _ => return,
-            }
+        let below = |nodes: &Nodes| {
+            let next = nodes.range::<[u8], _>((Bound::Included(prefix.as_slice()), Bound::Unbounded)).next();
+            next.map(|(path, _)| path.clone()).filter(|path| path.starts_with(&prefix))
+        };
+        while let Some(path) = below(&self.lower) {
+            self.remove(&path);
+        }
+        while let Some(path) = below(&self.upper).filter(|_| !only_lower) {
+            self.remove(&path);
         }
     }
 
@@ -340,31 +410,17 @@ impl Overlay {
         self.extra.iter().filter(|extra| extra.shown_path(path).is_some()).map(|extra| extra.cataloger).collect()
     }
 
-    /// The path without a leading slash and with the links of its directories resolved.
-    pub fn real_path(&self, path: &str) -> String {
-        let cleaned = path::clean(path.as_bytes());
-        let (directory, name) = path::split(&cleaned);
-        path::show(&join(&self.links.resolve(directory), name)).into_owned()
-    }
-
-    /// What is visible in the end, for `catalogers` many catalogers, and what is still to be read.
-    pub fn finish(&self, _layers: &[Arc<LayerFacts>], catalogers: usize, table: &InterestTable) -> Resolved {
-        let mut resolved = Resolved { files: vec![Vec::new(); catalogers], ..Resolved::default() };
-        for (path, node) in &self.nodes {
+    /// What is visible in the end. Files and links are given up on the way.
+    fn finish(mut self, table: &InterestTable) -> Overlay {
+        let mut overlay = Overlay { refused: self.refused, ..Overlay::default() };
+        let mut paths = String::new();
+        for (path, node) in &self.lower {
             let shown = path::show(path);
-            match &node.kind {
-                NodeKind::File { facts, origin, wanted } => {
-                    for (cataloger, facts) in facts {
-                        resolved.show(*cataloger, &shown, node.layer, facts);
-                    }
-                    for cataloger in wanted {
-                        let extra = self.extra.iter().filter(|extra| extra.cataloger == *cataloger);
-                        let shown = extra
-                            .filter_map(|extra| extra.shown_path(path))
-                            .next()
-                            .unwrap_or_else(|| shown.to_string());
-                        resolved.ask(*origin, *cataloger, shown);
-                    }
+            let (layer, origin, facts, wanted) = match node.kind {
+                NodeKind::File { origin, is_moved } => {
+                    let facts = self.facts(origin, is_moved, &shown, table);
+                    let wanted = self.wanted(path, is_moved, &shown, &facts, table);
+                    (node.layer, origin, facts, wanted)
                 }
                 // A link where an interest names a file: the file that it leads to, under this name.
                 NodeKind::Link => {
@@ -373,29 +429,38 @@ impl Overlay {
                         continue;
                     }
                     let target = self.links.resolve(path);
-                    let Some(Node { layer, kind: NodeKind::File { facts, origin, .. } }) =
-                        self.nodes.get(target.as_slice())
-                    else {
+                    let Some(Node { layer, kind: NodeKind::File { origin, is_moved } }) = self.node(&target) else {
                         continue;
                     };
-                    for cataloger in interested {
-                        match facts.iter().find(|(known, _)| *known == cataloger) {
-                            Some((_, facts)) => resolved.show(cataloger, &shown, *layer, facts),
-                            None => resolved.ask(*origin, cataloger, shown.to_string()),
-                        }
-                    }
+                    let facts = self.facts(origin, is_moved, &path::show(&target), table);
+                    let (facts, wanted) = interested.into_iter().partition(|cataloger| facts.contains(cataloger));
+                    (layer, origin, facts, wanted)
                 }
+            };
+            let start = paths.len() as u32;
+            if !facts.is_empty() {
+                paths.push_str(&shown);
+            }
+            let length = paths.len() as u32 - start;
+            overlay.visible.extend(facts.into_iter().map(|cataloger| Visible {
+                cataloger,
+                layer,
+                origin,
+                start,
+                length,
+            }));
+            for cataloger in wanted {
+                let is_link = matches!(node.kind, NodeKind::Link);
+                let mut extra = self.extra.iter().filter(|extra| extra.cataloger == cataloger && !is_link);
+                let shown = extra.find_map(|extra| extra.shown_path(path)).unwrap_or_else(|| shown.to_string());
+                overlay.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
             }
         }
-        resolved.again.sort();
-        resolved.again.dedup();
-        if self.refused > 0 {
-            let message =
-                format!("{} links and names of files are left out: {} MiB of them are kept", self.refused, KEPT >> 20);
-            resolved.problems.push(Problem::new(ProblemKind::LimitExceeded, message));
-        }
-        resolved.spare();
-        resolved
+        overlay.again.sort();
+        overlay.again.dedup();
+        overlay.paths = Arc::new(paths);
+        overlay.links = std::mem::take(&mut self.links);
+        overlay
     }
 }
 
@@ -412,16 +477,6 @@ impl Extra {
 }
 
 impl Resolved {
-    fn show(&mut self, cataloger: u16, path: &str, layer: u32, facts: &Facts) {
-        if let Some(files) = self.files.get_mut(usize::from(cataloger)) {
-            files.push(VisibleFile { path: path.to_owned(), layer, facts: facts.clone() });
-        }
-    }
-
-    fn ask(&mut self, origin: Origin, cataloger: u16, shown: String) {
-        self.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
-    }
-
     /// Leaves out what would read one file under ever more names.
     fn spare(&mut self) {
         let (mut last, mut names) = (None, 0);
@@ -449,9 +504,9 @@ impl Resolved {
         }
         for (cataloger, read) in by_cataloger {
             let Some(files) = self.files.get_mut(usize::from(cataloger)) else { continue };
-            files.retain(|file| !read.contains_key(file.path.as_str()));
-            files.extend(read.into_iter().map(|(path, facts)| VisibleFile { path: path.to_owned(), layer, facts }));
-            files.sort_by(|a, b| a.path.cmp(&b.path));
+            files.retain(|file| !read.contains_key(file.path()));
+            files.extend(read.into_iter().map(|(path, facts)| VisibleFile::new(path, layer, facts)));
+            files.sort_by(|a, b| a.path().cmp(b.path()));
         }
     }
 }

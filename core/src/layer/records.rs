@@ -75,7 +75,7 @@ impl VisibleFile {
                 }
                 Ok(_) | Err(_) => {
                     rest = &[];
-                    Err(Error::new(Kind::Corrupt, "stored facts cannot be decoded").with("path", &self.path))
+                    Err(Error::new(Kind::Corrupt, "stored facts cannot be decoded").with("path", self.path()))
                 }
             })
         })

@@ -128,7 +128,7 @@ impl Bench {
                 resolved.add(layer, &asked, self.walk(&layers[layer as usize], 4096, Some(&asked)));
             }
         }
-        let show = |file: &VisibleFile| format!("{} {} {}", file.path, file.layer, file.facts::<String>().unwrap());
+        let show = |file: &VisibleFile| format!("{} {} {}", file.path(), file.layer, file.facts::<String>().unwrap());
         resolved.files.iter().flatten().map(show).collect()
     }
 }

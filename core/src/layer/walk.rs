@@ -10,7 +10,7 @@ use tar_core::parse::{Limits as TarLimits, ParseError, ParseEvent, Parser};
 
 use super::buffered;
 use super::cataloger::{Cataloger, Content, File, Surroundings};
-use super::facts::{FactRow, LayerFacts};
+use super::facts::{Gathered, LayerFacts};
 use super::interest::{InterestTable, MAGIC, Take};
 use super::journal::EntryKind;
 use crate::error::{Error, Kind, Result};
@@ -61,7 +61,7 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         takers: Takers::default(),
         entries: 0,
         position: 0,
-        kept: 0,
+        facts: Gathered::default(),
     };
     let end = walk.run();
     let is_whole = end.is_ok();
@@ -74,6 +74,7 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         };
         walk.problems.push(Problem::new(kind, error.to_string()));
     }
+    walk.out.facts = walk.facts.finish();
     walk.out.problems = walk.problems.finish();
     Ok(Walked { facts: walk.out, is_whole })
 }
@@ -97,8 +98,7 @@ struct Walk<'a, R> {
     entries: u64,
     /// The place in the journal of the next entry.
     position: u32,
-    /// The bytes of the facts so far.
-    kept: usize,
+    facts: Gathered,
 }
 
 /// What the walk needs of a tar header, copied out of the input.
@@ -274,8 +274,7 @@ impl<R: BufRead> Walk<'_, R> {
                     header,
                     position: entry,
                     problems: &mut self.problems,
-                    facts: &mut self.out.facts,
-                    kept: &mut self.kept,
+                    facts: &mut self.facts,
                     again: &mut self.out.again,
                 };
                 offer.to(&takers, &mut content, self.buffer)?;
@@ -355,8 +354,7 @@ struct Offer<'a> {
     /// The place in the journal.
     position: u32,
     problems: &'a mut Problems,
-    facts: &'a mut Vec<FactRow>,
-    kept: &'a mut usize,
+    facts: &'a mut Gathered,
     again: &'a mut Vec<Again>,
 }
 
@@ -397,14 +395,12 @@ impl Offer<'_> {
             problems.into_iter().for_each(|problem| self.problems.push(problem));
             match result {
                 Ok(Some(facts)) => {
-                    let row = FactRow { entry: taker.entry, cataloger: taker.cataloger, facts };
-                    if *self.kept + row.memory() > LayerFacts::MAX {
+                    if self.facts.memory() + facts.memory() > LayerFacts::MAX {
                         let message = format!("the layer has more than {} MiB of packages", LayerFacts::MAX >> 20);
                         self.problems.push(Problem::new(ProblemKind::LimitExceeded, message).at(&taker.shown));
                         continue;
                     }
-                    *self.kept += row.memory();
-                    self.facts.push(row);
+                    self.facts.push(taker.entry, taker.cataloger, facts.as_bytes());
                 }
                 Ok(None) => {}
                 Err(error) => self.problems.push(file_problem(error, &taker.shown)?),

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -11,45 +13,108 @@ use super::package::{Certainty, PackageDraft, PackageType};
 use super::purl;
 use crate::error::{Error, Kind, Result};
 
-/// A span of the text arena.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Span {
-    start: u32,
-    length: u32,
-}
+/// A text of the arena, by the place where it starts. The default is the empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Span(u32);
 
-/// Strings one behind another, addressed by spans. The last few are shared when they repeat.
-#[derive(Clone, Default, Serialize, Deserialize)]
+/// Texts one behind another, each with its length in front: six bits a byte, the lowest first, so that the whole is text.
+#[derive(Clone, Serialize, Deserialize)]
 struct Text(String);
+
+/// The bit of a length's byte that says that another one follows.
+const MORE: u8 = 0x40;
+
+impl Default for Text {
+    /// The empty text stands first.
+    fn default() -> Self {
+        Self("\0".to_owned())
+    }
+}
 
 impl Text {
     fn push(&mut self, text: &str) -> Result<Span> {
         let full = || Error::new(Kind::LimitExceeded, "the text of the packages is larger than 4 GiB");
         let start = u32::try_from(self.0.len()).map_err(|_| full())?;
-        let length = u32::try_from(text.len()).map_err(|_| full())?;
-        start.checked_add(length).ok_or_else(full)?;
+        let mut length = u32::try_from(text.len()).map_err(|_| full())?;
+        while length >= u32::from(MORE) {
+            self.0.push(char::from(length as u8 & (MORE - 1) | MORE));
+            length >>= 6;
+        }
+        self.0.push(char::from(length as u8));
         self.0.push_str(text);
-        Ok(Span { start, length })
+        Ok(Span(start))
     }
 
     fn at(&self, span: Span) -> &str {
-        self.0.get(span.start as usize..(span.start as usize).saturating_add(span.length as usize)).unwrap_or_default()
+        self.find(span).unwrap_or_default()
+    }
+
+    fn find(&self, span: Span) -> Option<&str> {
+        let rest = self.0.get(span.0 as usize..)?;
+        let (mut length, mut shift) = (0usize, 0);
+        for (byte, at) in rest.bytes().zip(1..) {
+            length |= usize::from(byte & (MORE - 1)).checked_shl(shift)?;
+            if byte & MORE == 0 {
+                return rest.get(at..)?.get(..length);
+            }
+            shift += 6;
+        }
+        None
+    }
+}
+
+/// Finds texts again that were pushed before: those of many packages repeat. A place that two of them share goes to the later one.
+struct Known(Vec<Span>);
+
+impl Default for Known {
+    fn default() -> Self {
+        Self(vec![Span::default(); 1 << 12])
+    }
+}
+
+impl Known {
+    fn push(&mut self, arena: &mut Text, text: &str) -> Result<Span> {
+        if text.is_empty() {
+            return Ok(Span::default());
+        }
+        // Keys that are always the same: a report that is stored has the same bytes every time.
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let place = hasher.finish() as usize % self.0.len();
+        match self.0.get_mut(place) {
+            Some(known) if arena.at(*known) == text => Ok(*known),
+            known => {
+                let span = arena.push(text)?;
+                known.into_iter().for_each(|known| *known = span);
+                Ok(span)
+            }
+        }
     }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Row {
     kind: PackageType,
+    certainty: Certainty,
     name: Span,
     version: Span,
     architecture: Span,
     module: Span,
     vendor: Span,
-    source: Option<(Span, Span)>,
+    /// Name and version; both empty where there is none.
+    source: (Span, Span),
     licenses: Range<u32>,
-    certainty: Certainty,
+    /// Of a draft: the one place that it was pushed at.
     locations: Range<u32>,
-    owner: Option<u32>,
+    /// The place of the owner in the inventory, from 1.
+    owner: Option<NonZeroU32>,
+}
+
+impl Row {
+    /// What is one row of the inventory has one of these, and they are in this order.
+    fn key<'a>(&self, text: &'a Text) -> (PackageType, &'a str, &'a str, &'a str) {
+        (self.kind, text.at(self.name), text.at(self.version), text.at(self.architecture))
+    }
 }
 
 /// The packages of one image, sorted by type, name, version and architecture; one row a package and version.
@@ -164,23 +229,28 @@ impl<'a> Package<'a> {
 
     /// The package that it was built from, and that one's version.
     pub fn source(&self) -> Option<(&'a str, &'a str)> {
-        self.row.source.map(|(name, version)| (self.inventory.text.at(name), self.inventory.text.at(version)))
+        let (name, version) = self.row.source;
+        let is_any = (name, version) != (Span::default(), Span::default());
+        is_any.then(|| (self.inventory.text.at(name), self.inventory.text.at(version)))
     }
 
     /// Its licences as they were written.
     pub fn licenses(&self) -> impl ExactSizeIterator<Item = &'a str> + use<'a> {
         let inventory = self.inventory;
-        let range = self.row.licenses.start as usize..self.row.licenses.end as usize;
-        inventory.licenses.get(range).unwrap_or_default().iter().map(|span| inventory.text.at(*span))
+        inventory
+            .licenses
+            .get(range(&self.row.licenses))
+            .unwrap_or_default()
+            .iter()
+            .map(|span| inventory.text.at(*span))
     }
 
     /// Every file that proves it and the layer that brought that file, sorted.
     pub fn locations(&self) -> impl ExactSizeIterator<Item = Location<'a>> + use<'a> {
         let inventory = self.inventory;
-        let range = self.row.locations.start as usize..self.row.locations.end as usize;
         inventory
             .locations
-            .get(range)
+            .get(range(&self.row.locations))
             .unwrap_or_default()
             .iter()
             .map(|(path, layer)| Location { path: inventory.text.at(*path), layer: *layer })
@@ -188,7 +258,7 @@ impl<'a> Package<'a> {
 
     /// The package of the distribution whose file proves this one.
     pub fn owner(&self) -> Option<Package<'a>> {
-        self.inventory.package(self.row.owner? as usize)
+        self.inventory.package(self.row.owner?.get() as usize - 1)
     }
 
     /// Its package URL.
@@ -222,25 +292,41 @@ pub struct Location<'a> {
 pub struct Draft {
     distro: Option<Distro>,
     text: Text,
-    rows: Vec<DraftRow>,
+    known: Known,
+    rows: Vec<Row>,
     licenses: Vec<Span>,
-    owned: HashMap<Box<str>, u32>,
+    locations: Vec<(Span, u32)>,
+    owned: Owned,
     limit: u64,
     refused: u64,
 }
 
-struct DraftRow {
-    kind: PackageType,
-    name: Span,
-    version: Span,
-    architecture: Span,
-    module: Span,
-    vendor: Span,
-    source: Option<(Span, Span)>,
-    licenses: Range<u32>,
-    certainty: Certainty,
-    path: Span,
-    layer: u32,
+/// Who owns a file, by a digest of its path: a distribution owns many. 128 bits with random keys, since whoever makes two paths
+/// meet would hide a package.
+#[derive(Default)]
+struct Owned {
+    keys: [RandomState; 2],
+    owners: HashMap<(u64, u64), u32>,
+}
+
+impl Owned {
+    fn key(&self, path: &str) -> (u64, u64) {
+        let [first, second] = &self.keys;
+        (first.hash_one(path), second.hash_one(path))
+    }
+
+    /// The first who claims a file owns it.
+    fn insert(&mut self, path: &str, owner: u32) {
+        let key = self.key(path);
+        self.owners.entry(key).or_insert(owner);
+    }
+
+    fn of(&self, path: &str) -> Option<u32> {
+        if self.owners.is_empty() {
+            return None;
+        }
+        self.owners.get(&self.key(path)).copied()
+    }
 }
 
 /// A package that was pushed, to claim files for.
@@ -272,41 +358,37 @@ impl Draft {
             self.refused += 1;
             return Ok(Pushed(None));
         }
+        let Self { text, known, .. } = self;
+        let mut push = |part: &str| known.push(text, part);
         let first = u32::try_from(self.licenses.len()).unwrap_or(u32::MAX);
         for license in package.licenses {
-            let span = self.text.push(license)?;
-            self.licenses.push(span);
+            self.licenses.push(push(license)?);
         }
-        let source = match package.source {
-            // A source that is the package itself costs nothing.
-            Some((name, version)) => Some((
-                if name == package.name { None } else { Some(self.text.push(name)?) },
-                if version == package.version { None } else { Some(self.text.push(version)?) },
-            )),
-            None => None,
-        };
-        let name = self.text.push(package.name)?;
-        let version = self.text.push(package.version)?;
-        self.rows.push(DraftRow {
+        // A source that is the package itself costs nothing.
+        let (source_name, source_version) = package.source.unwrap_or_default();
+        let (name, version) = (push(package.name)?, push(package.version)?);
+        let place = self.rows.len() as u32;
+        self.rows.push(Row {
             kind: package.kind,
+            certainty: package.certainty,
             name,
             version,
-            architecture: self.text.push(package.architecture)?,
-            module: self.text.push(package.module)?,
-            vendor: self.text.push(package.vendor)?,
-            source: source.map(|(n, v)| (n.unwrap_or(name), v.unwrap_or(version))),
+            architecture: push(package.architecture)?,
+            module: push(package.module)?,
+            vendor: push(package.vendor)?,
+            source: (push(source_name)?, push(source_version)?),
             licenses: first..u32::try_from(self.licenses.len()).unwrap_or(u32::MAX),
-            certainty: package.certainty,
-            path: self.text.push(package.path)?,
-            layer: package.layer,
+            locations: place..place + 1,
+            owner: None,
         });
-        Ok(Pushed(u32::try_from(self.rows.len() - 1).ok()))
+        self.locations.push((push(package.path)?, package.layer));
+        Ok(Pushed(Some(place)))
     }
 
     /// Says that `path`, cleaned and with its links resolved, belongs to a package of the distribution.
     pub fn own(&mut self, path: &str, package: Pushed) {
         if let Some(index) = package.0 {
-            self.owned.entry(path.into()).or_insert(index);
+            self.owned.insert(path, index);
         }
     }
 
@@ -316,68 +398,65 @@ impl Draft {
     }
 
     /// The inventory: rows of one type, name, version and architecture become one, sorted, owners linked.
+    ///
+    /// All in place: this is when an image takes the most memory.
     pub fn finish(self) -> Inventory {
-        let Self { distro, text, rows, licenses, owned, .. } = self;
-        let key = |row: &DraftRow| (row.kind, text.at(row.name), text.at(row.version), text.at(row.architecture));
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        let row = |index: &u32| rows.get(*index as usize);
-        order.sort_by(|a, b| match (row(a), row(b)) {
-            (Some(a), Some(b)) => (key(a), a.layer, text.at(a.path)).cmp(&(key(b), b.layer, text.at(b.path))),
-            _ => std::cmp::Ordering::Equal,
-        });
+        let Self { distro, mut text, known, mut rows, mut licenses, locations: pushed, owned, .. } = self;
+        drop(known);
+        let place = |row: &Row| pushed.get(row.locations.start as usize).copied().unwrap_or_default();
+        let order = |row: &Row| {
+            let (path, layer) = place(row);
+            (layer, text.at(path), row.locations.start)
+        };
+        rows.sort_unstable_by(|a, b| a.key(&text).cmp(&b.key(&text)).then_with(|| order(a).cmp(&order(b))));
 
-        let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
-        let mut locations: Vec<(Span, u32)> = Vec::with_capacity(rows.len());
-        let mut place_of = vec![0u32; rows.len()];
-        let mut previous: Option<&DraftRow> = None;
-        for index in &order {
-            let Some(current) = row(index) else { continue };
-            if previous.is_none_or(|previous| key(previous) != key(current)) {
-                let at = locations.len() as u32;
-                merged.push(Row {
-                    kind: current.kind,
-                    name: current.name,
-                    version: current.version,
-                    architecture: current.architecture,
-                    module: current.module,
-                    vendor: current.vendor,
-                    source: current.source,
-                    licenses: current.licenses.clone(),
-                    certainty: current.certainty,
-                    locations: at..at,
-                    owner: None,
-                });
-            }
-            previous = Some(current);
-            locations.push((current.path, current.layer));
-            let place = merged.len() as u32 - 1;
-            if let Some(last) = merged.last_mut() {
-                last.locations.end = locations.len() as u32;
-                last.certainty = last.certainty.min(current.certainty);
+        // Where each row was pushed, in their new order.
+        let numbers: Vec<u32> = rows.iter().map(|row| row.locations.start).collect();
+        let mut locations: Vec<(Span, u32)> = rows.iter().map(place).collect();
+        drop(pushed);
+        for (row, at) in rows.iter_mut().zip(0..) {
+            row.locations = at..at + 1;
+        }
+        rows.dedup_by(|row, kept| {
+            let is_same = row.key(&text) == kept.key(&text);
+            if is_same {
+                kept.locations.end = row.locations.end;
+                kept.certainty = kept.certainty.min(row.certainty);
                 // Not every copy says under which licence it is.
-                if last.licenses.is_empty() {
-                    last.licenses = current.licenses.clone();
+                if kept.licenses.is_empty() {
+                    kept.licenses = row.licenses.clone();
                 }
             }
-            if let Some(slot) = place_of.get_mut(*index as usize) {
-                *slot = place;
+            is_same
+        });
+        let mut place_of = vec![0; numbers.len()];
+        for (row, place) in rows.iter().zip(1..) {
+            for number in numbers.get(range(&row.locations)).unwrap_or_default() {
+                place_of.get_mut(*number as usize).into_iter().for_each(|slot| *slot = place);
             }
         }
-        for row in merged.iter_mut().filter(|row| !row.kind.is_os()) {
-            let range = row.locations.start as usize..row.locations.end as usize;
+        for row in rows.iter_mut().filter(|row| !row.kind.is_os()) {
+            // What lies in an archive belongs to who owns the archive.
+            let owner = |path: &str| owned.of(path).or_else(|| owned.of(path.split_once("!/")?.0));
+            let owners = locations.get(range(&row.locations)).unwrap_or_default();
             // A package with a copy that nobody owns is not owned.
-            let owner = |path: &str| {
-                // What lies in an archive belongs to who owns the archive.
-                owned.get(path).or_else(|| owned.get(path.split_once("!/")?.0))
-            };
-            let owners = locations.get(range).unwrap_or_default().iter().map(|(path, _)| owner(text.at(*path)));
             row.owner = owners
-                .map(|owner| owner.and_then(|index| place_of.get(*index as usize)).copied())
+                .iter()
+                .map(|(path, _)| owner(text.at(*path)).and_then(|number| place_of.get(number as usize)))
                 .reduce(|first, next| if next.is_some() { first } else { None })
-                .flatten();
+                .flatten()
+                .and_then(|place| NonZeroU32::new(*place));
         }
-        Inventory { distro, text, rows: merged, licenses, locations }
+        text.0.shrink_to_fit();
+        rows.shrink_to_fit();
+        licenses.shrink_to_fit();
+        locations.shrink_to_fit();
+        Inventory { distro, text, rows, licenses, locations }
     }
+}
+
+fn range(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
 }
 
 #[cfg(test)]
@@ -413,6 +492,53 @@ mod tests {
         assert_eq!(six.owner().unwrap().name(), "python3-six");
         assert_eq!(six.ecosystem(), Some("PyPI"));
         assert_eq!(inventory.package(0).unwrap().ecosystem(), Some("Debian:12"));
+    }
+
+    #[test]
+    fn texts_of_every_length_are_found_again() {
+        let mut text = Text::default();
+        let mut known = Known::default();
+        let lengths = [0, 1, 63, 64, 65, 4_095, 4_096, 300_000];
+        let all: Vec<String> = lengths.iter().map(|length| "\u{e9}".repeat(*length)).collect();
+        let spans: Vec<Span> = all.iter().map(|one| known.push(&mut text, one).unwrap()).collect();
+        for (span, one) in spans.iter().zip(&all) {
+            assert_eq!(text.at(*span), one);
+        }
+        let length = text.0.len();
+        assert_eq!(known.push(&mut text, all.last().unwrap()).unwrap(), *spans.last().unwrap());
+        assert_eq!(text.0.len(), length, "what repeats is kept once");
+    }
+
+    #[test]
+    fn spans_that_point_nowhere_are_empty() {
+        for damaged in ["", "\u{5}abc", "@@@@@@@@@@@@@@@", "\u{1}\u{e9}", "\u{e9}"] {
+            let text = Text(damaged.to_owned());
+            for start in [0, 1, 2, 20, u32::MAX] {
+                assert_eq!(text.at(Span(start)), "", "{damaged:?} at {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_hundred_thousand_packages_are_small() {
+        let mut draft = Draft::new(200_000);
+        for number in 0..200_000 {
+            let (name, version) = (format!("package-{number}"), format!("1.{number}-1"));
+            draft
+                .push(&PackageDraft {
+                    source: Some((&name, &version)),
+                    architecture: "amd64",
+                    licenses: &["MIT"],
+                    ..PackageDraft::new(PackageType::Deb, &name, &version, "var/lib/dpkg/status", 0)
+                })
+                .unwrap();
+        }
+        let inventory = draft.finish();
+        assert_eq!(inventory.len(), 200_000);
+        assert!(inventory.memory() < 20 << 20, "{}", inventory.memory());
+        let (first, last) = (inventory.package(0).unwrap(), inventory.package(199_999).unwrap());
+        assert_eq!((first.name(), first.source()), ("package-0", Some(("package-0", "1.0-1"))));
+        assert_eq!((last.name(), last.licenses().collect::<Vec<_>>()), ("package-99999", vec!["MIT"]));
     }
 
     #[test]

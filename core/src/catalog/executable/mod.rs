@@ -92,7 +92,7 @@ impl Cataloger for Executable {
         for file in view.files() {
             for record in file.records::<Record<'_>>() {
                 let Record { kind, name, version } = record?;
-                draft.push(&PackageDraft::new(kind, name, version, &file.path, file.layer))?;
+                draft.push(&PackageDraft::new(kind, name, version, file.path(), file.layer))?;
             }
         }
         Ok(())

@@ -93,7 +93,7 @@ impl Cataloger for Java {
             for record in file.records::<Record<'_>>() {
                 let Record { inner, name, version, license, certainty } = record?;
                 path.clear();
-                path.push_str(&file.path);
+                path.push_str(file.path());
                 if !inner.is_empty() {
                     path.push_str("!/");
                     path.push_str(inner);

@@ -94,18 +94,20 @@ impl Cataloger for Rpm {
         let mut folders: HashMap<&str, usize> = HashMap::new();
         let form = |path: &str| {
             let (folder, name) = path.rsplit_once('/')?;
-            let folder =
-                view.files().iter().find_map(|file| file.path.get(..folder.len()).filter(|found| *found == folder))?;
+            let folder = view
+                .files()
+                .iter()
+                .find_map(|file| file.path().get(..folder.len()).filter(|found| *found == folder))?;
             Some((folder, FORMS.iter().position(|known| *known == name)?))
         };
-        let log = |file: &VisibleFile| view.file(&format!("{}{LOG}", file.path));
+        let log = |file: &VisibleFile| view.file(&format!("{}{LOG}", file.path()));
         let has_packages = |file: &&VisibleFile| [Some(*file), log(file)].into_iter().flatten().any(has_packages);
-        for (folder, form) in view.files().iter().filter(has_packages).filter_map(|file| form(&file.path)) {
+        for (folder, form) in view.files().iter().filter(has_packages).filter_map(|file| form(file.path())) {
             let best = folders.entry(folder).or_insert(form);
             *best = form.min(*best);
         }
         for file in view.files() {
-            if form(&file.path).is_none_or(|(folder, form)| folders.get(folder) != Some(&form)) {
+            if form(file.path()).is_none_or(|(folder, form)| folders.get(folder) != Some(&form)) {
                 continue;
             }
             let log = log(file);
@@ -140,7 +142,7 @@ fn push(file: &VisibleFile, mut counts: impl FnMut(&Place) -> bool, view: &View<
                     vendor,
                     module,
                     licenses: if license.is_empty() { &[] } else { std::slice::from_ref(&license) },
-                    ..PackageDraft::new(PackageType::Rpm, name, version, &file.path, file.layer)
+                    ..PackageDraft::new(PackageType::Rpm, name, version, file.path(), file.layer)
                 })?);
             }
             Record::Owns(path) => {
