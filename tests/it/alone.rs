@@ -30,7 +30,9 @@ pub fn prepared_within(mib: u64, test: &str, prepare: impl FnOnce(&Path), work: 
     let mut command = Command::new(program);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test).env(FOLDER, folder.path());
     let output = tempfile::NamedTempFile::new().unwrap();
-    let mut child = command.stdout(output.reopen().unwrap()).stderr(output.reopen().unwrap()).spawn().unwrap();
+    // One place in the file for both: with two, they would write over each other.
+    let both = output.reopen().unwrap();
+    let mut child = command.stdout(both.try_clone().unwrap()).stderr(both).spawn().unwrap();
     let began = Instant::now();
     let status = loop {
         match child.try_wait().unwrap() {

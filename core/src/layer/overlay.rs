@@ -156,6 +156,16 @@ impl Overlay {
         path::show(&join(&self.links.resolve(directory), name)).into_owned()
     }
 
+    /// Adds a file that these catalogers have read.
+    fn show(&mut self, catalogers: &[u16], layer: u32, origin: Origin, shown: &str, paths: &mut String) {
+        let (start, length) = (paths.len() as u32, shown.len() as u32);
+        if !catalogers.is_empty() {
+            paths.push_str(shown);
+        }
+        let visible = |cataloger: &u16| Visible { cataloger: *cataloger, layer, origin, start, length };
+        self.visible.extend(catalogers.iter().map(visible));
+    }
+
     /// What is visible in the end of the same `layers`, for `catalogers` many catalogers, and what is still to be read.
     pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize, _table: &InterestTable) -> Resolved {
         let mut files = vec![Vec::new(); catalogers];
@@ -165,7 +175,7 @@ impl Overlay {
                 files.push(VisibleFile::among(&self.paths, start, length, layer, row.facts.clone()));
             }
         }
-        // Names that are not UTF-8 are shown otherwise than they are sorted.
+        // Links come before files, and names that are not UTF-8 are shown otherwise than they are sorted.
         for files in files.iter_mut().filter(|files| !files.is_sorted_by(|a, b| a.path() <= b.path())) {
             files.sort_by(|a, b| a.path().cmp(b.path()));
         }
@@ -410,57 +420,50 @@ impl Applying<'_> {
         self.extra.iter().filter(|extra| extra.shown_path(path).is_some()).map(|extra| extra.cataloger).collect()
     }
 
-    /// What is visible in the end. Files and links are given up on the way.
+    /// What is visible in the end. The nodes are given up one by one on the way.
     fn finish(mut self, table: &InterestTable) -> Overlay {
-        let mut overlay = Overlay { refused: self.refused, ..Overlay::default() };
+        let mut out = Overlay { refused: self.refused, ..Overlay::default() };
         let mut paths = String::new();
         for (path, node) in &self.lower {
-            let shown = path::show(path);
-            let (layer, origin, facts, wanted) = match node.kind {
-                NodeKind::File { origin, is_moved } => {
-                    let facts = self.facts(origin, is_moved, &shown, table);
-                    let wanted = self.wanted(path, is_moved, &shown, &facts, table);
-                    (node.layer, origin, facts, wanted)
-                }
-                // A link where an interest names a file: the file that it leads to, under this name.
-                NodeKind::Link => {
-                    let interested = table.catalogers_of(&shown);
-                    if interested.is_empty() {
-                        continue;
-                    }
-                    let target = self.links.resolve(path);
-                    let Some(Node { layer, kind: NodeKind::File { origin, is_moved } }) = self.node(&target) else {
-                        continue;
-                    };
-                    let facts = self.facts(origin, is_moved, &path::show(&target), table);
-                    let (facts, wanted) = interested.into_iter().partition(|cataloger| facts.contains(cataloger));
-                    (layer, origin, facts, wanted)
-                }
-            };
-            let start = paths.len() as u32;
-            if !facts.is_empty() {
-                paths.push_str(&shown);
-            }
-            let length = paths.len() as u32 - start;
-            overlay.visible.extend(facts.into_iter().map(|cataloger| Visible {
-                cataloger,
-                layer,
-                origin,
-                start,
-                length,
-            }));
-            for cataloger in wanted {
-                let is_link = matches!(node.kind, NodeKind::Link);
-                let mut extra = self.extra.iter().filter(|extra| extra.cataloger == cataloger && !is_link);
-                let shown = extra.find_map(|extra| extra.shown_path(path)).unwrap_or_else(|| shown.to_string());
-                overlay.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
+            if matches!(node.kind, NodeKind::Link) {
+                self.show_link(path, &mut out, &mut paths, table);
             }
         }
-        overlay.again.sort();
-        overlay.again.dedup();
-        overlay.paths = Arc::new(paths);
-        overlay.links = std::mem::take(&mut self.links);
-        overlay
+        for (path, Node { layer, kind }) in std::mem::take(&mut self.lower) {
+            let NodeKind::File { origin, is_moved } = kind else { continue };
+            let shown = path::show(&path);
+            let facts = self.facts(origin, is_moved, &shown, table);
+            for cataloger in self.wanted(&path, is_moved, &shown, &facts, table) {
+                let mut extra = self.extra.iter().filter(|extra| extra.cataloger == cataloger);
+                let shown = extra.find_map(|extra| extra.shown_path(&path)).unwrap_or_else(|| shown.to_string());
+                out.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
+            }
+            out.show(&facts, layer, origin, &shown, &mut paths);
+        }
+        out.again.sort();
+        out.again.dedup();
+        out.visible.shrink_to_fit();
+        out.paths = Arc::new(paths);
+        out.links = self.links;
+        out
+    }
+
+    /// A link where an interest names a file: the file that it leads to, under this name.
+    fn show_link(&self, path: &[u8], out: &mut Overlay, paths: &mut String, table: &InterestTable) {
+        let shown = path::show(path);
+        let interested = table.catalogers_of(&shown);
+        if interested.is_empty() {
+            return;
+        }
+        let target = self.links.resolve(path);
+        let Some(Node { layer, kind: NodeKind::File { origin, is_moved } }) = self.node(&target) else { return };
+        let facts = self.facts(origin, is_moved, &path::show(&target), table);
+        let (facts, wanted): (Vec<_>, Vec<_>) = interested.into_iter().partition(|cataloger| facts.contains(cataloger));
+        for cataloger in wanted {
+            let again = Again { entry: origin.entry, cataloger, shown: shown.to_string(), note: None };
+            out.again.push((origin.layer, again));
+        }
+        out.show(&facts, layer, origin, &shown, paths);
     }
 }
 
