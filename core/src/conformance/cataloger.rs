@@ -117,11 +117,11 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
     let overlay = Overlay::new(&layers, &table);
     let resolved = overlay.finish(&layers, catalogers.len(), &table);
     let mut draft = Draft::new(limits.packages);
-    let real_path = |path: &str| overlay.real_path(path);
+    let directories = |path: &[u8]| overlay.directory(path);
     let mut problems: Vec<Problem> =
         layers.iter().flat_map(|layer| &layer.problems).chain(&resolved.problems).cloned().collect();
     for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
-        if let Err(error) = cataloger.resolve(&View::new(files, &real_path), &mut draft) {
+        if let Err(error) = cataloger.resolve(&View::new(files, &directories), &mut draft) {
             problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
         }
     }
@@ -203,8 +203,8 @@ pub(crate) fn holds(cataloger: &dyn Cataloger, path: &str, bytes: &[u8]) {
     }
     let Ok(Some(facts)) = whole.0 else { return };
     let files = [crate::layer::VisibleFile::new(path, 0, facts)];
-    let real_path = |path: &str| path.to_owned();
-    let resolved = cataloger.resolve(&View::new(&files, &real_path), &mut Draft::new(10));
+    let directories = |path: &[u8]| path.to_vec();
+    let resolved = cataloger.resolve(&View::new(&files, &directories), &mut Draft::new(10));
     assert!(resolved.is_ok(), "{path}: {resolved:?}");
 }
 

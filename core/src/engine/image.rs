@@ -217,12 +217,12 @@ pub(super) fn put_matches(report: &mut Report, matches: Matches, advisories: Adv
 
 fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut Problems) -> Inventory {
     let mut draft = Draft::new(plan.limits.packages);
-    let links = |path: &str| overlay.real_path(path);
+    let directories = |path: &[u8]| overlay.directory(path);
     for (cataloger, files) in plan.catalogers.iter().zip(&resolved.files) {
         if files.is_empty() {
             continue;
         }
-        let view = View::new(files, &links);
+        let view = View::new(files, &directories);
         // A cataloger of somebody else may panic; the others still count.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cataloger.resolve(&view, &mut draft)))
             .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked")));

@@ -1,5 +1,6 @@
 //! The trait that everything that reads files implements: read per layer, resolve per image.
 
+use std::cell::RefCell;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::interest::Interest;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::Draft;
 use crate::model::limits::Limits;
+use crate::model::path;
 use crate::model::problem::Problem;
 
 /// Finds one kind of package.
@@ -242,13 +244,16 @@ impl<'a> File<'a> {
 /// The image after the overlay, as one cataloger sees it.
 pub struct View<'a> {
     files: &'a [VisibleFile],
-    links: &'a dyn Fn(&str) -> String,
+    /// Where a directory lies.
+    directories: &'a dyn Fn(&[u8]) -> Vec<u8>,
+    /// The directory that was asked for last, and where it lies: lists name the files of one directory one behind another.
+    last: RefCell<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<'a> View<'a> {
-    /// `files` are sorted by path.
-    pub(crate) fn new(files: &'a [VisibleFile], links: &'a dyn Fn(&str) -> String) -> Self {
-        Self { files, links }
+    /// `files` are sorted by path; `directories` resolves the links of a clean path.
+    pub(crate) fn new(files: &'a [VisibleFile], directories: &'a dyn Fn(&[u8]) -> Vec<u8>) -> Self {
+        Self { files, directories, last: RefCell::default() }
     }
 
     /// The files that this cataloger read and that are still there, sorted by path.
@@ -265,7 +270,13 @@ impl<'a> View<'a> {
     /// The path without a leading slash and with the links of its directories resolved: `/lib/x` is `usr/lib/x` where `lib`
     /// is a link to `usr/lib`.
     pub fn real_path(&self, path: &str) -> String {
-        (self.links)(path)
+        let cleaned = path::clean(path.as_bytes());
+        let (directory, name) = path::split(&cleaned);
+        let mut last = self.last.borrow_mut();
+        if last.0 != directory {
+            *last = (directory.to_vec(), (self.directories)(directory));
+        }
+        path::show(&path::join(&last.1, name)).into_owned()
     }
 }
 

@@ -149,11 +149,9 @@ impl Overlay {
         applying.finish(table)
     }
 
-    /// The path without a leading slash and with the links of its directories resolved.
-    pub fn real_path(&self, path: &str) -> String {
-        let cleaned = path::clean(path.as_bytes());
-        let (directory, name) = path::split(&cleaned);
-        path::show(&join(&self.links.resolve(directory), name)).into_owned()
+    /// Where a directory lies: its path with all links resolved, the last component too.
+    pub fn directory(&self, path: &[u8]) -> Vec<u8> {
+        self.links.resolve(path)
     }
 
     /// Adds a file that these catalogers have read.
@@ -261,7 +259,7 @@ impl Applying<'_> {
             return;
         }
         let moved = self.directory(directory);
-        let path = join(&moved, name);
+        let path = path::join(&moved, name);
         match entry.kind {
             EntryKind::Whiteout => {
                 if self.lower.contains_key(path.as_slice()) {
@@ -300,7 +298,7 @@ impl Applying<'_> {
     /// One more name for a file: with its facts where the same cataloger wants it here too, else to be read again.
     fn hardlink(&mut self, path: &[u8], target: &[u8], layer: u32, table: &InterestTable) {
         let (directory, name) = path::split(target);
-        let target_path = join(&self.directory(directory), name);
+        let target_path = path::join(&self.directory(directory), name);
         if target_path == path {
             return;
         }
@@ -370,7 +368,7 @@ impl Applying<'_> {
     /// Removes what lies below `path`: all of it, or what the layers below brought. Each step takes something away, so that a
     /// million whiteouts cost no more than what they remove.
     fn remove_below(&mut self, path: &[u8], only_lower: bool) {
-        let prefix = if path.is_empty() { Vec::new() } else { join(path, b"") };
+        let prefix = if path.is_empty() { Vec::new() } else { path::join(path, b"") };
         let below = |nodes: &Nodes| {
             let next = nodes.range::<[u8], _>((Bound::Included(prefix.as_slice()), Bound::Unbounded)).next();
             next.map(|(path, _)| path.clone()).filter(|path| path.starts_with(&prefix))
@@ -512,8 +510,4 @@ impl Resolved {
             files.sort_by(|a, b| a.path().cmp(b.path()));
         }
     }
-}
-
-fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
