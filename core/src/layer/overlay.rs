@@ -13,6 +13,7 @@ use super::facts::{FactRow, LayerFacts};
 use super::interest::InterestTable;
 use super::journal::{Entry, EntryKind};
 use super::links::Links;
+use super::occupied::Occupied;
 use super::walk::Again;
 use crate::model::path;
 use crate::model::problem::{Problem, ProblemKind};
@@ -62,6 +63,7 @@ struct Applying<'a> {
     lower: Nodes,
     upper: Nodes,
     links: Links,
+    occupied: Occupied,
     /// The bytes of nodes and links, and how many of them there was no room for.
     kept: usize,
     refused: u64,
@@ -233,6 +235,7 @@ impl Applying<'_> {
     fn apply_all(&mut self, table: &InterestTable) {
         self.lower.clear();
         self.links.clear();
+        self.occupied.clear();
         (self.last_directory, self.kept, self.refused) = (None, 0, 0);
         for (facts, layer) in self.layers.iter().zip(0u32..) {
             let mut rows = facts.facts.iter().peekable();
@@ -261,6 +264,7 @@ impl Applying<'_> {
         let moved = self.directory(directory);
         let path = path::join(&moved, name);
         match entry.kind {
+            EntryKind::Whiteout | EntryKind::Directory if self.occupied.is_free(&path) => {}
             EntryKind::Whiteout => {
                 if self.lower.contains_key(path.as_slice()) {
                     self.remove(&path);
@@ -330,6 +334,7 @@ impl Applying<'_> {
             return false;
         }
         self.kept += size;
+        self.occupied.insert(path);
         let before = self.upper.insert(path.into(), node);
         if before.or_else(|| self.lower.remove(path)).is_some() {
             self.kept -= size;
@@ -350,8 +355,10 @@ impl Applying<'_> {
 
     /// Removes the node at `path` and everything below it.
     fn replace(&mut self, path: &[u8]) {
-        self.remove(path);
-        self.remove_below(path, false);
+        if !self.occupied.is_free(path) {
+            self.remove(path);
+            self.remove_below(path, false);
+        }
     }
 
     fn remove(&mut self, path: &[u8]) {
