@@ -35,7 +35,7 @@ impl Default for Lease {
 pub struct WorkOptions {
     /// Its name, which no other worker of the store may have; made up where there is none.
     pub name: Option<String>,
-    /// Images at once; as many as layers are read side by side, unless it is given.
+    /// Images at once; two more than layers are read side by side, unless it is given.
     pub concurrency: Option<usize>,
     /// Seconds after which others take what a worker holds that is not heard of.
     pub lease: u64,

@@ -31,12 +31,15 @@ const BEAT: Duration = Duration::from_secs(5);
 /// How long commits may take at the end.
 const LAST_COMMITS: Duration = Duration::from_secs(10);
 
+/// Images at once beyond those that all lanes are busy with: they wait for the registry meanwhile.
+const WAITING: usize = 2;
+
 /// How a worker works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerOptions {
     /// Its name, which no other worker of the store may have; made of the host, the process and a random number unless it is given.
     pub name: Option<String>,
-    /// Images at once; as many as layers are read side by side, and at least two, unless it is given.
+    /// Images at once; two more than layers are read side by side, unless it is given.
     pub concurrency: Option<usize>,
     /// Seconds after which others take what a worker holds that is not heard of.
     pub lease: u64,
@@ -124,7 +127,7 @@ impl Worker {
             scanner: scanner.clone(),
             store,
             name,
-            concurrency: options.concurrency.unwrap_or_else(|| scanner.lanes().max(2)),
+            concurrency: options.concurrency.unwrap_or_else(|| scanner.lanes() + WAITING),
             lease: options.lease,
             once: options.once,
             run,
