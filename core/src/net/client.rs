@@ -362,6 +362,12 @@ impl Response {
         self.headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
     }
 
+    /// By how much the clock of the other side is before ours, to the second (`Date`); none where it does not say.
+    pub fn clock_ahead(&self) -> Option<jiff::SignedDuration> {
+        let date = jiff::fmt::rfc2822::parse(self.header("date")?).ok()?;
+        Some(date.timestamp().duration_since(jiff::Timestamp::now()))
+    }
+
     /// The length that the answer announces.
     pub fn content_length(&self) -> Option<u64> {
         self.header(CONTENT_LENGTH.as_str())?.parse().ok()

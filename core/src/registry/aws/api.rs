@@ -102,7 +102,7 @@ impl Api {
             if response.status() == 200 {
                 return json::read(response, context).await;
             }
-            let off = ahead(&response, now);
+            let ahead = response.clock_ahead();
             let refusal = Refusal::read(response, context).await?;
             if refusal.is_ended() && !has_renewed {
                 has_renewed = true;
@@ -111,10 +111,10 @@ impl Api {
             }
             if is_skewed(&refusal.code, &refusal.message)
                 && !has_moved
-                && let Some(off) = off
+                && let Some(ahead) = ahead
             {
                 has_moved = true;
-                self.skew.store(off.as_secs(), Ordering::Relaxed);
+                self.skew.store(ahead.as_secs(), Ordering::Relaxed);
                 continue;
             }
             let error = self.error(operation, &refusal);
@@ -261,10 +261,4 @@ pub(super) fn is_skewed(code: &str, message: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// By how much the clock of a service is before ours; none where it does not say.
-pub(super) fn ahead(response: &Response, now: Timestamp) -> Option<SignedDuration> {
-    let date = jiff::fmt::rfc2822::parse(response.header("date")?).ok()?;
-    Some(date.timestamp().duration_since(now))
 }

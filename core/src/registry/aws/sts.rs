@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::api::{ahead, is_skewed};
+use super::api::is_skewed;
 use super::endpoint::out_of_reach;
 use super::keys::Keys;
 use super::sign::{Scope, sign};
@@ -84,7 +84,7 @@ impl Sts<'_> {
     async fn ask(&self, request: &Request, role: &Role, action: &str, context: &Context) -> Result<Keys, Refused> {
         let sent = self.client.send(request, context).await;
         let response = sent.map_err(|error| out_of_reach(error, self.region))?;
-        let (status, skew) = (response.status(), ahead(&response, Timestamp::now()));
+        let (status, skew) = (response.status(), response.clock_ahead());
         let body = Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?));
         let text = String::from_utf8_lossy(&body);
         let text = Zeroizing::new(text.into_owned());

@@ -312,7 +312,7 @@ impl Access {
                 error_description: String,
             }
             let status = response.status();
-            let date = response.header("date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+            let ahead = response.clock_ahead();
             let body = response.bytes(64 << 10, context).await?;
             let Refusal { error, error_description } = serde_json::from_slice(&body).unwrap_or_default();
             let refused = Error::new(Kind::Unauthenticated, "Google gives no access token")
@@ -325,10 +325,9 @@ impl Access {
                 return Err(refused.with_hint("check that the key was not deleted, that its service account exists, and the clock of this machine"));
             }
             let refused = refused.with_hint("set the clock of this machine, by which the key signs");
-            let off = date.map(|date| Timestamp::now().duration_since(date.timestamp()).as_secs());
-            return Err(match off {
-                Some(seconds) if seconds < 0 => refused.with("clock", format!("{} s behind Google's", -seconds)),
-                Some(seconds) => refused.with("clock", format!("{seconds} s ahead of Google's")),
+            return Err(match ahead.map(|ahead| ahead.as_secs()) {
+                Some(seconds) if seconds > 0 => refused.with("clock", format!("{seconds} s behind Google's")),
+                Some(seconds) => refused.with("clock", format!("{} s ahead of Google's", -seconds)),
                 None => refused,
             });
         }
