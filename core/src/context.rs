@@ -97,6 +97,18 @@ impl Context {
     }
 }
 
+/// The time that a field gives in seconds; none where it is not set.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for what is no time above 0.
+pub fn seconds(field: &'static str, seconds: Option<f64>) -> Result<Option<Duration>> {
+    let Some(given) = seconds else { return Ok(None) };
+    match Duration::try_from_secs_f64(given) {
+        Ok(time) if !time.is_zero() => Ok(Some(time)),
+        _ => Err(Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0").with(field, given)),
+    }
+}
+
 fn late() -> Error {
     Error::new(Kind::Canceled, "the deadline passed").with_hint("allow more time, or ask for less at once")
 }
@@ -107,5 +119,20 @@ impl std::fmt::Debug for Context {
             .field("cancel", &self.cancel)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_out_is_a_time() {
+        assert_eq!(seconds("timeout", None).unwrap(), None);
+        assert_eq!(seconds("timeout", Some(1.5)).unwrap(), Some(Duration::from_millis(1500)));
+        for wrong in [0.0, -1.0, 1e300, f64::NAN, f64::INFINITY] {
+            let error = seconds("image_timeout", Some(wrong)).unwrap_err();
+            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("image_timeout"), "{error}");
+        }
     }
 }

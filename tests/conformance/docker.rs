@@ -20,7 +20,7 @@ async fn suite_holds() {
         ),
     ];
     for (auth, credential) in auths {
-        let server = TestRegistry::start_with(Options { auth, tls: None }).unwrap();
+        let server = TestRegistry::start_with(Options { auth, ..Options::default() }).unwrap();
         let mut holding = Holding::new();
         for (repository, content) in [("team/app", "one"), ("team/app", "two"), ("web", "three")] {
             let image = ImageBuilder::new().layer(Layer::new().file("content", content)).build();

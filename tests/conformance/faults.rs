@@ -192,7 +192,7 @@ async fn an_identity_token_is_posted_and_where_that_is_unknown_asked_with() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     for missing in [None, Some(404), Some(405)] {
-        let server = TestRegistry::start_with(Options { auth: auth.clone(), tls: None }).unwrap();
+        let server = TestRegistry::start_with(Options { auth: auth.clone(), ..Options::default() }).unwrap();
         server.push("team/app", "1.0", &image);
         std::fs::write(&path, json!({"auths": {server.host(): {"identitytoken": SECRET}}}).to_string()).unwrap();
         if let Some(status) = missing {

@@ -169,7 +169,7 @@ fn image() -> BuiltImage {
 
 /// A registry that holds the image, and gives tokens to one user. The token server is where the registry is asked.
 fn started(auth: Auth) -> TestRegistry {
-    let registry = TestRegistry::start_with(Options { auth, tls: None }).unwrap();
+    let registry = TestRegistry::start_with(Options { auth, ..Options::default() }).unwrap();
     registry.push("team/app", "1.0", &image());
     registry
 }

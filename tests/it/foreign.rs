@@ -1,10 +1,14 @@
 //! Foreign layers: fetched only when asked for, from where the manifest says, without credentials, and verified like all.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tidewaiter::conformance::image::{Compression, ImageBuilder, Layer, descriptor};
-use tidewaiter::conformance::registry::{Auth, Options, TestRegistry};
+use tidewaiter::conformance::registry::{Auth, Fault, Options, TestRegistry};
 use tidewaiter::model::problem::ProblemKind;
 use tidewaiter::{Context, Credential, Kind, Registry, Report, Result, ScanOptions, Scanner, Secret};
+
+use crate::registry::certificates::Certificate;
 
 const MEDIA_TYPE: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 
@@ -34,10 +38,16 @@ fn push(registry: &TestRegistry, urls: &[String]) {
 }
 
 async fn scan(registry: &TestRegistry, foreign_layers: bool) -> Result<Report> {
-    let credential = Credential::basic("ann", Secret::value("secret"));
-    let definition = Registry::docker(registry.url()).credential(credential);
+    scan_by(definition(registry), foreign_layers).await
+}
+
+fn definition(registry: &TestRegistry) -> Registry {
+    Registry::docker(registry.url()).credential(Credential::basic("ann", Secret::value("secret")))
+}
+
+async fn scan_by(definition: Registry, foreign_layers: bool) -> Result<Report> {
+    let target = format!("{}team/app:1.0", definition.base().unwrap()).parse().unwrap();
     let options = ScanOptions { registry: Some(definition), foreign_layers, ..ScanOptions::default() };
-    let target = format!("http://{}/team/app:1.0", registry.host()).parse().unwrap();
     let scanner = Scanner::builder().build().unwrap();
     scanner.scan_with(&target, &options, &Context::new()).await.map(|mut reports| reports.remove(0))
 }
@@ -92,4 +102,46 @@ async fn the_addresses_are_tried_in_turn_and_the_digest_decides() {
         let error = scan(&registry, true).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{urls:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_foreign_layer_comes_through_the_proxy_of_the_registry() {
+    // What asks a proxy for a page names its host, so a server can pass for a proxy with all hosts behind it.
+    let proxy = TestRegistry::start().unwrap();
+    let digest = proxy.push_blob("base", layer());
+    push(&proxy, &[format!("http://layers.invalid/v2/base/blobs/{digest}")]);
+    let definition = Registry::docker("http://registry.invalid").credential(Credential::Anonymous);
+    let report = scan_by(definition.with_proxy(proxy.url()), true).await.unwrap();
+    assert_eq!(report.inventory.len(), 1);
+    assert!(proxy.log().iter().any(|access| access.path == format!("/v2/base/blobs/{digest}")));
+}
+
+#[tokio::test]
+async fn a_foreign_layer_is_waited_for_as_long_as_the_registry() {
+    let (registry, elsewhere) = registries();
+    let digest = elsewhere.push_blob("base", layer());
+    push(&registry, &[format!("{}/v2/base/blobs/{digest}", elsewhere.url())]);
+    elsewhere.fault("/v2/base/", 100, Fault::Stall(0));
+    let began = Instant::now();
+    let error = scan_by(definition(&registry).with_timeout(Duration::from_millis(50)), true).await.unwrap_err();
+    assert!(error.kind() == Kind::Unavailable && error.to_string().contains("0.05 s"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_foreign_layer_is_trusted_as_the_registry_is_but_sees_no_client_certificate() {
+    let (Some(server), Some(client)) = (Certificate::of_server(), Certificate::of_client()) else { return };
+    let start = |client_ca| {
+        TestRegistry::start_with(Options { tls: Some(server.pem()), client_ca, ..Options::default() }).unwrap()
+    };
+    let (registry, elsewhere, closed) = (start(Some(client.pem().0)), start(None), start(Some(client.pem().0)));
+    let definition = Registry::docker(registry.url()).credential(Credential::Anonymous).with_ca(server.path());
+    let definition = definition.with_client_certificate(client.path(), client.key_path());
+    for (place, is_read) in [(&elsewhere, true), (&closed, false)] {
+        let digest = place.push_blob("base", layer());
+        push(&registry, &[format!("{}/v2/base/blobs/{digest}", place.url())]);
+        let scanned = scan_by(definition.clone(), true).await;
+        assert_eq!(scanned.is_ok(), is_read, "{scanned:?}");
+    }
+    assert!(closed.log().is_empty());
 }

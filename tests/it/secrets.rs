@@ -196,7 +196,7 @@ async fn plant() {
         Auth::Bearer { username: "alice".into(), password: PASSWORD.into(), realm: None },
     ];
     for auth in auths {
-        let server = TestRegistry::start_with(Options { auth, tls: None }).unwrap();
+        let server = TestRegistry::start_with(Options { auth, ..Options::default() }).unwrap();
         server.push("team/app", "1.0", &ImageBuilder::new().layer(Layer::new().file("a", "b")).build());
         let image = format!("{}/team/app:1.0", server.url());
         let basic = |password: Value| json!({"basic": {"username": "alice", "password": password}});

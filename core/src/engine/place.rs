@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::context::{Context, seconds};
 use crate::error::{Error, Kind, Result};
 use crate::model::limits::Limits;
 use crate::model::record::ImageRecord;
@@ -42,7 +42,7 @@ impl Place {
         repository: Option<&str>,
         context: &Context,
     ) -> Result<Self> {
-        let image_time = Registry::time("image_timeout", registry.image_timeout)?;
+        let image_time = seconds("image_timeout", registry.image_timeout)?;
         let connection = Connection::open(registry, repository, context).await?;
         let connector = match own {
             Some(own) => own,

@@ -74,7 +74,8 @@ pub struct ScanOptions {
     pub registry: Option<Registry>,
     /// Which platforms of an index.
     pub platforms: Platforms,
-    /// Whether foreign layers are fetched from where the manifest says.
+    /// Whether foreign layers are fetched from where the manifest says: in the way in which the registry is reached (proxy, authorities,
+    /// time-outs), without its credential and its client certificate.
     pub foreign_layers: bool,
     /// Whether findings of packages that a package of the distribution owns are listed too.
     pub include_owned: bool,
@@ -224,7 +225,7 @@ impl Scanner {
         let scan = Box::pin(self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context));
         #[cfg(feature = "net")]
         if let Some(registry) = &options.registry
-            && let Some(time) = Registry::time("image_timeout", registry.image_timeout)?
+            && let Some(time) = crate::context::seconds("image_timeout", registry.image_timeout)?
         {
             return image::within(time, scan).await;
         }

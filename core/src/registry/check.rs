@@ -150,7 +150,7 @@ pub async fn check_with(
     let vendor = vendor::of(&registry.kind)?;
     let base = registry.base()?;
     let host = registry.host()?;
-    let client = connection::client(registry, Policy::once()).await?;
+    let client = Client::new(&connection::options(registry, Policy::once()).await?)?;
     let mut check = Check { registry: host.clone(), kind: vendor.name().to_owned(), steps: Vec::new() };
 
     if !resolve(&mut check, registry, &base, context).await? {
@@ -223,8 +223,11 @@ async fn resolve(check: &mut Check, registry: &Registry, base: &url::Url, contex
     let port = base.port_or_known_default().unwrap_or(443);
     let looked_up = context.run(async { Ok(tokio::net::lookup_host((host.as_str(), port)).await) }).await?;
     let addresses: Vec<_> = looked_up.map(Iterator::collect).unwrap_or_default();
-    let has_proxy = registry.proxy.is_some()
-        || ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().any(|name| std::env::var_os(name).is_some());
+    let variables = match base.scheme() {
+        "http" => ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+        _ => ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+    };
+    let has_proxy = registry.proxy.is_some() || variables.iter().any(|name| std::env::var_os(name).is_some());
     match addresses.first() {
         Some(first) if addresses.len() > 1 => check.push(
             StepName::Resolve,

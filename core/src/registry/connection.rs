@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::definition::Registry;
 use super::vendor;
-use crate::context::Context;
+use crate::context::{Context, seconds};
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Options};
 use crate::net::retry::Policy;
@@ -22,6 +22,8 @@ const MAX_PEM: u64 = 4 << 20;
 pub struct Connection {
     host: String,
     session: Session,
+    /// Where the session's client shows a certificate: one that shows none.
+    nobody: Option<Client>,
 }
 
 impl Connection {
@@ -32,17 +34,22 @@ impl Connection {
     /// [`Kind::InvalidInput`] for a definition that cannot be right, and the errors of the secrets.
     pub async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
         let vendor = vendor::of(&registry.kind)?;
-        let client = client(registry, Policy::default()).await?;
+        let mut options = options(registry, Policy::default()).await?;
+        let client = Client::new(&options)?;
+        let nobody = match options.trust.client.take() {
+            Some(_) => Some(Client::new(&options)?),
+            None => None,
+        };
         let identity = vendor.identity(registry, &client, repository)?;
         let session = Session::new(client, registry.base()?, identity);
         // What is wrong with the credential is better said before the first request.
         session.identity(context).await?;
-        Ok(Self { session, host: registry.host()? })
+        Ok(Self { session, nobody, host: registry.host()? })
     }
 
-    /// A connection over a session that exists already.
+    /// A connection over a session that exists already, for lists alone.
     pub(super) fn new(host: String, session: Session) -> Self {
-        Self { host, session }
+        Self { host, session, nobody: None }
     }
 
     /// The host as references write it.
@@ -54,13 +61,19 @@ impl Connection {
     pub fn session(&self) -> &Session {
         &self.session
     }
+
+    /// A client for what is elsewhere: it reaches hosts as the registry is reached, through its proxy, trusting its authorities, with
+    /// its time-outs, and tells nobody who we are.
+    pub fn nobody(&self) -> &Client {
+        self.nobody.as_ref().unwrap_or(self.session.client())
+    }
 }
 
-/// The client that a definition asks for.
+/// How a definition wants hosts to be reached.
 ///
 /// # Errors
-/// [`Kind::InvalidInput`] for files, a proxy, or numbers that cannot be right.
-pub(super) async fn client(registry: &Registry, retry: Policy) -> Result<Client> {
+/// [`Kind::InvalidInput`] for files or numbers that cannot be right.
+pub(super) async fn options(registry: &Registry, retry: Policy) -> Result<Options> {
     let mut options = Options { retry, proxy: registry.proxy.clone(), ..Options::default() };
     if let Some(concurrency) = registry.concurrency {
         options.concurrency = concurrency;
@@ -69,7 +82,7 @@ pub(super) async fn client(registry: &Registry, retry: Policy) -> Result<Client>
                 .with("field", "concurrency"));
         }
     }
-    if let Some(timeout) = Registry::time("timeout", registry.timeout)? {
+    if let Some(timeout) = seconds("timeout", registry.timeout)? {
         options.timeout = timeout;
     }
     if let Some(path) = &registry.ca {
@@ -92,7 +105,7 @@ pub(super) async fn client(registry: &Registry, retry: Policy) -> Result<Client>
             );
         }
     };
-    Client::new(&options)
+    Ok(options)
 }
 
 async fn pem(path: &Path, field: &'static str) -> Result<Zeroizing<Vec<u8>>> {

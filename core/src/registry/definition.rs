@@ -37,7 +37,8 @@ pub struct Registry {
     /// The address of the vendor's own API, where it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_url: Option<String>,
-    /// A file with the certificates (PEM) of authorities to trust besides those of the platform.
+    /// A file with the certificates (PEM) of authorities to trust besides those of the platform: at the registry, and wherever it
+    /// leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
     /// A file with the client certificate and its chain (PEM).
@@ -55,7 +56,7 @@ pub struct Registry {
     /// Requests at once; 8 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
-    /// Seconds to wait for a connection, an answer, and between two pieces of one; 60 unless it is set.
+    /// Seconds to wait for a connection (30 at the most), an answer, and between two pieces of one; 60 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
     /// Seconds that one image may take; an hour in a job, and no limit in a single scan, unless it is set.
@@ -281,16 +282,6 @@ impl Registry {
         Self { image_timeout: Some(timeout.as_secs_f64()), ..self }
     }
 
-    /// The time that a field gives in seconds.
-    ///
-    /// # Errors
-    /// [`Kind::InvalidInput`] for what is no time.
-    pub(crate) fn time(field: &'static str, seconds: Option<f64>) -> Result<Option<Duration>> {
-        let time = |seconds| Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero());
-        let wrong = || Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0").with("field", field);
-        seconds.map(|seconds| time(seconds).ok_or_else(wrong)).transpose()
-    }
-
     /// The address: scheme, host, port, and the path in front of `/v2/`. Docker Hub's name becomes the host that serves it.
     ///
     /// # Errors
@@ -323,6 +314,14 @@ impl Registry {
     pub fn api(&self) -> Result<Option<Url>> {
         let given = self.api_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
         given.map(|text| self.address(text, "api_url")).transpose()
+    }
+
+    /// The same where the vendor has one API for everybody, at `usual`.
+    ///
+    /// # Errors
+    /// As [`Registry::api`].
+    pub(super) fn api_or(&self, usual: &str) -> Result<Url> {
+        self.api()?.map_or_else(|| self.address(usual, "api_url"), Ok)
     }
 
     fn address(&self, text: &str, field: &'static str) -> Result<Url> {

@@ -15,7 +15,7 @@ use crate::model::image::Descriptor;
 use crate::model::limits::Limits;
 use crate::model::media_type::MANIFESTS;
 use crate::model::reference::ImageRef;
-use crate::net::client::{Client, Options, Request, Response};
+use crate::net::client::{Client, Request, Response};
 use crate::net::retry::Policy;
 use crate::net::session::{self, Session};
 use crate::net::{address, redact};
@@ -30,7 +30,6 @@ const PROGRESS: u64 = 1 << 20;
 pub struct RemoteSource {
     image: ImageRef,
     connection: Connection,
-    proxy: Option<String>,
     manifest_limit: u64,
 }
 
@@ -68,12 +67,12 @@ impl RemoteSource {
                 .with_hint("credentials are for one registry: name the image with the address of that registry"));
         }
         let connection = Connection::open(&registry, Some(image.repository()), context).await?;
-        Ok(Self { proxy: registry.proxy, ..Self::new(image.clone(), connection, limits) })
+        Ok(Self::new(image.clone(), connection, limits))
     }
 
     /// An image behind a connection that is open already.
     pub fn new(image: ImageRef, connection: Connection, limits: &Limits) -> Self {
-        Self { image, connection, proxy: None, manifest_limit: limits.manifest }
+        Self { image, connection, manifest_limit: limits.manifest }
     }
 
     /// The manifest behind a tag or a digest. What breaks off on its way is asked for again; sending has retries of its own.
@@ -135,9 +134,8 @@ impl RemoteSource {
         Ok(transfer)
     }
 
-    /// The way to where the manifest says that a foreign layer is: a client that knows neither a password nor the client
-    /// certificate, and an address that a redirect of the registry might lead to as well.
-    async fn elsewhere(&self, url: &str) -> Result<(Client, Url)> {
+    /// The address at which the manifest says that a foreign layer is, if a redirect of the registry might lead there as well.
+    async fn elsewhere(&self, url: &str) -> Result<Url> {
         let refused = |message: &'static str| {
             self.about(Error::new(Kind::Unsupported, message))
                 .with_hint("scan without foreign layers, or from a registry that holds them itself")
@@ -155,8 +153,7 @@ impl RemoteSource {
         }
         let mut bare = url;
         let _ = (bare.set_username(""), bare.set_password(None));
-        let client = Client::new(&Options { proxy: self.proxy.clone(), ..Options::default() })?;
-        Ok((client, bare))
+        Ok(bare)
     }
 
     /// The same error with the image and, for a blob, its digest.
@@ -207,8 +204,8 @@ impl ImageSource for RemoteSource {
                     if !matches!(&transfer, Err(error) if error.kind() == Kind::NotFound) {
                         break;
                     }
-                    let (client, url) = self.elsewhere(url).await?;
-                    transfer = self.transfer(Origin::Elsewhere(client), url, descriptor, context).await;
+                    let (url, nobody) = (self.elsewhere(url).await?, self.connection.nobody().clone());
+                    transfer = self.transfer(Origin::Elsewhere(nobody), url, descriptor, context).await;
                 }
             }
             Ok(Box::pin(stream::try_unfold(transfer?, |mut transfer| async move {
@@ -233,8 +230,8 @@ impl ImageSource for RemoteSource {
                 200..300 => Ok(true),
                 404 if LayerKind::of(descriptor) == LayerKind::Foreign => {
                     for url in descriptor.urls.iter().take(FOREIGN_URLS) {
-                        let (client, url) = self.elsewhere(url).await?;
-                        if matches!(client.send(&Request::head(url), context).await?.status(), 200..300) {
+                        let request = Request::head(self.elsewhere(url).await?);
+                        if matches!(self.connection.nobody().send(&request, context).await?.status(), 200..300) {
                             return Ok(true);
                         }
                     }

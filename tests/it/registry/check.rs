@@ -1,10 +1,9 @@
 //! The connection check: each step by itself, and certificates.
 
-use std::process::{Command, Stdio};
-
 use tidewaiter::conformance::registry::Fault;
 use tidewaiter::registry::{StepName, check};
 
+use super::certificates::Certificate;
 use super::*;
 
 #[tokio::test]
@@ -41,52 +40,18 @@ async fn each_step_of_a_check_is_told_apart() {
     }
 }
 
-/// A certificate for 127.0.0.1 that it signs itself, made with the `openssl` program; none without it.
-fn certificate() -> Option<(Vec<u8>, Vec<u8>)> {
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=127.0.0.1",
-        ])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"])
-        .arg(&certificate)
-        .arg("-keyout")
-        .arg(&key)
-        .stderr(Stdio::null())
-        .status();
-    match made {
-        Ok(status) if status.success() => Some((std::fs::read(certificate).unwrap(), std::fs::read(key).unwrap())),
-        _ => {
-            println!("skipped: there is no openssl program");
-            None
-        }
-    }
-}
-
 #[tokio::test]
 async fn certificates_are_checked() {
-    let Some((certificate, key)) = certificate() else { return };
-    let registry = TestRegistry::start_with(Options { auth: basic(), tls: Some((certificate.clone(), key)) }).unwrap();
+    let Some(certificate) = Certificate::of_server() else { return };
+    let options = Options { auth: basic(), tls: Some(certificate.pem()), ..Options::default() };
+    let registry = TestRegistry::start_with(options).unwrap();
     registry.push("team/app", "1.0", &image());
     let error = root(&definition(&registry, PASSWORD), "team/app:1.0").await.unwrap_err();
     told(&error, Kind::Unavailable);
     assert!(error.hint().unwrap().contains("`ca`"), "{error:?}");
     assert!(registry.log().is_empty(), "nothing is sent to a host that is not trusted");
 
-    let folder = tempfile::tempdir().unwrap();
-    let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, certificate).unwrap();
+    let ca = certificate.path();
     let trusted = definition(&registry, PASSWORD).with_ca(&ca);
     root(&trusted, "team/app:1.0").await.unwrap();
     // The certificate is trusted for the name in it only.
@@ -100,4 +65,35 @@ async fn certificates_are_checked() {
 
     let done = check(&trusted, Some("team/app"), &Context::new()).await.unwrap();
     assert_eq!(steps(&done), "resolve true, tls true, api true, authenticate true, list true, pull true");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown() {
+    let (Some(server), Some(client)) = (Certificate::of_server(), Certificate::of_client()) else { return };
+    let options = Options { auth: basic(), tls: Some(server.pem()), client_ca: Some(client.pem().0) };
+    let registry = TestRegistry::start_with(options).unwrap();
+    registry.push("team/app", "1.0", &image());
+    let nobody = definition(&registry, PASSWORD).with_ca(server.path());
+    let error = root(&nobody, "team/app:1.0").await.unwrap_err();
+    told(&error, Kind::Unavailable);
+    assert!(error.hint().unwrap().contains("`client_cert`"), "{error:?}");
+
+    let known = nobody.clone().with_client_certificate(client.path(), client.key_path());
+    root(&known, "team/app:1.0").await.unwrap();
+    let done = check(&known, Some("team/app"), &Context::new()).await.unwrap();
+    assert_eq!(steps(&done), "resolve true, tls true, api true, authenticate true, list true, pull true");
+
+    // Half of one, and what is none.
+    for (certificate, key, field) in [
+        (Some(client.path()), None, "client_key"),
+        (None, Some(client.key_path()), "client_cert"),
+        (Some(client.path()), Some(client.path()), "client_key"),
+        (Some(client.key_path()), Some(client.key_path()), "client_cert"),
+        (Some("/nowhere.pem".into()), Some(client.key_path()), "client_cert"),
+    ] {
+        let mut wrong = nobody.clone();
+        (wrong.client_cert, wrong.client_key) = (certificate, key);
+        let error = root(&wrong, "team/app:1.0").await.unwrap_err();
+        assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(field), "{field}: {error:?}");
+    }
 }

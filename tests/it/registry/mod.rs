@@ -1,5 +1,6 @@
 //! Registries as they are: what works, what fails and how it is told, and where secrets go.
 
+pub(crate) mod certificates;
 mod check;
 mod debian;
 mod pulls;
@@ -40,7 +41,7 @@ fn bearer() -> Auth {
 }
 
 fn started(auth: Auth) -> TestRegistry {
-    let registry = TestRegistry::start_with(Options { auth, tls: None }).unwrap();
+    let registry = TestRegistry::start_with(Options { auth, ..Options::default() }).unwrap();
     registry.push("team/app", "1.0", &image());
     registry
 }

@@ -54,7 +54,7 @@ pub(crate) struct Scan {
     /// List findings of packages that a package of the distribution owns too
     #[arg(long)]
     include_owned: bool,
-    /// Fetch foreign layers from where the manifest says
+    /// Fetch foreign layers from where the manifest says, in the way in which the registry is reached, but without its credential
     #[arg(long)]
     foreign_layers: bool,
     /// Change a limit: entries, path, file, layer, expansion, nesting, packages, manifest, config or index. Several times

@@ -32,6 +32,8 @@ pub struct Options {
     pub auth: Auth,
     /// The certificate with its chain and its key, both PEM, to speak https.
     pub tls: Option<(Vec<u8>, Vec<u8>)>,
+    /// With `tls`: the authority (PEM) that a client must show a certificate of.
+    pub client_ca: Option<Vec<u8>>,
 }
 
 /// A registry on a free port of 127.0.0.1, on a thread of its own. It stops when it is dropped.
@@ -82,7 +84,8 @@ impl TestRegistry {
             |error: std::io::Error| Error::new(Kind::Unavailable, "the test registry cannot be started").because(error);
         let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let tls = options.tls.as_ref().map(|(chain, key)| tls::acceptor(chain, key)).transpose()?;
+        let client_ca = options.client_ca.as_deref();
+        let tls = options.tls.as_ref().map(|(chain, key)| tls::acceptor(chain, key, client_ca)).transpose()?;
         let state = Arc::new(Shared {
             address: listener.local_addr().map_err(failed)?,
             options,

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -13,16 +14,30 @@ use tokio_rustls::server::TlsStream;
 
 use crate::error::{Error, Kind, Result};
 
-pub(super) fn acceptor(chain: &[u8], key: &[u8]) -> Result<TlsAcceptor> {
+/// TLS with this certificate, for whoever shows one of `client_ca`, where that is given.
+pub(super) fn acceptor(chain: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<TlsAcceptor> {
     let wrong = || Error::new(Kind::InvalidInput, "the certificate of the test registry cannot be used");
-    let chain = CertificateDer::pem_slice_iter(chain)
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|error| wrong().because(error))?;
+    let certificates = |pem| {
+        let read = CertificateDer::pem_slice_iter(pem).collect::<std::result::Result<Vec<_>, _>>();
+        read.map_err(|error| wrong().because(error))
+    };
+    let chain = certificates(chain)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| wrong().because(error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let clients = match client_ca {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(pem) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(pem)?);
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| wrong().because(error))?
+        }
+    };
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong().because(error))?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(|error| wrong().because(error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
