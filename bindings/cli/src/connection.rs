@@ -171,6 +171,9 @@ struct Identity {
     /// AWS: the external id that the role asks for
     #[arg(long, value_name = "ID", requires = "role_arn")]
     external_id: Option<String>,
+    /// AWS: the name under which the owner of the role sees the session [default: tidewaiter]
+    #[arg(long, value_name = "NAME", requires = "role_arn")]
+    role_session_name: Option<String>,
     /// AWS: the file with the token of a web identity, for which the role is given out
     #[arg(long, value_name = "FILE", requires = "role_arn")]
     web_identity_token_file: Option<PathBuf>,
@@ -195,6 +198,15 @@ struct Identity {
     /// Azure: the identity that this machine has; --client-id where it has several
     #[arg(long, conflicts_with_all = ["secret", "tenant"])]
     managed_identity: bool,
+    /// Azure: take a refresh token of the registry, as `az acr login --expose-token` prints one, from this environment variable
+    #[arg(long, value_name = "VAR", conflicts_with_all = ["secret", "tenant", "client_id", "managed_identity", "access_token_env"])]
+    refresh_token_env: Option<String>,
+    /// Azure: another address of Microsoft Entra
+    #[arg(long, value_name = "URL", conflicts_with_all = ["secret", "refresh_token_env"])]
+    authority: Option<String>,
+    /// Azure: what the token of Entra is for, where it is not the registries of the cloud
+    #[arg(long, value_name = "URI", conflicts_with_all = ["secret", "refresh_token_env"])]
+    audience: Option<String>,
     /// Azure, Google: take an access token of the cloud from this environment variable
     #[arg(long, value_name = "VAR", conflicts_with_all = ["secret", "key_file"])]
     access_token_env: Option<String>,
@@ -320,6 +332,7 @@ impl Identity {
             ("profile", json!(self.profile)),
             ("role_arn", json!(self.role_arn)),
             ("external_id", json!(self.external_id)),
+            ("role_session_name", json!(self.role_session_name)),
             ("web_identity_token_file", json!(self.web_identity_token_file)),
             ("sts_endpoint", json!(self.sts_endpoint)),
         ];
@@ -335,6 +348,9 @@ impl Identity {
             ("federated_token_file", json!(self.federated_token_file)),
             ("managed_identity", switch(self.managed_identity)),
             ("access_token", of_azure),
+            ("refresh_token", env(&self.refresh_token_env)),
+            ("authority", json!(self.authority)),
+            ("audience", json!(self.audience)),
         ];
         let google = if kind == "gcr" { "gcr" } else { "gar" };
         let account = [
@@ -387,25 +403,52 @@ mod tests {
         serde_json::to_string(&line.connection.credential(kind).unwrap()).unwrap()
     }
 
-    #[test]
+    /// Options of the clouds, and the credential that they are.
     #[rustfmt::skip]
+    const CLOUDS: &[(&str, &str, &str)] = &[
+        ("ecr", "--role-arn a --web-identity-token-file f", r#"{"aws":{"role_arn":"a","web_identity_token_file":"f"}}"#),
+        ("ecr", "--profile p --sts-endpoint https://sts", r#"{"aws":{"profile":"p","sts_endpoint":"https://sts"}}"#),
+        ("acr", "--managed-identity", r#"{"azure":{"managed_identity":true}}"#),
+        ("acr", "--managed-identity --client-id i", r#"{"azure":{"client_id":"i","managed_identity":true}}"#),
+        ("acr", "--tenant t --client-id i --client-certificate c", r#"{"azure":{"tenant_id":"t","client_id":"i","client_certificate":"c"}}"#),
+        ("acr", "--tenant t --client-id i --federated-token-file f", r#"{"azure":{"tenant_id":"t","client_id":"i","federated_token_file":"f"}}"#),
+        ("ecr", "--role-arn a --external-id e --role-session-name n", r#"{"aws":{"role_arn":"a","external_id":"e","role_session_name":"n"}}"#),
+        ("acr", "--refresh-token-env V", r#"{"azure":{"refresh_token":{"env":"V"}}}"#),
+        ("acr", "--managed-identity --authority https://e --audience u", r#"{"azure":{"managed_identity":true,"authority":"https://e","audience":"u"}}"#),
+        ("acr", "--tenant t --client-id i --client-secret-env S", r#"{"azure":{"tenant_id":"t","client_id":"i","client_secret":{"env":"S"}}}"#),
+        ("acr", "--access-token-env V", r#"{"azure":{"access_token":{"env":"V"}}}"#),
+        ("gar", "--access-token-env V", r#"{"gar":{"access_token":{"env":"V"}}}"#),
+        ("gar", "--key-file k", r#"{"gar":{"service_account":{"file":"k"}}}"#),
+        ("gar", "--metadata", r#"{"gar":{"metadata":true}}"#),
+        ("gcr", "--access-token-env V", r#"{"gcr":{"access_token":{"env":"V"}}}"#),
+        ("gcr", "--key-file k", r#"{"gcr":{"service_account":{"file":"k"}}}"#),
+        ("gcr", "--metadata", r#"{"gcr":{"metadata":true}}"#),
+        ("quay", "-u team+scan --password-env P --oauth-token-env T", r#"{"quay":{"username":"team+scan","password":{"env":"P"},"token":{"env":"T"}}}"#),
+    ];
+
+    #[test]
     fn options_of_the_clouds_are_their_credentials() {
-        for (kind, line, expected) in [
-            ("ecr", "--role-arn a --web-identity-token-file f", r#"{"aws":{"role_arn":"a","web_identity_token_file":"f"}}"#),
-            ("ecr", "--profile p --sts-endpoint https://sts", r#"{"aws":{"profile":"p","sts_endpoint":"https://sts"}}"#),
-            ("acr", "--managed-identity", r#"{"azure":{"managed_identity":true}}"#),
-            ("acr", "--managed-identity --client-id i", r#"{"azure":{"client_id":"i","managed_identity":true}}"#),
-            ("acr", "--tenant t --client-id i --client-certificate c", r#"{"azure":{"tenant_id":"t","client_id":"i","client_certificate":"c"}}"#),
-            ("acr", "--tenant t --client-id i --federated-token-file f", r#"{"azure":{"tenant_id":"t","client_id":"i","federated_token_file":"f"}}"#),
-            ("acr", "--access-token-env V", r#"{"azure":{"access_token":{"env":"V"}}}"#),
-            ("gar", "--access-token-env V", r#"{"gar":{"access_token":{"env":"V"}}}"#),
-            ("gcr", "--metadata", r#"{"gcr":{"metadata":true}}"#),
-            ("quay", "-u team+scan --password-env P --oauth-token-env T", r#"{"quay":{"username":"team+scan","password":{"env":"P"},"token":{"env":"T"}}}"#),
-        ] {
-            assert_eq!(credential(kind, line), expected, "{line}");
+        for (kind, line, expected) in CLOUDS {
+            assert_eq!(credential(kind, line), *expected, "{line}");
         }
-        for line in ["--web-identity-token-file f", "--client-certificate c", "--metadata --key-file k", "--managed-identity --tenant t"] {
+        for line in ["--role-session-name n", "--refresh-token-env V --managed-identity", "--refresh-token-env V --audience u", "--web-identity-token-file f", "--client-certificate c", "--metadata --key-file k", "--managed-identity --tenant t"] {
             assert!(Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_credential_has_an_option() {
+        // What else gives them: the variables of the AWS tools, `--username` and a password option.
+        let elsewhere = ["access_key_id", "secret_access_key", "session_token", "username", "password"];
+        let shown: Vec<Value> = CLOUDS.iter().map(|(.., shape)| serde_json::from_str(shape).unwrap()).collect();
+        for name in ["aws", "azure", "gcr", "gar"] {
+            // The error about a field that does not exist names those that do.
+            let error = serde_json::from_value::<Credential>(json!({name: {"?": 1}})).unwrap_err().to_string();
+            let (_, known) = error.split_once("expected one of ").unwrap();
+            for field in known.split(", ").map(|field| field.trim_matches('`')) {
+                let has_option = shown.iter().any(|shape| shape.pointer(&format!("/{name}/{field}")).is_some());
+                assert!(has_option || elsewhere.contains(&field), "{name}: {field}");
+            }
         }
     }
 }
