@@ -140,3 +140,18 @@ async fn a_deploy_token_is_somebody_although_its_tokens_name_nobody() {
     let error = connector(&with("wrong")).await.unwrap().images("team/app", &wanted, &context).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
 }
+
+#[tokio::test]
+async fn a_token_server_that_wants_a_scope_is_asked_once_without() {
+    let server = Imitation::start(|asked| match asked.path.as_str() {
+        "/jwt/auth" if asked.param("scope").is_empty() => Answer::refused(400, "BAD_REQUEST", "scope is missing"),
+        _ => respond(asked, true),
+    })
+    .await;
+    let registry = Registry::docker(server.url()).credential(Credential::basic(DEPLOY, Secret::value(TOKEN)));
+    let connector = connector(&registry).await.unwrap();
+    for repository in ["team/app", "team/web", "other/tool"] {
+        assert!(!connector.images(repository, &Wanted::default(), &Context::new()).await.unwrap().is_empty());
+    }
+    assert_eq!((server.count("/jwt/auth"), server.count("scope=")), (4, 3));
+}

@@ -187,8 +187,10 @@ impl Tokens {
         let response = client.send(&by_get(realm, &BTreeSet::new(), identity)?, context).await?;
         match taken(realm, identity, response, context).await {
             Ok(token) => self.are_nameless.store(names_nobody(&token.value), Ordering::Relaxed),
-            // It wants a scope always, which says nothing about the password.
-            Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {}
+            // It wants a scope always, which says nothing about the password, today or for the next token.
+            Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {
+                self.are_nameless.store(true, Ordering::Relaxed);
+            }
             Err(error) => return Err(error),
         }
         Ok(())
