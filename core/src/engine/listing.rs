@@ -76,7 +76,7 @@ pub(super) fn repositories(
         let mut is_none = true;
         while let Some(name) = names.try_next().await? {
             is_none = false;
-            if sender.send(Ok(name)).await.is_err() {
+            if sender.send(Ok(vec![name])).await.is_err() {
                 return Ok(());
             }
         }
@@ -138,11 +138,12 @@ pub(super) fn explain(
     })
 }
 
-/// A stream of what `work` sends, which runs ahead by one item, from the first poll on until the stream is dropped. Its error comes last.
+/// A stream of what `work` sends, several items at once, since each time costs a change between two tasks. It runs ahead by one time,
+/// from the first poll on until the stream is dropped. Its error comes last.
 fn produce<T, W, F>(context: Context, work: W) -> BoxStream<'static, Result<T>>
 where
     T: Send + 'static,
-    W: FnOnce(Sender<Result<T>>) -> F + Send + 'static,
+    W: FnOnce(Sender<Result<Vec<T>>>) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
     /// Work that ends with whoever waits for it.
@@ -161,10 +162,11 @@ where
             }
         }));
         stream::unfold((receiver, task), |(mut receiver, task)| async move {
-            receiver.recv().await.map(|item| (item, (receiver, task)))
+            receiver.recv().await.map(|items| (items, (receiver, task)))
         })
     };
-    stream::once(start).flatten().boxed()
+    let items = |items: Vec<T>| stream::iter(items.into_iter().map(Ok));
+    stream::once(start).flatten().map_ok(items).try_flatten().boxed()
 }
 
 /// A selection that names repositories and matches none is a mistake; a registry without any is none.
@@ -238,7 +240,7 @@ pub(super) struct Whole {
 type Wholes<'a> = BoxStream<'a, Result<(String, Result<Whole>)>>;
 
 impl Listing<'_> {
-    async fn run(&self, sender: &Sender<Result<Listed>>) -> Result<()> {
+    async fn run(&self, sender: &Sender<Result<Vec<Listed>>>) -> Result<()> {
         let wanted = self.wanted()?;
         let (wanted, near) = (&wanted, Mutex::new(self.selector.near()));
         let mut work = self.repositories(wanted, &near);
@@ -246,14 +248,16 @@ impl Listing<'_> {
         while let Some((name, images)) = work.try_next().await? {
             is_none = false;
             let Some(whole) = self.tell(name, images, &mut failed)? else { continue };
-            for decision in self.decide(whole, &mut count)? {
-                if self.show == Show::Selected && decision.verdict == Verdict::Skip {
-                    continue;
-                }
+            let mut decisions = self.decide(whole, &mut count)?;
+            if self.show == Show::Selected {
+                decisions.retain(|decision| decision.verdict != Verdict::Skip);
+            }
+            let listed = decisions.into_iter().map(|decision| {
                 let reference = self.place.reference(&decision.record);
-                if sender.send(Ok(Listed { decision, reference })).await.is_err() {
-                    return Ok(());
-                }
+                Listed { decision, reference }
+            });
+            if sender.send(Ok(listed.collect())).await.is_err() {
+                return Ok(());
             }
             if self.show == Show::Selected && count.truncated().is_some() {
                 break;
@@ -348,33 +352,43 @@ impl Listing<'_> {
             None => Known::default(),
         };
         records.iter_mut().for_each(|record| past::complete(record, &known));
-        let mut looked = stream::iter(records).map(|record| self.looked_at(record, wanted.dates)).buffered(CONFIGS);
-        let mut records = Vec::new();
+        let mut whole = Whole { records: Vec::with_capacity(records.len()), outside, known };
+        let mut open = Vec::new();
+        for record in records {
+            match self.left_open(&record, wanted.dates)? {
+                Some(look) => open.push((record, look)),
+                None => whole.records.push(record),
+            }
+        }
+        let mut looked = stream::iter(open).map(|(record, look)| self.look_at(record, look)).buffered(CONFIGS);
         while let Some((record, has_platform)) = looked.try_next().await? {
             if !has_platform {
-                outside.platforms.insert(record.digest.clone());
+                whole.outside.platforms.insert(record.digest.clone());
             }
-            records.push(record);
+            whole.records.push(record);
         }
         drop(looked);
-        Ok(Whole { records, outside, known })
+        Ok(whole)
     }
 
-    /// Reads what the registry does not say of an image that may be meant, and tells whether it has one of the platforms. An image
-    /// that cannot be read is listed as it is: what is wrong with it is the business of its scan.
-    async fn looked_at(&self, mut record: ImageRecord, dates: bool) -> Result<(ImageRecord, bool)> {
-        let (tags, platforms) = (self.selector.tags(), self.selector.platforms());
+    /// What the registry does not say of an image that may be meant; none where nothing is left to be known.
+    fn left_open(&self, record: &ImageRecord, dates: bool) -> Result<Option<Look>> {
+        let tags = self.selector.tags();
         let may_be_meant = record.tags.is_empty() || record.tags.iter().any(|tag| tags.matches(tag));
-        let is_dated = record.date.time.is_some() || !dates;
-        let is_any = !self.platforms || *platforms == select::Wanted::All;
+        let date = dates && record.date.time.is_none();
+        let platforms = self.platforms && *self.selector.platforms() != select::Wanted::All;
         // A date that is known may say already that the image is not meant.
-        if !may_be_meant || (is_dated && (is_any || !self.selector.means(&record, self.now)?)) {
-            return Ok((record, true));
-        }
+        let is_open = may_be_meant && (date || (platforms && self.selector.means(record, self.now)?));
+        Ok(is_open.then_some(Look { date, platforms }))
+    }
+
+    /// Reads what is left open, and tells whether the image has one of the platforms. One that cannot be read is listed as it is: what
+    /// is wrong with it is the business of its scan.
+    async fn look_at(&self, mut record: ImageRecord, look: Look) -> Result<(ImageRecord, bool)> {
         let source = self.place.source(&record, self.limits)?;
-        match describe(&source, Look { date: !is_dated, platforms: !is_any }, self.limits, self.context).await {
+        match describe(&source, look, self.limits, self.context).await {
             Ok(description) => {
-                if !is_dated {
+                if look.date {
                     record.date = ImageDate::read(description.built.as_deref(), DateSource::Built);
                 }
                 record.size = record.size.or(description.size);
@@ -382,8 +396,9 @@ impl Listing<'_> {
                     record.media_type = artifact;
                     return Ok((record, true));
                 }
-                let has_platform = is_any || description.platforms.iter().any(|platform| platforms.accepts(platform));
-                Ok((record, has_platform))
+                let platforms = self.selector.platforms();
+                let has_platform = description.platforms.iter().any(|platform| platforms.accepts(platform));
+                Ok((record, has_platform || !look.platforms))
             }
             Err(error) if matches!(error.kind(), Kind::Canceled | Kind::RateLimited | Kind::Unauthenticated) => {
                 Err(error)

@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, TryStreamExt as _};
 use http::header::AUTHORIZATION;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
@@ -28,7 +29,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
-use crate::net::api::{Answer, Api, Way};
+use crate::net::api::{Api, Way};
 use crate::net::client::{Client, Request};
 use crate::net::identity::{Identity, IdentitySource, Issued};
 use crate::net::redact;
@@ -173,12 +174,12 @@ impl Harbor {
 
     /// The entries of a list, oldest first: what comes while we read comes at its end. Where something goes meanwhile, the pages
     /// shift and hide entries, so the list is read again; the caller drops what it has already.
-    fn list<'a>(
+    fn list<'a, T: DeserializeOwned + Send + 'a>(
         &'a self,
         path: Vec<String>,
         query: &'a [(&'a str, &'a str)],
         context: &'a Context,
-    ) -> BoxStream<'a, Result<Vec<Answer>>> {
+    ) -> BoxStream<'a, Result<Vec<T>>> {
         let path = Arc::new(path);
         let state = Arc::new(Mutex::new(Reading::default()));
         listing::pages(1_usize, move |number| {
@@ -189,14 +190,14 @@ impl Harbor {
                 params.extend_from_slice(query);
                 let segments: Vec<&str> = path.iter().map(String::as_str).collect();
                 let answer = self.api.get(self.api.url(&segments, &params)?, context).await?;
-                let length = answer.json::<Vec<serde::de::IgnoredAny>>()?.len();
+                let entries: Vec<T> = answer.json()?;
                 let total = answer.header("x-total-count").and_then(|total| total.trim().parse::<u64>().ok());
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 let has_shrunk = number > 1 && total.is_some() && total < state.total;
                 state.total = total;
                 let is_last = match total {
                     Some(total) => number as u64 * PAGE as u64 >= total,
-                    None => length < PAGE,
+                    None => entries.len() < PAGE,
                 };
                 let next = match has_shrunk {
                     true if state.restarts >= RESTARTS => {
@@ -209,9 +210,9 @@ impl Harbor {
                         state.restarts += 1;
                         Some(1)
                     }
-                    false => (length > 0 && !is_last).then_some(number + 1),
+                    false => (!entries.is_empty() && !is_last).then_some(number + 1),
                 };
-                Ok(Page { entries: vec![answer], next })
+                Ok(Page { entries, next })
             }
         })
     }
@@ -219,14 +220,8 @@ impl Harbor {
     /// The repositories below a path, with their projects in front.
     fn names<'a>(&'a self, path: &[&str], context: &'a Context) -> BoxStream<'a, Result<Vec<String>>> {
         let path = path.iter().map(|&segment| segment.to_owned()).collect();
-        let pages = self.list(path, &[], context);
-        Box::pin(pages.and_then(|answers| async move {
-            let mut names = Vec::new();
-            for answer in answers {
-                names.extend(answer.json::<Vec<Repository>>()?.into_iter().map(|repository| repository.name));
-            }
-            Ok(names)
-        }))
+        let pages = self.list::<Repository>(path, &[], context);
+        Box::pin(pages.map_ok(|page| page.into_iter().map(|repository| repository.name).collect()))
     }
 
     /// All repositories, those of the projects that are wanted, or what else there is to be had.
@@ -285,16 +280,12 @@ impl Harbor {
         let path = ["api", "v2.0", "projects", project, "repositories", &name];
         let list = path.iter().chain(&["artifacts"]).map(|&segment| segment.to_owned()).collect();
         let query = [("with_tag", "true"), ("with_label", "false"), ("with_scan_overview", "false")];
-        let mut pages = self.list(list, &query, context);
+        let mut pages = self.list::<Artifact>(list, &query, context);
         let mut images = Images::of(repository);
         let mut is_empty = true;
-        while let Some(answers) = pages.try_next().await? {
-            for answer in answers {
-                for artifact in answer.json::<Vec<Artifact>>()? {
-                    is_empty = false;
-                    take(&mut images, artifact);
-                }
-            }
+        while let Some(page) = pages.try_next().await? {
+            is_empty &= page.is_empty();
+            page.into_iter().for_each(|artifact| take(&mut images, artifact));
         }
         if is_empty {
             // The list of a repository that does not exist is empty too.
