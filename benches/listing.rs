@@ -144,7 +144,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["server"] => return runtime.block_on(server::serve()),
         ["part", name, dialect, address] => {
-            return runtime.block_on(part(name, dialect, address)).map_err(|error| error as Box<dyn Error>);
+            // On a thread of the pool, as the tasks of a program are: from outside, each answer would wake another thread.
+            let [name, dialect, address] = [name, dialect, address].map(str::to_owned);
+            let done = runtime.block_on(runtime.spawn(async move { part(&name, &dialect, &address).await }))?;
+            return done.map_err(|error| error as Box<dyn Error>);
         }
         _ => {}
     }

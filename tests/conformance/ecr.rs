@@ -394,7 +394,7 @@ async fn a_password_that_expires_with_403_is_replaced() {
     let connection = Connection::open(&registry(&server.url(), keys()), None, &context).await.unwrap();
     let session = connection.session();
     let ask = || async {
-        let request = Request::get(session.url("team/app/tags/list").unwrap());
+        let request = Request::get(session.url("team/app/tags/list"));
         session.send(&request, Some("repository:team/app:pull"), &context).await.unwrap().status()
     };
     assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 1));

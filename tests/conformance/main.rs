@@ -28,6 +28,7 @@ mod quay;
 mod samples;
 mod sources;
 mod stores;
+mod tokens;
 mod zot;
 
 use std::sync::Arc;

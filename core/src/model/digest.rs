@@ -140,11 +140,11 @@ impl Hasher {
     /// The digest of all the bytes taken.
     pub fn finish(self) -> Digest {
         fn text(algorithm: &str, bytes: &[u8]) -> Digest {
-            use std::fmt::Write as _;
-            let mut text = format!("{algorithm}:");
-            for byte in bytes {
-                let _ = write!(text, "{byte:02x}");
-            }
+            let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+            let mut text = String::with_capacity(algorithm.len() + 1 + 2 * bytes.len());
+            text.push_str(algorithm);
+            text.push(':');
+            text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
             Digest(text.into())
         }
         match self.0 {

@@ -1,6 +1,6 @@
 //! One HTTP client: redirects by hand, retries, a bound on what runs at once per host, time-outs, cancellation.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -120,7 +120,14 @@ struct Inner {
     concurrency: usize,
     timeout: Duration,
     retry: Policy,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    gates: Mutex<Vec<Gate>>,
+}
+
+/// What runs at once with one host.
+struct Gate {
+    host: String,
+    port: Option<u16>,
+    permits: Arc<Semaphore>,
 }
 
 impl Client {
@@ -158,7 +165,7 @@ impl Client {
             concurrency: options.concurrency.clamp(1, 1024),
             timeout: options.timeout,
             retry: options.retry,
-            hosts: Mutex::default(),
+            gates: Mutex::default(),
         })))
     }
 
@@ -212,8 +219,7 @@ impl Client {
 
     /// One attempt, over all its redirects.
     async fn follow(&self, request: &Request, context: &Context) -> Result<Response, Stop> {
-        let mut request = request.clone();
-        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut request = Cow::Borrowed(request);
         for _ in 0..=MAX_REDIRECTS {
             let response = self.exchange(&request, context).await?;
             let Some(target) = redirect(&response) else { return Ok(response) };
@@ -228,11 +234,12 @@ impl Client {
                 return Err(refuse("a redirect from a public host to a private address is not followed", &target));
             }
             if !address::is_same_origin(&request.url, &target) {
+                let headers = &mut request.to_mut().headers;
                 for name in CREDENTIAL_HEADERS {
-                    request.headers.remove(name);
+                    headers.remove(name);
                 }
             }
-            request.url = target;
+            request.to_mut().url = target;
         }
         Err(refuse("too many redirects", &request.url))
     }
@@ -240,8 +247,9 @@ impl Client {
     /// One request, one answer.
     async fn exchange(&self, request: &Request, context: &Context) -> Result<Response, Stop> {
         let permit = self.permit(&request.url, context).await?;
-        let mut built =
-            self.0.http.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+        let mut headers = request.headers.clone();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut built = self.0.http.request(request.method.clone(), request.url.clone()).headers(headers);
         if let Some(body) = &request.body {
             built = built.body(body.clone());
         }
@@ -257,7 +265,6 @@ impl Client {
         Ok(Response {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
-            url: request.url.clone(),
             body: response,
             read: None,
             timeout,
@@ -266,18 +273,27 @@ impl Client {
     }
 
     async fn permit(&self, url: &Url, context: &Context) -> Result<OwnedSemaphorePermit> {
-        let host =
-            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-        let gate = {
-            let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            if hosts.len() >= 64 {
-                // Hosts that redirects led to once: those in use keep their gate.
-                hosts.retain(|_, gate| Arc::strong_count(gate) > 1);
-            }
-            Arc::clone(hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(self.0.concurrency))))
-        };
+        let permits = self.permits(url.host_str().unwrap_or_default(), url.port_or_known_default());
+        // Who comes while others wait gets none here, and waits behind them.
+        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+            return Ok(permit);
+        }
         let closed = |_| Error::new(Kind::Internal, "the limit of a host was closed");
-        context.run(async { gate.acquire_owned().await.map_err(closed) }).await
+        context.run(async { permits.acquire_owned().await.map_err(closed) }).await
+    }
+
+    fn permits(&self, host: &str, port: Option<u16>) -> Arc<Semaphore> {
+        let mut gates = self.0.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = gates.iter().find(|gate| gate.port == port && gate.host == host) {
+            return Arc::clone(&gate.permits);
+        }
+        if gates.len() >= 64 {
+            // Hosts that redirects led to once: those in use keep their gate.
+            gates.retain(|gate| Arc::strong_count(&gate.permits) > 1);
+        }
+        let permits = Arc::new(Semaphore::new(self.0.concurrency));
+        gates.push(Gate { host: host.to_owned(), port, permits: Arc::clone(&permits) });
+        permits
     }
 }
 
@@ -322,10 +338,10 @@ fn redirect(response: &Response) -> Option<Result<Url, Stop>> {
         return None;
     }
     let location = response.headers.get(LOCATION)?;
-    let target = location.to_str().ok().and_then(|location| response.url.join(location).ok());
+    let target = location.to_str().ok().and_then(|location| response.url().join(location).ok());
     Some(match target {
         Some(target) if matches!(target.scheme(), "http" | "https") && target.has_host() => Ok(target),
-        _ => Err(refuse("a redirect leads to something that is no http address", &response.url)),
+        _ => Err(refuse("a redirect leads to something that is no http address", response.url())),
     })
 }
 
@@ -333,7 +349,6 @@ fn redirect(response: &Response) -> Option<Result<Url, Stop>> {
 pub struct Response {
     status: u16,
     headers: HeaderMap,
-    url: Url,
     body: reqwest::Response,
     /// What was read of the body already, to look at it.
     read: Option<Bytes>,
@@ -349,7 +364,7 @@ impl Response {
 
     /// The address that answered, behind all redirects.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.body.url()
     }
 
     /// The first header of that name, where it is text.
@@ -381,12 +396,12 @@ impl Response {
         if let Some(read) = self.read.take() {
             return Ok(Some(read));
         }
-        let (url, timeout) = (&self.url, self.timeout);
+        let (body, timeout) = (&mut self.body, self.timeout);
         let next = async {
-            match tokio::time::timeout(timeout, self.body.chunk()).await {
+            match tokio::time::timeout(timeout, body.chunk()).await {
                 Ok(Ok(chunk)) => Ok(chunk),
-                Ok(Err(error)) => Err(failure::classify(&error, url).error),
-                Err(_) => Err(failure::timeout(url, timeout).error),
+                Ok(Err(error)) => Err(failure::classify(&error, body.url()).error),
+                Err(_) => Err(failure::timeout(body.url(), timeout).error),
             }
         };
         context.run(next).await
@@ -403,16 +418,23 @@ impl Response {
         };
         let limited = usize::try_from(limit).unwrap_or(usize::MAX);
         if self.content_length().is_some_and(|length| length > limit) {
-            return Err(too_long(&self.url));
+            return Err(too_long(self.url()));
         }
+        let mut first = Bytes::new();
         let mut body = BytesMut::new();
         while let Some(chunk) = self.chunk(context).await? {
-            if chunk.len() > limited - body.len() {
-                return Err(too_long(&self.url));
+            if chunk.len() > limited - first.len() - body.len() {
+                return Err(too_long(self.url()));
             }
+            // Most answers are one piece, which is handed on as it is.
+            if first.is_empty() && body.is_empty() {
+                first = chunk;
+                continue;
+            }
+            body.extend_from_slice(&std::mem::take(&mut first));
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(if body.is_empty() { first } else { body.freeze() })
     }
 
     /// Whether a refusal says that something has expired, with another status than the 401 that the protocol has for it.
@@ -454,7 +476,7 @@ impl Response {
                 Ok(None) | Err(_) => break,
             }
         }
-        answer::refused(self.status, &self.url, &answer::Reason::read(&body), self.asked_delay())
+        answer::refused(self.status, self.url(), &answer::Reason::read(&body), self.asked_delay())
     }
 
     /// Whether the same request may go through later.
@@ -476,6 +498,6 @@ impl Response {
 
 impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} from {}", self.status, redact::url(&self.url))
+        write!(f, "{} from {}", self.status, redact::url(self.url()))
     }
 }

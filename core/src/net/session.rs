@@ -1,6 +1,7 @@
 //! One registry and one identity: answers challenges, and sends each secret only where it belongs.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,8 +42,8 @@ struct Inner {
     /// How the registry wants to be answered, from its first challenge. It stays: a registry that changes its realm later gets nothing.
     way: Mutex<Option<Way>>,
     tokens: Tokens,
-    /// One token is fetched at a time, so that many requests at once ask for one token together.
-    fetching: tokio::sync::Mutex<()>,
+    /// One token for the same scopes is fetched at a time, so that many requests at once ask for one token together.
+    fetching: Mutex<HashMap<BTreeSet<String>, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Who we are now.
@@ -69,7 +70,7 @@ impl Session {
             current: tokio::sync::Mutex::default(),
             way: Mutex::default(),
             tokens: Tokens::default(),
-            fetching: tokio::sync::Mutex::default(),
+            fetching: Mutex::default(),
         }))
     }
 
@@ -88,7 +89,7 @@ impl Session {
     /// # Errors
     /// Those of the source.
     pub async fn identity(&self, context: &Context) -> Result<Identity> {
-        let mut current = context.run(async { Ok(self.0.current.lock().await) }).await?;
+        let mut current = self.current(context).await?;
         if let Some(issued) = &current.issued
             && issued.until.is_none_or(|until| Instant::now() < until)
         {
@@ -103,13 +104,20 @@ impl Session {
         Ok(identity)
     }
 
-    /// An address of the registry: `path` behind `/v2/`, which has to be valid in a URL already.
-    ///
-    /// # Errors
-    /// [`Kind::InvalidInput`] for what makes no address.
-    pub fn url(&self, path: &str) -> Result<Url> {
-        let text = format!("{}/v2/{path}", self.0.base.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|error| Error::new(Kind::InvalidInput, "this is not an address").because(error))
+    async fn current(&self, context: &Context) -> Result<tokio::sync::MutexGuard<'_, Current>> {
+        match self.0.current.try_lock() {
+            Ok(current) => Ok(current),
+            Err(_) => context.run(async { Ok(self.0.current.lock().await) }).await,
+        }
+    }
+
+    /// An address of the registry: path and query behind `/v2/`, which have to be valid in a URL already.
+    pub fn url(&self, path: &str) -> Url {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.0.base.clone();
+        url.set_path(&format!("{}/v2/{path}", url.path().trim_end_matches('/')));
+        url.set_query(query);
+        url
     }
 
     /// Sends a request to the registry and answers its challenges. The status is the caller's to look at, except 401.
@@ -151,7 +159,7 @@ impl Session {
     /// # Errors
     /// [`Kind::Canceled`].
     pub async fn renewed(&self, refused: &Identity, context: &Context) -> Result<Option<Identity>> {
-        let mut current = context.run(async { Ok(self.0.current.lock().await) }).await?;
+        let mut current = self.current(context).await?;
         if let Some(issued) = &current.issued
             && issued.identity != *refused
         {
@@ -185,11 +193,23 @@ impl Session {
         let mut scopes: BTreeSet<String> = scope.map(str::to_owned).into_iter().collect();
         let mut sent = self.known(identity, &scopes);
         let mut fetched = false;
-        loop {
-            let mut request = request.clone();
-            if let Some(value) = sent.header() {
-                request = request.with(AUTHORIZATION, value)?;
+        // The registry has named its token server before, and would only name it again.
+        if matches!(sent, Sent::Nothing)
+            && !scopes.is_empty()
+            && let Some(realm) = self.realm()
+        {
+            match self.token(&realm, &scopes, identity, context).await {
+                Ok(token) => (sent, fetched) = (Sent::Bearer(token), true),
+                // It does not know the scope that we think of: what it wants is for a challenge to say.
+                Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {}
+                Err(error) => return Err(error),
             }
+        }
+        loop {
+            let request = match sent.header() {
+                Some(value) => Cow::Owned(request.clone().with(AUTHORIZATION, value)?),
+                None => Cow::Borrowed(request),
+            };
             let response = self.0.client.send(&request, context).await?;
             if response.status() != 401 {
                 return Ok(response);
@@ -247,14 +267,21 @@ impl Session {
         if let Identity::Bearer(token) = identity {
             return Sent::Bearer(Zeroizing::new(format!("Bearer {}", token.as_str())));
         }
-        let way = self.0.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match way {
+        match &*self.0.way.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(Way::Basic) => identity.basic().map_or(Sent::Nothing, Sent::Basic),
-            Some(Way::Bearer(realm)) => match self.0.tokens.find(&realm, scopes) {
+            Some(Way::Bearer(realm)) => match self.0.tokens.find(realm, scopes) {
                 Some(token) => Sent::Bearer(bearer(&token)),
                 None => Sent::Nothing,
             },
             None => Sent::Nothing,
+        }
+    }
+
+    /// The token server, once it is known that there is one.
+    fn realm(&self) -> Option<Realm> {
+        match &*self.0.way.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Way::Bearer(realm)) => Some(realm.clone()),
+            _ => None,
         }
     }
 
@@ -266,7 +293,12 @@ impl Session {
         context: &Context,
     ) -> Result<Zeroizing<String>> {
         let inner = &*self.0;
-        let _alone = context.run(async { Ok(inner.fetching.lock().await) }).await?;
+        let fetching = {
+            let mut all = inner.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, fetching| Arc::strong_count(fetching) > 1);
+            Arc::clone(all.entry(scopes.clone()).or_default())
+        };
+        let _alone = context.run(async { Ok(fetching.lock().await) }).await?;
         if let Some(token) = inner.tokens.find(realm, scopes) {
             return Ok(bearer(&token));
         }

@@ -3,7 +3,6 @@
 //! Source: the token specification of distribution (`spec/auth/token.md`, `spec/auth/oauth.md`).
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,7 +36,7 @@ const EARLY: Duration = Duration::from_secs(10);
 const MAX_TOKENS: usize = 1024;
 
 /// Where tokens come from: the realm, and the service that it knows the registry by.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Realm {
     /// The address.
     pub url: Url,
@@ -97,12 +96,12 @@ pub(crate) struct Token {
     until: Instant,
 }
 
-/// The tokens of one identity, by realm, service and scopes. `Debug` shows no token.
+/// The tokens of one identity, by their scopes. `Debug` shows no token.
 #[derive(Default)]
 pub struct Tokens {
-    kept: Mutex<HashMap<(Realm, BTreeSet<String>), Token>>,
-    /// The tokens of this server never say whose they are.
-    are_nameless: AtomicBool,
+    kept: Mutex<HashMap<BTreeSet<String>, (Realm, Token)>>,
+    /// Whether it is known that a token without a name says nothing here. Held while that is asked, which is done once.
+    are_nameless: tokio::sync::Mutex<bool>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -115,16 +114,15 @@ impl Tokens {
     /// A token that is still good.
     pub fn find(&self, realm: &Realm, scopes: &BTreeSet<String>) -> Option<Zeroizing<String>> {
         let tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = tokens.get(&(realm.clone(), scopes.clone()))?;
-        (Instant::now() < token.until).then(|| token.value.clone())
+        let (from, token) = tokens.get(scopes)?;
+        (from == realm && Instant::now() < token.until).then(|| token.value.clone())
     }
 
     /// Forgets a token that was refused, unless another one took its place meanwhile.
     pub fn forget(&self, realm: &Realm, scopes: &BTreeSet<String>, refused: &str) {
         let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (realm.clone(), scopes.clone());
-        if tokens.get(&key).is_some_and(|token| token.value.as_str() == refused) {
-            tokens.remove(&key);
+        if tokens.get(scopes).is_some_and(|(from, token)| from == realm && token.value.as_str() == refused) {
+            tokens.remove(scopes);
         }
     }
 
@@ -168,12 +166,12 @@ impl Tokens {
         let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS {
             let now = Instant::now();
-            tokens.retain(|_, token| now < token.until);
+            tokens.retain(|_, (_, token)| now < token.until);
             if tokens.len() >= MAX_TOKENS {
                 tokens.clear();
             }
         }
-        tokens.insert((realm.clone(), scopes.clone()), token);
+        tokens.insert(scopes.clone(), (realm.clone(), token));
         Ok(value)
     }
 
@@ -181,15 +179,16 @@ impl Tokens {
     /// the public part would pass for everything. Without a scope, as `docker login` asks, it refuses. Other servers name nobody
     /// whose account is no user's (the deploy tokens of GitLab), and know the password nevertheless.
     async fn prove(&self, client: &Client, realm: &Realm, identity: &Identity, context: &Context) -> Result<()> {
-        if self.are_nameless.load(Ordering::Relaxed) {
+        let mut are_nameless = context.run(async { Ok(self.are_nameless.lock().await) }).await?;
+        if *are_nameless {
             return Ok(());
         }
         let response = client.send(&by_get(realm, &BTreeSet::new(), identity)?, context).await?;
         match taken(realm, identity, response, context).await {
-            Ok(token) => self.are_nameless.store(names_nobody(&token.value), Ordering::Relaxed),
+            Ok(token) => *are_nameless = names_nobody(&token.value),
             // It wants a scope always, which says nothing about the password, today or for the next token.
             Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {
-                self.are_nameless.store(true, Ordering::Relaxed);
+                *are_nameless = true;
             }
             Err(error) => return Err(error),
         }

@@ -157,7 +157,7 @@ pub async fn check_with(
         return Ok(check.finish());
     }
     let nobody = Session::new(client.clone(), base.clone(), Arc::new(Identity::Anonymous));
-    let answer = client.send(&Request::get(nobody.url("")?), context).await;
+    let answer = client.send(&Request::get(nobody.url("")), context).await;
     let answer = match answer {
         Ok(answer) => Ok(answer),
         Err(error) if error.kind() == Kind::Canceled => return Err(error),
@@ -295,7 +295,7 @@ async fn authenticate(
         return Ok(Some(session));
     }
     let scope = repository.map(pull);
-    match session.send(&Request::get(session.url("")?), scope.as_deref(), context).await {
+    match session.send(&Request::get(session.url("")), scope.as_deref(), context).await {
         Ok(answer) if answer.status() == 200 && is_nobody => {
             check.push(step, None, "no credential: the registry gives everybody a token")
         }
@@ -346,7 +346,7 @@ async fn list(
 
 /// Whether the tags of a repository may be seen: the same right as pulling, and nothing has to be named for it.
 async fn may_pull(check: &mut Check, session: &Session, repository: &str, context: &Context) -> Result<()> {
-    let url = session.url(&format!("{repository}/tags/list?n=1"))?;
+    let url = session.url(&format!("{repository}/tags/list?n=1"));
     let answer = match session.send(&Request::get(url), Some(&pull(repository)), context).await {
         Ok(answer) => answer.success(context).await,
         Err(error) => Err(error),

@@ -130,7 +130,7 @@ impl Gitlab {
 
     async fn token_server(&self, context: &Context) -> Result<Url> {
         let session = self.connection.session();
-        let answer = session.client().send(&Request::get(session.url("")?), context).await?;
+        let answer = session.client().send(&Request::get(session.url("")), context).await?;
         let challenges = challenge::parse(answer.headers("www-authenticate"));
         let realm =
             challenges.iter().find(|challenge| challenge.is_bearer()).and_then(|challenge| challenge.param("realm"));

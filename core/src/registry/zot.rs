@@ -100,7 +100,7 @@ impl Zot {
     async fn query(&self, repository: &str, times: &str, context: &Context) -> Result<Found> {
         let session = self.connection.session();
         let query = format!("{{ImageList(repo:\"{repository}\"){{Results{{RepoName Tag Digest MediaType {times}}}}}}}");
-        let mut request = Request::get(session.url("_zot/ext/search")?)
+        let mut request = Request::get(session.url("_zot/ext/search"))
             .with(ACCEPT, "application/json")?
             .with(CONTENT_TYPE, "application/json")?;
         request.method = Method::POST;

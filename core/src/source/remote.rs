@@ -1,5 +1,7 @@
 //! Images straight from a registry (OCI distribution specification 1.1, "Pull").
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
@@ -28,7 +30,7 @@ const PROGRESS: u64 = 1 << 20;
 
 /// One image in a registry.
 pub struct RemoteSource {
-    image: ImageRef,
+    image: Arc<ImageRef>,
     connection: Connection,
     manifest_limit: u64,
 }
@@ -72,13 +74,13 @@ impl RemoteSource {
 
     /// An image behind a connection that is open already.
     pub fn new(image: ImageRef, connection: Connection, limits: &Limits) -> Self {
-        Self { image, connection, manifest_limit: limits.manifest }
+        Self { image: Arc::new(image), connection, manifest_limit: limits.manifest }
     }
 
     /// The manifest behind a tag or a digest. What breaks off on its way is asked for again; sending has retries of its own.
     async fn fetch(&self, target: &str, wanted: Option<&Digest>, context: &Context) -> Result<RawManifest> {
         let session = self.connection.session();
-        let url = session.url(&format!("{}/manifests/{target}", self.image.repository()))?;
+        let url = session.url(&format!("{}/manifests/{target}", self.image.repository()));
         let request = Request::get(url).with(ACCEPT, &MANIFESTS.join(", "))?;
         let mut breaks = 0;
         loop {
@@ -111,7 +113,7 @@ impl RemoteSource {
         }
     }
 
-    fn blob_url(&self, digest: &Digest) -> Result<Url> {
+    fn blob_url(&self, digest: &Digest) -> Url {
         self.connection.session().url(&format!("{}/blobs/{digest}", self.image.repository()))
     }
 
@@ -120,7 +122,7 @@ impl RemoteSource {
         let mut transfer = Transfer {
             origin,
             url,
-            image: self.image.to_string(),
+            image: Arc::clone(&self.image),
             digest: descriptor.digest.clone(),
             size: descriptor.size,
             offset: 0,
@@ -198,7 +200,7 @@ impl ImageSource for RemoteSource {
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>> {
         Box::pin(async move {
             let here = Origin::Registry(self.connection.session().clone(), session::pull(self.image.repository()));
-            let mut transfer = self.transfer(here, self.blob_url(&descriptor.digest)?, descriptor, context).await;
+            let mut transfer = self.transfer(here, self.blob_url(&descriptor.digest), descriptor, context).await;
             if LayerKind::of(descriptor) == LayerKind::Foreign {
                 for url in descriptor.urls.iter().take(FOREIGN_URLS) {
                     if !matches!(&transfer, Err(error) if error.kind() == Kind::NotFound) {
@@ -221,7 +223,7 @@ impl ImageSource for RemoteSource {
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move {
             let session = self.connection.session();
-            let request = Request::head(self.blob_url(&descriptor.digest)?);
+            let request = Request::head(self.blob_url(&descriptor.digest));
             let response = session
                 .send(&request, Some(&session::pull(self.image.repository())), context)
                 .await
@@ -272,7 +274,7 @@ impl Origin {
 struct Transfer {
     origin: Origin,
     url: Url,
-    image: String,
+    image: Arc<ImageRef>,
     digest: Digest,
     size: Option<u64>,
     /// Bytes handed on.

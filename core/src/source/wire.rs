@@ -183,10 +183,15 @@ struct WirePlatform {
 
 impl WirePlatform {
     fn read(&self) -> Option<Platform> {
-        let (os, architecture) = (self.os.as_deref()?, self.architecture.as_deref()?);
-        let is_named = !os.is_empty() && !architecture.is_empty();
-        is_named.then(|| Platform::new(os, architecture, self.variant.as_deref().unwrap_or_default()))
+        platform(self.os.as_deref(), self.architecture.as_deref(), self.variant.as_deref())
     }
+}
+
+/// A platform, where both of its names are there.
+fn platform(os: Option<&str>, architecture: Option<&str>, variant: Option<&str>) -> Option<Platform> {
+    let (os, architecture) = (os?, architecture?);
+    let is_named = !os.is_empty() && !architecture.is_empty();
+    is_named.then(|| Platform::new(os, architecture, variant.unwrap_or_default()))
 }
 
 /// An image configuration, as far as it says what the layers are.
@@ -194,8 +199,10 @@ impl WirePlatform {
 #[serde(default)]
 pub(super) struct Config {
     pub(super) created: Option<String>,
-    #[serde(flatten)]
-    platform: WirePlatform,
+    // Those of a platform, written out: flattening would build a map of all the other fields of every configuration.
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
     history: Option<Vec<History>>,
     rootfs: Option<RootFs>,
 }
@@ -223,7 +230,8 @@ impl Config {
     }
 
     pub(super) fn platform(&self) -> Option<Platform> {
-        self.platform.read()
+        let Self { os, architecture, variant, .. } = self;
+        platform(os.as_deref(), architecture.as_deref(), variant.as_deref())
     }
 
     /// The digests of the layers' tars, the base first.

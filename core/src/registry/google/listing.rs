@@ -143,7 +143,7 @@ impl Artifacts {
     async fn over_registry(&self, repository: &str, context: &Context) -> Result<Vec<ImageRecord>> {
         let session = self.connection.session();
         let full = if self.prefix.is_empty() { repository.to_owned() } else { format!("{}/{repository}", self.prefix) };
-        let request = Request::get(session.url(&format!("{full}/tags/list?n={CUT}"))?);
+        let request = Request::get(session.url(&format!("{full}/tags/list?n={CUT}")));
         let response = session.send(&request, Some(&pull(&full)), context).await?.success(context).await?;
         let list: List = json::read(response, context).await?;
         if list.manifest.len() + list.tags.as_ref().map_or(0, Vec::len) >= CUT {

@@ -1,5 +1,7 @@
 //! What the tags of a repository point at: one HEAD a tag, since no list says it.
 
+use std::sync::LazyLock;
+
 use futures_util::TryStreamExt as _;
 use http::header::{ACCEPT, CONTENT_TYPE};
 
@@ -14,6 +16,8 @@ use crate::net::session::pull;
 use crate::registry::connection::Connection;
 use crate::registry::listing::Images;
 
+/// The manifests that are asked for. The old format too: it is listed, and its scan says what is wrong with it.
+static ACCEPTED: LazyLock<String> = LazyLock::new(|| format!("{}, {SCHEMA_1_SIGNED}", MANIFESTS.join(", ")));
 /// HEADs at once; the limit of the host holds besides.
 const AT_ONCE: usize = 16;
 /// The longest manifest, for registries that say no digest.
@@ -51,10 +55,8 @@ pub async fn head(
     let session = connection.session();
     let scope = pull(repository);
     let about = |error: Error| error.with("repository", repository).with("tag", tag);
-    let url = session.url(&format!("{repository}/manifests/{tag}"))?;
-    // The old format too: it is listed, and its scan says what is wrong with it.
-    let accepted = format!("{}, {SCHEMA_1_SIGNED}", MANIFESTS.join(", "));
-    let request = Request::head(url.clone()).with(ACCEPT, &accepted)?;
+    let url = session.url(&format!("{repository}/manifests/{tag}"));
+    let request = Request::head(url.clone()).with(ACCEPT, &ACCEPTED)?;
     let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
     if response.status() == 404 {
         return Ok(None);
@@ -67,7 +69,7 @@ pub async fn head(
         return Ok(Some((digest, media_type)));
     }
     // The header is not asked for by the specification: what a manifest is called can be seen from itself.
-    let request = Request::get(url).with(ACCEPT, &accepted)?;
+    let request = Request::get(url).with(ACCEPT, &ACCEPTED)?;
     let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
     if response.status() == 404 {
         return Ok(None);

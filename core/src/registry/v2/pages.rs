@@ -79,7 +79,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
     async fn first(&self) -> Result<Response> {
         let mut refused = None;
         for size in PAGE_SIZES {
-            let url = self.connection.session().url(&format!("{}{size}", self.source.path()))?;
+            let url = self.connection.session().url(&format!("{}{size}", self.source.path()));
             match self.ask(url).await {
                 // 400 is the answer of the specification, 405 that of ECR.
                 Err(error) if error.context().any(|(key, value)| key == "status" && matches!(value, "400" | "405")) => {
