@@ -431,7 +431,15 @@ mod tests {
         for (kind, line, expected) in CLOUDS {
             assert_eq!(credential(kind, line), *expected, "{line}");
         }
-        for line in ["--role-session-name n", "--refresh-token-env V --managed-identity", "--refresh-token-env V --audience u", "--web-identity-token-file f", "--client-certificate c", "--metadata --key-file k", "--managed-identity --tenant t"] {
+        for line in [
+            "--role-session-name n",
+            "--refresh-token-env V --managed-identity",
+            "--refresh-token-env V --audience u",
+            "--web-identity-token-file f",
+            "--client-certificate c",
+            "--metadata --key-file k",
+            "--managed-identity --tenant t",
+        ] {
             assert!(Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).is_err(), "{line}");
         }
     }

@@ -299,7 +299,8 @@ impl Connector for Acr {
 #[serde(rename_all = "camelCase")]
 struct Tag {
     name: String,
-    digest: Digest,
+    #[serde(default, deserialize_with = "listing::digest")]
+    digest: Option<Digest>,
     last_update_time: Option<String>,
 }
 
@@ -328,7 +329,9 @@ impl Acr {
         while let Some(page) = pages.try_next().await? {
             for tag in page {
                 let date = ImageDate::new(tag.time(), DateSource::Pushed);
-                images.tag(tag.digest, &tag.name, date);
+                if let Some(digest) = tag.digest {
+                    images.tag(digest, &tag.name, date);
+                }
             }
         }
         let records = images.finish();

@@ -99,8 +99,7 @@ impl super::Vendor for Vendor {
                 .with("field", "namespaces")
                 .with("value", name.escape_debug()));
         }
-        let base = registry.api_url.as_deref().unwrap_or(API);
-        let base = Url::parse(base).map_err(json::no_address)?;
+        let base = registry.api_or(API)?;
         let login = Login { connection: connection.clone(), base: base.clone() };
         let session = Session::new(connection.session().client().clone(), base.clone(), Arc::new(login));
         let is_nobody = matches!(registry.credential, Credential::Anonymous);
@@ -326,6 +325,7 @@ fn about(error: Error, key: &'static str, value: &str) -> Error {
 #[derive(Deserialize)]
 struct Tag {
     name: String,
+    #[serde(default, deserialize_with = "listing::digest")]
     digest: Option<Digest>,
     media_type: Option<String>,
     content_type: Option<String>,

@@ -21,6 +21,7 @@ use super::{plain, v2};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
+use crate::model::media_type::{DOCKER_CONFIG, OCI_CONFIG};
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::net::client::Client;
 use crate::net::identity::{Identity, IdentitySource, Issued};
@@ -30,9 +31,6 @@ use crate::net::token::decode_base64;
 const SERVICE: (&str, &str) = ("ecr", "AmazonEC2ContainerRegistry_V20150921");
 /// The longest that a token is trusted; it says twelve hours.
 const MAX_LIFE: Duration = Duration::from_secs(6 * 60 * 60);
-/// Images that are no container images: charts, signatures, other artifacts.
-const CONFIGS: [&str; 2] =
-    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
 /// What a definition says besides what all have. Without `url` the registry is where region and account are.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -338,7 +336,8 @@ pub(super) fn more(next_token: Option<String>) -> Option<Option<String>> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Image {
-    image_digest: Digest,
+    #[serde(default, deserialize_with = "listing::digest")]
+    image_digest: Option<Digest>,
     #[serde(default)]
     image_tags: Vec<String>,
     image_size_in_bytes: Option<u64>,
@@ -350,13 +349,14 @@ struct Image {
 impl Image {
     /// Whether it is no chart, no signature, nothing else that registries hold besides images.
     fn is_container(&self) -> bool {
-        self.artifact_media_type.as_deref().is_none_or(|kind| kind.is_empty() || CONFIGS.contains(&kind))
+        self.artifact_media_type.as_deref().is_none_or(|kind| matches!(kind, "" | OCI_CONFIG | DOCKER_CONFIG))
     }
 
     fn add(self, images: &mut Images<'_>) {
+        let Some(digest) = self.image_digest else { return };
         let date = ImageDate::new(self.image_pushed_at.and_then(time), DateSource::FirstPushed);
         for tag in &self.image_tags {
-            if let Some(record) = images.tag(self.image_digest.clone(), tag, date) {
+            if let Some(record) = images.tag(digest.clone(), tag, date) {
                 record.media_type = self.image_manifest_media_type.clone().unwrap_or_default();
                 record.size = self.image_size_in_bytes;
             }

@@ -13,8 +13,8 @@ use super::credential::Credential;
 use super::definition::Registry;
 use super::ecr::{Token, more, no_password, time};
 use super::listing::{self, Images};
+use super::plain;
 use super::surroundings::Surroundings;
-use super::{plain, v2};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
@@ -193,11 +193,7 @@ impl Connector for EcrPublic {
             };
             match &self.api {
                 Some(api) => tags(api, repository, own, context).await,
-                None => {
-                    let mut records = v2::images(&self.connection, &full, context).await?;
-                    records.iter_mut().for_each(|record| repository.clone_into(&mut record.repository));
-                    Ok(records)
-                }
+                None => listing::by_v2(&self.connection, &full, repository, context).await,
             }
         })
     }
@@ -222,7 +218,8 @@ async fn tags(api: &Api, repository: &str, own: &str, context: &Context) -> Resu
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Detail {
-        image_digest: Digest,
+        #[serde(default, deserialize_with = "listing::digest")]
+        image_digest: Option<Digest>,
         image_size_in_bytes: Option<u64>,
         image_manifest_media_type: Option<String>,
     }
@@ -235,8 +232,9 @@ async fn tags(api: &Api, repository: &str, own: &str, context: &Context) -> Resu
     let mut images = Images::of(repository);
     while let Some(page) = pages.try_next().await.map_err(|error| error.with("repository", repository))? {
         for Tag { image_tag, created_at, image_detail: detail } in page {
+            let Some(digest) = detail.image_digest else { continue };
             let date = ImageDate::new(created_at.and_then(time), DateSource::Pushed);
-            if let Some(record) = images.tag(detail.image_digest, &image_tag, date) {
+            if let Some(record) = images.tag(digest, &image_tag, date) {
                 record.media_type = detail.image_manifest_media_type.unwrap_or_default();
                 record.size = detail.image_size_in_bytes;
             }

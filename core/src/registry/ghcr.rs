@@ -13,7 +13,7 @@ use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::Registry;
 use super::listing::{self, Images};
-use super::{json, plain, v2};
+use super::plain;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
@@ -79,7 +79,7 @@ impl super::Vendor for Vendor {
                 .with("field", "owner")
                 .with("value", owner.escape_debug()));
         }
-        let base = Url::parse(registry.api_url.as_deref().unwrap_or(API)).map_err(json::no_address)?;
+        let base = registry.api_or(API)?;
         let source = self.identity(registry, connection.session().client(), None)?;
         let session = Session::new(connection.session().client().clone(), base.clone(), source);
         let is_nobody = matches!(registry.credential, Credential::Anonymous);
@@ -210,11 +210,7 @@ impl Connector for Ghcr {
         Box::pin(async move {
             let full =
                 if self.owner.is_empty() { repository.to_owned() } else { format!("{}/{repository}", self.owner) };
-            let over_v2 = async || {
-                let mut records = v2::images(&self.connection, &full, context).await?;
-                records.iter_mut().for_each(|record| repository.clone_into(&mut record.repository));
-                Ok(records)
-            };
+            let over_v2 = async || listing::by_v2(&self.connection, &full, repository, context).await;
             let Some((owner, package)) = full.split_once('/').filter(|_| !self.is_nobody) else {
                 return over_v2().await;
             };

@@ -28,7 +28,7 @@ pub trait Vendor: Send + Sync {
         &[]
     }
 
-    /// Whether `host`, in lower case and without a port, can be nobody else's. A guess that is wrong would send credentials to a
+    /// Whether `host`, in lower case and without the usual port, can be nobody else's. A guess that is wrong would send credentials to a
     /// stranger: look at the whole name, from its first letter to its last.
     fn owns(&self, _host: &str) -> bool {
         false
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     /// Hosts that can be nobody else's, of every kind that has such.
-    const OWN: [(&str, &str); 12] = [
+    const OWN: [(&str, &str); 13] = [
         ("docker.io", "dockerhub"),
         ("registry-1.docker.io", "dockerhub"),
         ("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "ecr"),
@@ -145,6 +145,7 @@ mod tests {
         ("europe-west1-docker.pkg.dev", "gar"),
         ("ghcr.io", "ghcr"),
         ("quay.io", "quay"),
+        ("registry.gitlab.com", "gitlab"),
     ];
 
     #[test]

@@ -155,11 +155,7 @@ impl Artifacts {
             return match list.tags.is_none_or(|tags| tags.is_empty()) {
                 true => Err(Error::new(Kind::NotFound, "there is no such image").with_hint("check the spelling")),
                 // Without Google's additions it is a list like any other.
-                false => {
-                    let mut records = crate::registry::v2::images(&self.connection, &full, context).await?;
-                    records.iter_mut().for_each(|record| repository.clone_into(&mut record.repository));
-                    Ok(records)
-                }
+                false => listing::by_v2(&self.connection, &full, repository, context).await,
             };
         }
         let mut images = Images::of(repository);

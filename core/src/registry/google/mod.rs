@@ -8,15 +8,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use url::Url;
-
 use self::access::Access;
 pub use self::credential::GoogleCredential;
 pub(super) use self::listing::{Artifacts, Place};
 use super::credential::Credential;
 use super::definition::Registry;
+use super::plain;
 use super::surroundings::Surroundings;
-use super::{json, plain};
 use crate::error::{Error, Kind, Result};
 use crate::net::api::{Api, Way};
 use crate::net::client::Client;
@@ -48,7 +46,7 @@ pub(super) fn identity(
 /// The API, for those who have a credential of Google's cloud.
 pub(super) fn api(registry: &Registry, client: &Client) -> Result<Option<Api>> {
     let Some(access) = access(registry, client)? else { return Ok(None) };
-    let base = Url::parse(registry.api_url.as_deref().unwrap_or(API)).map_err(json::no_address)?;
+    let base = registry.api_or(API)?;
     let session = Session::new(client.clone(), base.clone(), Arc::new(access));
     Ok(Some(Api::new(session, base, Way::Plain)))
 }
