@@ -356,10 +356,19 @@ tw_status tw_run_summary(const tw_scanner *scanner,
                          char **json,
                          tw_error **error);
 
-// Takes images of a planned run in hand for some time; after it others may take them. `request` is JSON, or NULL:
+// Takes images of a planned run in hand for some time; after it others may take them, unless tw_items_renew is asked for more. `request` is JSON, or NULL:
 // `{"run": N or null for any, "count": 1, "seconds": 60, "worker": NAME or null}`. `json` gets an array of items, each an object for
 // tw_item_execute that holds no secret; free it with tw_string_free.
 tw_status tw_items_lease(const tw_scanner *scanner,
+                         const char *request,
+                         const tw_cancel *cancel,
+                         char **json,
+                         tw_error **error);
+
+// Keeps images in hand whose time would run out while they are looked at. `request` is JSON: `{"items": [ITEM, ...], "seconds": 60}`, with items as
+// tw_items_lease gave them and the seconds from now on. `json` gets an array of truths, one for each item: whether it is still held. One that is
+// not is committed, or was canceled, or somebody else has it, and its commit would be refused. Free it with tw_string_free.
+tw_status tw_items_renew(const tw_scanner *scanner,
                          const char *request,
                          const tw_cancel *cancel,
                          char **json,
@@ -452,8 +461,9 @@ tw_status tw_store_status(const tw_scanner *scanner,
                           char **json,
                           tw_error **error);
 
-// Removes from the store what no job needs any more. `options` is JSON, or NULL: `{"older_than": DAYS}`, 0 by default. `json` gets
-// `{"reports", "layers", "images", "runs", "changes"}`: how many of each; free it with tw_string_free.
+// Removes from the store what no job needs any more: what a job has scanned and its registry still lists stays. `options` is JSON, or NULL:
+// `{"older_than": DAYS}`; 0, the default, is all of it. `json` gets `{"reports", "layers", "images", "runs", "changes"}`: how many of each; free it
+// with tw_string_free.
 tw_status tw_store_prune(const tw_scanner *scanner,
                          const char *options,
                          const tw_cancel *cancel,

@@ -9,8 +9,8 @@ import time
 import ray
 import tidewaiter as tw
 
-#: Seconds that this process has for an image, from taking it to its commit: the loss of a node and all repetitions included.
-LEASE = 600
+#: Seconds after which others may take the images of this process when it is not heard of.
+LEASE = 60
 
 
 @ray.remote(max_retries=5)
@@ -30,12 +30,12 @@ def begin(scanner, job):
 
 def work(scanner, job, advisories):
     """Hands out the images of a run, and commits what comes back."""
-    run, going = begin(scanner, job), set()
+    run, going, renewed = begin(scanner, job), {}, time.monotonic()
     while True:
         # Two for each processor: the next one waits where it will be looked at.
         room = 2 * int(ray.cluster_resources().get("CPU", 1)) - len(going)
         items = scanner.lease(run, count=room, seconds=LEASE) if room > 0 else []
-        going |= {look_at.remote(item, advisories) for item in items}
+        going |= {look_at.remote(item, advisories): item for item in items}
         if not going:
             summary = scanner.summary(run)
             if summary.state not in ("Queued", "Running"):
@@ -43,8 +43,14 @@ def work(scanner, job, advisories):
             # What is left is in hand elsewhere.
             time.sleep(1)
             continue
-        for ready in ray.wait(list(going))[0]:
-            going.remove(ready)
+        if time.monotonic() - renewed > LEASE / 3:
+            # An image may take long, and be looked at again where a node is lost.
+            for task, held in zip(list(going), scanner.renew(going.values(), seconds=LEASE)):
+                if not held:
+                    ray.cancel(task)
+            renewed = time.monotonic()
+        for ready in ray.wait(list(going), timeout=LEASE / 3)[0]:
+            del going[ready]
             try:
                 done, node = ray.get(ready)
                 scanner.commit(done)

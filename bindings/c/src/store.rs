@@ -24,8 +24,9 @@ pub unsafe extern "C" fn tw_store_status(
     unsafe { ask(scanner, cancel, json, error, |scanner, cancel| scanner.store_status(cancel)) }
 }
 
-/// Removes from the store what no job needs any more. `options` is JSON, or NULL: `{"older_than": DAYS}`, 0 by default. `json` gets
-/// `{"reports", "layers", "images", "runs", "changes"}`: how many of each; free it with tw_string_free.
+/// Removes from the store what no job needs any more: what a job has scanned and its registry still lists stays. `options` is JSON, or NULL:
+/// `{"older_than": DAYS}`; 0, the default, is all of it. `json` gets `{"reports", "layers", "images", "runs", "changes"}`: how many of each; free it
+/// with tw_string_free.
 ///
 /// # Safety
 /// As the head of the header says.

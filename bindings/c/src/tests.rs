@@ -222,6 +222,13 @@ fn a_job_is_kept_run_and_deleted() {
         assert_eq!((&shown["state"], &shown["summary"]), (&run["state"], &run));
         let none = answer(|json, error| tw_items_lease(scanner, null(), null(), json, error)).unwrap();
         assert_eq!(none, serde_json::json!([]));
+        let image = serde_json::json!({"repository": "app", "digest": format!("sha256:{}", "0".repeat(64)), "tags": [],
+            "media_type": "", "size": null, "date": {"time": null, "source": "none"}});
+        let item = serde_json::json!({"run": number, "job": "nightly", "registry": "prod", "definition": {}, "image": image,
+            "verdict": "scan", "reason": "new", "platforms": [], "token": 1});
+        let request = CString::new(serde_json::json!({"items": [item]}).to_string()).unwrap();
+        let held = answer(|json, error| tw_items_renew(scanner, request.as_ptr(), null(), json, error)).unwrap();
+        assert_eq!(held, serde_json::json!([false]), "the run is over");
 
         let (mut listing, mut error) = (null_mut(), null_mut());
         assert_eq!(tw_inventory(scanner, null(), &raw mut listing, &raw mut error), tw_status::TW_OK);
@@ -263,6 +270,8 @@ fn a_wrong_request_is_named() {
             let refused = answer(|json, error| tw_item_execute(scanner, item, None, null_mut(), null(), json, error));
             assert_eq!(refused.unwrap_err().0, tw_status::TW_INVALID_INPUT);
             let refused = answer(|json, error| tw_item_commit(scanner, item, None, null_mut(), null(), json, error));
+            assert_eq!(refused.unwrap_err().0, tw_status::TW_INVALID_INPUT);
+            let refused = answer(|json, error| tw_items_renew(scanner, item, null(), json, error));
             assert_eq!(refused.unwrap_err().0, tw_status::TW_INVALID_INPUT);
         }
         assert_eq!(

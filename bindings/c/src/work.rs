@@ -45,7 +45,7 @@ pub unsafe extern "C" fn tw_run_summary(
     unsafe { ask(scanner, cancel, json, error, |scanner, cancel| scanner.run_summary(run, cancel)) }
 }
 
-/// Takes images of a planned run in hand for some time; after it others may take them. `request` is JSON, or NULL:
+/// Takes images of a planned run in hand for some time; after it others may take them, unless tw_items_renew is asked for more. `request` is JSON, or NULL:
 /// `{"run": N or null for any, "count": 1, "seconds": 60, "worker": NAME or null}`. `json` gets an array of items, each an object for
 /// tw_item_execute that holds no secret; free it with tw_string_free.
 ///
@@ -63,6 +63,28 @@ pub unsafe extern "C" fn tw_items_lease(
     unsafe {
         ask(scanner, cancel, json, error, |scanner, cancel| {
             scanner.lease(from_json(optional(request, "request")?.unwrap_or_default(), "the request")?, cancel)
+        })
+    }
+}
+
+/// Keeps images in hand whose time would run out while they are looked at. `request` is JSON: `{"items": [ITEM, ...], "seconds": 60}`, with items as
+/// tw_items_lease gave them and the seconds from now on. `json` gets an array of truths, one for each item: whether it is still held. One that is
+/// not is committed, or was canceled, or somebody else has it, and its commit would be refused. Free it with tw_string_free.
+///
+/// # Safety
+/// As the head of the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_items_renew(
+    scanner: *const tw_scanner,
+    request: *const c_char,
+    cancel: *const tw_cancel,
+    json: *mut *mut c_char,
+    error: *mut *mut tw_error,
+) -> tw_status {
+    // SAFETY: the caller vouches for the pointers.
+    unsafe {
+        ask(scanner, cancel, json, error, |scanner, cancel| {
+            scanner.renew(from_json(required(request, "request")?, "the request")?, cancel)
         })
     }
 }

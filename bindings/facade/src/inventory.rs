@@ -50,7 +50,7 @@ pub struct RematchOptions {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PruneOptions {
-    /// Only what is older than so many days.
+    /// Only what is older than so many days; 0 is all of it.
     pub older_than: u32,
 }
 

@@ -7,7 +7,7 @@ use tidewaiter::job::{Job, RunOptions, State, Summary};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::schedule::Schedule;
 use tidewaiter::select::Selection;
-use tidewaiter::store::StoredJob;
+use tidewaiter::store::{Holding, StoredJob};
 use tidewaiter::{Cancel, Kind, Result};
 
 use crate::call::Pending;
@@ -168,17 +168,13 @@ impl Scanner {
                 Some(run) => Some(store.summary(run).await?),
                 None => None,
             };
-            let mut holds = Vec::new();
-            for worker in store.workers().await? {
-                for holding in worker.holds.into_iter().filter(|holding| holding.job == name) {
-                    holds.push(JobHolding {
-                        worker: worker.worker.clone(),
-                        repository: holding.repository,
-                        digest: holding.digest,
-                        since: holding.since,
-                    });
-                }
-            }
+            let held = |(worker, holding): (String, Holding)| JobHolding {
+                worker,
+                repository: holding.repository,
+                digest: holding.digest,
+                since: holding.since,
+            };
+            let holds = store.holders(&name).await?.into_iter().map(held).collect();
             Ok(JobDetails { status, summary, holds })
         })
     }
@@ -201,12 +197,7 @@ impl Scanner {
         self.ask(cancel, move |store| async move {
             let mut outcomes = Vec::new();
             for name in names {
-                let done = async {
-                    let mut job = store.job(&name).await?.job;
-                    job.paused = paused;
-                    store.set_job(&job).await
-                };
-                let done = done.await.map(|()| None);
+                let done = store.pause_job(&name, paused).await.map(|()| None);
                 outcomes.push(Outcome::of(name, done));
             }
             Ok(outcomes)

@@ -37,4 +37,4 @@ pub use report::{Report, format_of, write_file};
 pub use saved::{Mode, Names, Outcome, Pause, PutRegistry, Reason, SavedRegistry};
 pub use scanner::Scanner;
 pub use schedule::{NextOptions, next_runs};
-pub use work::{Lease, WorkOptions};
+pub use work::{Lease, Renew, WorkOptions};

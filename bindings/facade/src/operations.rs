@@ -251,6 +251,13 @@ pub const ALL: &[Operation] = &[
         shell: &[(&["worker"], "--lease")],
     },
     Operation {
+        name: "renew",
+        about: "keep images in hand that take longer than their lease",
+        c: &["tw_items_renew"],
+        python: &["def renew"],
+        shell: &[(&["worker"], "--lease")],
+    },
+    Operation {
         name: "execute",
         about: "look at one image, anywhere",
         c: &["tw_item_execute"],

@@ -29,6 +29,21 @@ impl Default for Lease {
     }
 }
 
+/// Which images are kept in hand, and for how long.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renew {
+    /// The images, as [`Scanner::lease`] gave them.
+    pub items: Vec<Item>,
+    /// Seconds from now on after which others may take them.
+    #[serde(default = "seconds")]
+    pub seconds: u64,
+}
+
+fn seconds() -> u64 {
+    Lease::default().seconds
+}
+
 /// How a worker works.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -75,6 +90,16 @@ impl Scanner {
         let Lease { run, count, seconds, worker } = request;
         let worker = worker.unwrap_or_else(|| format!("process-{}", std::process::id()));
         self.ask(cancel, move |store| async move { store.lease_items(&worker, run, count, seconds).await })
+    }
+
+    /// Keeps images in hand whose lease would run out while they are looked at. Tells of each, in their order, whether it is still held:
+    /// one that is not is committed, or was canceled, or somebody else has it, and its commit would be refused.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn renew(&self, request: Renew, cancel: &Cancel) -> Result<Pending<Vec<bool>>> {
+        let Renew { items, seconds } = request;
+        self.ask(cancel, move |store| async move { store.renew_items(&items, seconds).await })
     }
 
     /// Looks at an image. It needs no store, and may be done anywhere and twice; an image that cannot be scanned is an answer.

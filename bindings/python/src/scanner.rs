@@ -151,6 +151,7 @@ impl NativeScanner {
             "plan" => of_request!(plan),
             "run_summary" => of_request!(run_summary),
             "lease" => of_request!(lease),
+            "renew" => of_request!(renew),
             "execute" => of_request!(execute),
             "commit" => of_request!(commit),
             "work" => of_request!(work),

@@ -155,6 +155,22 @@ def test_the_steps_of_a_run_may_be_done_elsewhere(open_scanner, shelf, job, tmp_
     assert rows(driver) == rows(whole) != []
 
 
+def test_an_image_that_takes_longer_is_kept_in_hand(scanner, shelf, job):
+    run = scanner.plan(job)
+    slow, *others = scanner.lease(run, count=3, seconds=1, worker="embedder")
+    assert [holding.worker for holding in scanner.job("nightly").holds] == ["embedder"] * 3
+    assert scanner.renew([slow], seconds=600) == [True]
+    time.sleep(1.2)
+    again = scanner.lease(run, count=3, seconds=600)
+    assert [(item.repository, item.digest) for item in again] == [(item.repository, item.digest) for item in others]
+    assert scanner.renew([slow, *others], seconds=600) == [True, False, False]
+    with pytest.raises(tw.InvalidState):
+        scanner.commit(scanner.execute(others[0]))
+    assert [scanner.commit(scanner.execute(item)) for item in (slow, *again)] == ["taken"] * 3
+    assert scanner.renew([slow]) == [False] and scanner.renew([]) == []
+    assert (scanner.summary(run).state, scanner.summary(run).scanned) == ("Finished", 3)
+
+
 def test_a_worker_does_what_waits(scanner, shelf, job):
     waiting = scanner.run(job, detach=True)
     assert (waiting.state, waiting.scanned) == ("Queued", 0)

@@ -128,7 +128,7 @@ async fn definitions(store: &Store) {
     assert_eq!((&stored.job, stored.latest, stored.served), (&job, None, None));
     let changed = job.clone().schedule(Schedule::daily());
     store.set_job(&changed).await.unwrap();
-    assert_eq!(store.jobs().await.unwrap().into_iter().map(|job| job.job).collect::<Vec<_>>(), [changed]);
+    assert_eq!(store.jobs().await.unwrap().into_iter().map(|job| job.job).collect::<Vec<_>>(), [changed.clone()]);
     assert_eq!(store.remove_registry("prod").await.unwrap_err().kind(), Kind::InvalidState);
 
     let now = jiff::Timestamp::now() + Duration::from_secs(2 * 86400);
@@ -136,6 +136,10 @@ async fn definitions(store: &Store) {
     store.pause_registry("prod", true).await.unwrap();
     assert!(store.job("nightly").await.unwrap().due(now).is_none());
     store.pause_registry("prod", false).await.unwrap();
+    store.pause_job("nightly", true).await.unwrap();
+    let paused = store.job("nightly").await.unwrap();
+    assert!(paused.due(now).is_none() && paused.job == Job { paused: true, ..changed });
+    assert_eq!(store.pause_job("none", true).await.unwrap_err().kind(), Kind::NotFound);
     store.set_job(&job).await.unwrap();
     store.put_registry("spare", &definition).await.unwrap();
     store.remove_registry("spare").await.unwrap();
@@ -272,8 +276,23 @@ async fn leases_run_out(store: &Store, other: &Store) {
     assert_eq!(lost.len(), 2);
     let workers = other.workers().await.unwrap();
     assert_eq!((workers.len(), workers[0].holds.len(), workers[0].alive), (1, 2, true));
+    let holders = other.holders("nightly").await.unwrap();
+    assert_eq!(holders.iter().map(|(holder, _)| holder.as_str()).collect::<Vec<_>>(), ["a", "a"]);
+    assert_eq!(
+        holders.iter().map(|(_, holding)| holding).collect::<Vec<_>>(),
+        workers[0].holds.iter().collect::<Vec<_>>()
+    );
+    assert!(other.holders("other").await.unwrap().is_empty());
     assert_eq!(store.beat_items("a", 1).await.unwrap().len(), 2);
     assert!(other.lease_items("b", None, 9, 60).await.unwrap().is_empty(), "a lease that is kept is not taken");
+    // One of the two takes longer.
+    assert_eq!(store.renew_items(&lost[1..], 60).await.unwrap(), [true]);
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    assert_eq!(other.lease_items("b", None, 9, 1).await.unwrap().len(), 1, "what is renewed is not taken");
+    let stale = Item { token: lost[1].token - 1, ..lost[1].clone() };
+    let asked = [lost[0].clone(), lost[1].clone(), stale];
+    assert_eq!(store.renew_items(&asked, 1).await.unwrap(), [false, true, false], "what somebody else has is not kept");
+    assert!(store.renew_items(&[], 1).await.unwrap().is_empty());
     tokio::time::sleep(Duration::from_millis(1300)).await;
     let taken = other.lease_items("b", None, 9, 60).await.unwrap();
     assert_eq!(taken.len(), 2, "leases ran out");
@@ -287,6 +306,7 @@ async fn leases_run_out(store: &Store, other: &Store) {
     let canceled = store.commit(&done(&back[0], failed()), &[]).await.unwrap_err();
     assert_eq!(canceled.kind(), Kind::InvalidState);
     assert!(store.beat_items("c", 60).await.unwrap().is_empty());
+    assert_eq!(store.renew_items(&back, 60).await.unwrap(), [false]);
     store.leave("a").await.unwrap();
     assert!(store.workers().await.unwrap().is_empty());
 
@@ -410,6 +430,31 @@ async fn retention(store: &Store) {
     assert!(pruned.images >= 2 && pruned.runs > 0 && pruned.changes > 0, "{pruned:?}");
     assert!(LayerCache::get(store, &format!("{} facts", Digest::of(b"layer"))).await.unwrap().is_some());
     assert!(store.status().await.unwrap().bytes < status.bytes || status.kind == "postgres");
+    let latest = store.job("nightly").await.unwrap().latest.unwrap();
+    let kept = store.changes(None, None, 0, 100).await.unwrap();
+    assert!(!kept.is_empty() && kept.iter().all(|change| change.time >= latest.began.unwrap()), "{kept:?}");
+
+    // What is no image is not looked at again, and what a run reads stays while it goes on.
+    let plan = planned(store, &[image("charts/app", 1)], Verdict::Scan, Reason::New).await;
+    store.put("sha256:2 facts", b"read meanwhile").await.unwrap();
+    assert_eq!(store.prune(0).await.unwrap().layers, 0);
+    let items = store.lease_items("a", Some(plan.run.run), 9, 60).await.unwrap();
+    let chart = Outcome::NotAnImage(Failure { kind: "unsupported".into(), message: "a chart".into(), hint: None });
+    store.commit(&done(&items[0], chart), &[]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(store.prune(0).await.unwrap().layers, 1);
+    let outcomes = async |repository| store.known("nightly", "prod", repository).await.unwrap().outcomes;
+    assert_eq!(outcomes("charts/app").await, [(items[0].image.digest.clone(), select::Outcome::NotAnImage)]);
+
+    // On another registry nothing is known, and a run does not change its registry.
+    let job = store.job("nightly").await.unwrap().job;
+    store.put_registry("spare", &json!({"kind": "docker", "url": "https://spare.example"})).await.unwrap();
+    let moved = Job { registry: "spare".into(), ..job };
+    store.start_run("nightly", RunOptions::default(), None).await.unwrap();
+    assert_eq!(store.set_job(&moved).await.unwrap_err().kind(), Kind::InvalidState);
+    store.cancel_run("nightly").await.unwrap();
+    store.set_job(&moved).await.unwrap();
+    assert_eq!((outcomes("charts/app").await, outcomes("team/app").await), (vec![], vec![]));
     store.delete_job("nightly").await.unwrap();
     assert_eq!(store.job("nightly").await.unwrap_err().kind(), Kind::NotFound);
     store.remove_registry("prod").await.unwrap();

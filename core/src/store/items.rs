@@ -78,6 +78,30 @@ impl Store {
         rows.into_iter().map(|mut row| Ok((row.int()?, row.text()?, row.text()?, row.int()?))).collect()
     }
 
+    /// Keeps the leases of these images for `seconds` from now on. Tells of each, in their order, whether it is still held: one that is
+    /// not is committed, or was canceled, or somebody else has it.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn renew_items(&self, items: &[Item], seconds: u64) -> Result<Vec<bool>> {
+        let mut session = self.write().await?;
+        let statement = "UPDATE item SET until = {now} + $5 WHERE run = $1 AND repository = $2 AND digest = $3
+            AND token = $4 AND state = 'leased' RETURNING run";
+        let mut held = Vec::with_capacity(items.len());
+        for item in items {
+            let values = vec![
+                item.run.into(),
+                item.image.repository.as_str().into(),
+                item.image.digest.to_string().into(),
+                item.token.into(),
+                milliseconds(seconds),
+            ];
+            held.push(!session.query(statement, values).await?.is_empty());
+        }
+        session.commit().await?;
+        Ok(held)
+    }
+
     /// Gives back what a worker holds, so that somebody else can take it at once.
     ///
     /// # Errors

@@ -60,22 +60,43 @@ impl Store {
         session.commit().await
     }
 
-    /// Changes a job to `job`, which has its name. What it has scanned already stays known.
+    /// Changes a job to `job`, which has its name. What it has scanned already stays known, unless it goes to another registry.
     ///
     /// # Errors
-    /// As [`Store::add_job`]; [`Kind::NotFound`] where there is none.
+    /// As [`Store::add_job`]; [`Kind::NotFound`] where there is none; [`Kind::InvalidState`] for another registry while a run is queued or
+    /// running.
     pub async fn set_job(&self, job: &Job) -> Result<()> {
         job.check()?;
         let mut session = self.write().await?;
         check_registry(session.as_mut(), &job.registry).await?;
-        let statement = "UPDATE job SET registry = $2, definition = $3 WHERE name = $1 RETURNING name";
-        let values = vec![job.name.as_str().into(), job.registry.as_str().into(), json(job)?];
-        if session.query(statement, values).await?.is_empty() {
-            return Err(unknown(&job.name));
-        }
-        // What had none of the platforms may have one of those that are asked for now.
-        let statement = "DELETE FROM baseline WHERE job = $1 AND outcome = 'platform'";
+        let statement = "SELECT registry FROM job WHERE name = $1 {lock}";
+        let rows = session.query(statement, vec![job.name.as_str().into()]).await?;
+        let registry = rows.into_iter().next().ok_or_else(|| unknown(&job.name))?.text()?;
+        let statement = if registry == job.registry {
+            // What had none of the platforms may have one of those that are asked for now.
+            "DELETE FROM baseline WHERE job = $1 AND outcome = 'platform'"
+        } else {
+            over(session.as_mut(), &job.name).await?;
+            // The same image is new there: the inventory has no report of it.
+            "DELETE FROM baseline WHERE job = $1"
+        };
         session.query(statement, vec![job.name.as_str().into()]).await?;
+        let statement = "UPDATE job SET registry = $2, definition = $3 WHERE name = $1";
+        let values = vec![job.name.as_str().into(), job.registry.as_str().into(), json(job)?];
+        session.query(statement, values).await?;
+        session.commit().await
+    }
+
+    /// Pauses a job, so that it is never due, or resumes it. A run that goes on is not ended.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::Storage`].
+    pub async fn pause_job(&self, name: &str, paused: bool) -> Result<()> {
+        let mut session = self.write().await?;
+        let rows = session.query("SELECT definition FROM job WHERE name = $1 {lock}", vec![name.into()]).await?;
+        let job: Job = rows.into_iter().next().ok_or_else(|| unknown(name))?.json()?;
+        let values = vec![name.into(), json(&Job { paused, ..job })?];
+        session.query("UPDATE job SET definition = $2 WHERE name = $1", values).await?;
         session.commit().await
     }
 
@@ -113,12 +134,7 @@ impl Store {
         if session.query("SELECT name FROM job WHERE name = $1 {lock}", vec![name.into()]).await?.is_empty() {
             return Err(unknown(name));
         }
-        if let Some(run) = runs::latest(session.as_mut(), name).await?.filter(|run| run.state.is_live()) {
-            return Err(Error::new(Kind::InvalidState, "the job has a run that is not over")
-                .with("job", name)
-                .with("state", run.state)
-                .with_hint("cancel it first: `tidewaiter job cancel`"));
-        }
+        over(session.as_mut(), name).await?;
         for statement in [
             "DELETE FROM item WHERE run IN (SELECT id FROM run WHERE job = $1)",
             "DELETE FROM run WHERE job = $1",
@@ -135,6 +151,17 @@ async fn read(session: &mut dyn Session, mut row: Row) -> Result<StoredJob> {
     let job: Job = row.json()?;
     let latest = runs::latest(session, &job.name).await?;
     Ok(StoredJob { added: row.time()?, served: row.maybe_time()?, is_registry_paused: row.truth()?, job, latest })
+}
+
+/// Refuses while a run of the job is queued or running.
+async fn over(session: &mut dyn Session, job: &str) -> Result<()> {
+    match runs::latest(session, job).await?.filter(|run| run.state.is_live()) {
+        None => Ok(()),
+        Some(run) => Err(Error::new(Kind::InvalidState, "the job has a run that is not over")
+            .with("job", job)
+            .with("state", run.state)
+            .with_hint("cancel it first: `tidewaiter job cancel`")),
+    }
 }
 
 async fn check_registry(session: &mut dyn Session, name: &str) -> Result<()> {

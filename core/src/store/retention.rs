@@ -41,7 +41,7 @@ pub struct Pruned {
     pub images: u64,
     /// Runs that are over and are not the latest of their job.
     pub runs: u64,
-    /// Notes of what changed.
+    /// Notes of what changed before the latest run of each job.
     pub changes: u64,
 }
 
@@ -79,8 +79,9 @@ impl Store {
         Ok(Status { kind: database.kind().to_owned(), place: self.place().to_owned(), bytes, parts })
     }
 
-    /// Removes what no job needs any more and is older than `days`: reports of images that are gone or that no job has scanned,
-    /// layer results that no report rests on, old runs and notes of changes. What a job's baseline has stays.
+    /// Removes what no job needs any more and is older than `days`; with 0 all of that. Reports of images that are gone or that no job
+    /// has scanned, layer results that no report rests on, and of each job the runs before the latest with the notes of what changed
+    /// until then. What a job has scanned and its registry still lists stays, however old, and so does what a run reads meanwhile.
     ///
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
@@ -101,7 +102,8 @@ impl Store {
             .await?,
             layers: count(
                 "DELETE FROM layer WHERE stored <= {now} - $1
-                    AND NOT EXISTS (SELECT 1 FROM report_layer l WHERE l.digest = layer.digest)",
+                    AND NOT EXISTS (SELECT 1 FROM report_layer l WHERE l.digest = layer.digest)
+                    AND NOT EXISTS (SELECT 1 FROM run r WHERE r.state = 'Running' AND r.began <= layer.stored)",
             )
             .await?,
             images: count(
@@ -113,12 +115,18 @@ impl Store {
                 "DELETE FROM run WHERE ended <= {now} - $1 AND id NOT IN (SELECT max(id) FROM run GROUP BY job)",
             )
             .await?,
-            changes: count("DELETE FROM change WHERE time <= {now} - $1").await?,
+            changes: count(
+                "DELETE FROM change WHERE time <= {now} - $1 AND NOT EXISTS (
+                    SELECT 1 FROM run r WHERE r.registry = change.registry AND r.began <= change.time
+                        AND r.id IN (SELECT max(id) FROM run GROUP BY job))",
+            )
+            .await?,
         };
-        // A job forgets images that are gone: should one come back, it is new.
-        let statement = "DELETE FROM baseline WHERE CAST($1 AS BIGINT) >= 0 AND NOT EXISTS (SELECT 1 FROM image i JOIN job j ON j.registry = i.registry
-            WHERE j.name = baseline.job AND i.repository = baseline.repository AND i.digest = baseline.digest)";
-        session.query(statement, before()).await?;
+        // A job forgets images that are gone: should one come back, it is new. What is no image is not among them.
+        let statement = "DELETE FROM baseline WHERE outcome <> 'not-an-image' AND NOT EXISTS (
+                SELECT 1 FROM image i JOIN job j ON j.registry = i.registry
+                WHERE j.name = baseline.job AND i.repository = baseline.repository AND i.digest = baseline.digest)";
+        session.query(statement, vec![]).await?;
         session.commit().await?;
         self.0.database.compact().await?;
         Ok(pruned)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Store;
+use super::database::{Row, Session};
 use crate::error::Result;
 use crate::model::digest::Digest;
 
@@ -87,21 +88,41 @@ impl Store {
                 holds: Vec::new(),
             });
         }
-        for worker in &mut workers {
-            let statement = "SELECT i.run, r.job, i.repository, i.digest, i.since FROM item i JOIN run r ON r.id = i.run
-                    WHERE i.holder = $1 AND i.state = 'leased'
-                UNION ALL SELECT id, job, CAST(NULL AS TEXT), CAST(NULL AS TEXT), began FROM run WHERE holder = $1 AND planned = 0
-                ORDER BY 1, 3, 4";
-            for mut row in session.query(statement, vec![worker.worker.as_str().into()]).await? {
-                worker.holds.push(Holding {
-                    run: row.int()?,
-                    job: row.text()?,
-                    repository: row.maybe_text()?,
-                    digest: row.maybe_text()?.and_then(|digest| digest.parse().ok()),
-                    since: row.maybe_time()?,
-                });
+        for (holder, holding) in held(session.as_mut(), None).await? {
+            if let Some(worker) = workers.iter_mut().find(|worker| worker.worker == holder) {
+                worker.holds.push(holding);
             }
         }
         Ok(workers)
     }
+
+    /// Who holds what of a job, by name: workers, and others that took images.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn holders(&self, job: &str) -> Result<Vec<(String, Holding)>> {
+        held(self.read().await?.as_mut(), Some(job)).await
+    }
+}
+
+/// What is held of all jobs, or of one, and by whom.
+async fn held(session: &mut dyn Session, job: Option<&str>) -> Result<Vec<(String, Holding)>> {
+    let statement =
+        "SELECT i.holder, i.run, r.job, i.repository, i.digest, i.since FROM item i JOIN run r ON r.id = i.run
+            WHERE i.state = 'leased' AND i.holder IS NOT NULL AND (CAST($1 AS TEXT) IS NULL OR r.job = $1)
+        UNION ALL SELECT holder, id, job, CAST(NULL AS TEXT), CAST(NULL AS TEXT), began FROM run
+            WHERE planned = 0 AND holder IS NOT NULL AND (CAST($1 AS TEXT) IS NULL OR job = $1)
+        ORDER BY 1, 2, 4, 5";
+    let holding = |mut row: Row| {
+        let holder = row.text()?;
+        let holding = Holding {
+            run: row.int()?,
+            job: row.text()?,
+            repository: row.maybe_text()?,
+            digest: row.maybe_text()?.and_then(|digest| digest.parse().ok()),
+            since: row.maybe_time()?,
+        };
+        Ok((holder, holding))
+    };
+    session.query(statement, vec![job.into()]).await?.into_iter().map(holding).collect()
 }

@@ -17,10 +17,13 @@ pub(crate) enum Store {
         #[command(flatten)]
         state: State,
     },
-    /// Remove what no job needs any more: reports of images that are gone, results of layers that no report rests on, earlier
-    /// runs, and notes of what changed
+    /// Remove what no job needs any more: reports of images that are gone or that no job has scanned, results of layers that no
+    /// report rests on, runs before the latest of each job, and notes of what changed until then
+    ///
+    /// What a job has scanned and its registry still lists stays, however old. Without --older-than all the rest goes at once. A
+    /// registry that hides what a credential may not see any more seems to have lost it: with --older-than it has time to come back.
     Prune {
-        /// Only what is older than so many days
+        /// Only what is older than so many days, and gone for as long; 0 is all of it
         #[arg(long, value_name = "DAYS", default_value_t = 0)]
         older_than: u32,
         #[command(flatten)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -181,10 +181,21 @@ class StoredOperations:
         worker: str | None = None,
         cancel: Cancel | None = None,
     ) -> list[Item]:
-        """Takes up to ``count`` images in hand, of this run or of any; after ``seconds`` others may take them. Empty when none is left."""
+        """Takes up to ``count`` images in hand, of this run or of any; after ``seconds`` others may take them. Empty when none is left.
+
+        What takes longer is kept in hand by :meth:`renew`.
+        """
         number = run.run if isinstance(run, Run) else run
         request = {"run": number, "count": count, "seconds": seconds, "worker": worker}
         return [Item(line) for line in self._ask("lease", request, cancel=cancel)]
+
+    def renew(self, items: Iterable[Item], *, seconds: int = 60, cancel: Cancel | None = None) -> list[bool]:
+        """Keeps images in hand for so many seconds from now on, while they are looked at. Tells of each whether it is still held.
+
+        One that is not is committed, or was canceled, or somebody else has it: its commit would be refused.
+        """
+        request = {"items": [item._shape for item in items], "seconds": seconds}
+        return [bool(held) for held in self._ask("renew", request, cancel=cancel)]
 
     def execute(self, item: Item, *, on_event: OnEvent | None = None, cancel: Cancel | None = None) -> Done:
         """Looks at one image. It needs no store, and doing it twice does no harm. An image that cannot be scanned is an outcome, too."""
@@ -276,7 +287,10 @@ class StoredOperations:
         return StoreStatus._of(self._ask("store_status"))
 
     def prune_store(self, older_than: timedelta | int = 0, *, cancel: Cancel | None = None) -> Pruned:
-        """Removes what no job needs any more and is older than so many days."""
+        """Removes what no job needs any more and is older than so many days; 0 is all of it.
+
+        What a job has scanned and its registry still lists stays, however old.
+        """
         if isinstance(older_than, timedelta):
             if older_than % timedelta(days=1):
                 raise InvalidInput(f"an age is a whole number of days (field: older_than, older_than: {older_than})")
