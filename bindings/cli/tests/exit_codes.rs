@@ -1,4 +1,4 @@
-//! What the exit codes of `scan` say, seen from outside: the program itself, and a registry on loopback.
+//! What the exit codes of `scan` and `job run` say, seen from outside: the program itself, and a registry on loopback.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
 
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use tidewaiter::conformance::image::{Compression, ImageBuilder, Layer};
-use tidewaiter::conformance::registry::TestRegistry;
+use tidewaiter::conformance::registry::{Fault, TestRegistry};
 
 const PACKAGE: &str = r#"{"name": "left-pad", "version": "1.0.0"}"#;
 const RECORD: &str = r#"{"id": "X-1", "modified": "2026-01-01T00:00:00Z", "database_specific": {"severity": "MODERATE"},
@@ -88,4 +88,34 @@ fn the_exit_code_of_a_scan_says_whether_a_limit_was_met_and_whether_that_is_sure
     let scan = ["scan", &reference, "--offline", "--quiet", "--advisories", "no.db", "--fail-on", "low"];
     assert_eq!(tidewaiter(&scan, home.path()).status.code(), Some(2), "there is nothing to decide with");
     assert_eq!(tidewaiter(&scan[..6], home.path()).status.code(), Some(0), "but packages are told");
+}
+
+#[test]
+fn a_run_that_could_not_list_all_is_finished_and_no_success() {
+    let home = tempfile::tempdir().unwrap();
+    let registry = TestRegistry::start().unwrap();
+    let image = ImageBuilder::new().tar(layer().tar(), Compression::Gzip).build();
+    for repository in ["team/app", "team/web", "team/shop"] {
+        registry.push(repository, "1.0", &image);
+    }
+    let run = |arguments: &[&str]| {
+        let output = tidewaiter(arguments, home.path());
+        let [told, shown] = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        (output.status.code(), shown, told)
+    };
+    assert_eq!(run(&["registry", "add", "local", "--url", &registry.url()]).0, Some(0));
+    assert_eq!(run(&["job", "add", "all", "--registry", "local"]).0, Some(0));
+    registry.fault("/team/app/tags", 1, Fault::status(403));
+    registry.fault("/team/web/tags", 1, Fault::status(403));
+    let (code, shown, told) = run(&["job", "run", "all", "--offline"]);
+    assert_eq!(code, Some(2), "not all could be done\n{told}");
+    for text in
+        ["run 1 Finished", "scanned   1", "2 repositories could not be listed (repositories: team/app, team/web)"]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert!(told.contains("team/app: ") && told.contains("team/web: "), "{told}");
+    let (code, shown, told) = run(&["job", "run", "all", "--offline"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(shown.contains("scanned   2") && !shown.contains("could not be listed"), "{shown}");
 }

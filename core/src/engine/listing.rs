@@ -177,11 +177,16 @@ pub(super) fn none_matches(selector: &Selector, near: &Mutex<Near>) -> Result<()
     Err(near.lock().unwrap_or_else(PoisonError::into_inner).error())
 }
 
+/// So many of the repositories that could not be listed are named.
+const NAMED: usize = 10;
+
 /// Repositories that could not be listed.
 #[derive(Default)]
 pub(super) struct Failed {
     count: usize,
     first: Option<Error>,
+    /// The first of them.
+    names: Vec<String>,
     /// Those that do not exist.
     pub(super) missing: Vec<String>,
 }
@@ -192,6 +197,9 @@ impl Failed {
         let is_told = error.context().any(|(key, _)| key == "repository");
         if error.kind() == Kind::NotFound {
             self.missing.push(name.clone());
+        }
+        if self.names.len() < NAMED {
+            self.names.push(name.clone());
         }
         self.first.get_or_insert(if is_told { error } else { error.with("repository", name) });
     }
@@ -207,9 +215,14 @@ impl Failed {
         match self.first {
             None => Ok(()),
             Some(first) if self.count == 1 => Err(first),
-            Some(first) => Err(Error::new(first.kind(), format!("{} repositories could not be listed", self.count))
-                .with_hint("the first is told; the others are events of the listing")
-                .because(first)),
+            Some(first) => {
+                let rest = if self.count > self.names.len() { ", ..." } else { "" };
+                let hint = first.hint().unwrap_or("what kept the first is told; each is an event of the listing");
+                Err(Error::new(first.kind(), format!("{} repositories could not be listed", self.count))
+                    .with("repositories", format!("{}{rest}", self.names.join(", ")))
+                    .with_hint(hint.to_owned())
+                    .because(first))
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ impl Scanner {
                 return Err(error);
             }
             Ok(Ok((counts, failed))) => {
-                let failed = failed.finish().err().map(|error| error.to_string());
+                let failed = failed.as_ref().map(with_hint);
                 let ended = patiently(context, || store.finish_plan(plan, failed.as_deref())).await;
                 if ended.is_ok() {
                     let Counts { listed, selected, items } = counts;
@@ -129,7 +129,8 @@ impl Scanner {
         }
     }
 
-    async fn fill(&self, store: &Store, plan: &Plan, context: &Context) -> Result<(Counts, Failed), Stop> {
+    /// Puts what is to be looked at into the store. What kept single repositories from being listed is told with the counts.
+    async fn fill(&self, store: &Store, plan: &Plan, context: &Context) -> Result<(Counts, Option<Error>), Stop> {
         let registry = place::read(&plan.definition).map_err(Stop::Registry)?;
         let place = Place::open(&registry, self.own(&registry), None, context).await.map_err(Stop::Registry)?;
         let selector = place.stored_selector(&plan.job.selection).map_err(Stop::Registry)?;
@@ -175,11 +176,12 @@ impl Scanner {
         if seen.is_empty() {
             none_matches(&selector, &near).map_err(Stop::Registry)?;
         }
-        if failed.is_all(seen.len()) {
+        let is_all = failed.is_all(seen.len());
+        match failed.finish() {
             // Nothing is known of any: that is not a run in which nothing was new.
-            return failed.finish().map_err(Stop::Registry).map(|()| (counts, Failed::default()));
+            Err(error) if is_all => Err(Stop::Registry(error)),
+            listed => Ok((counts, listed.err())),
         }
-        Ok((counts, failed))
     }
 }
 

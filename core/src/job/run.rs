@@ -18,11 +18,11 @@ pub enum State {
     Queued,
     /// Images are listed or looked at.
     Running,
-    /// Everything that could be looked at was. Single images may have failed.
+    /// Everything that could be looked at was. Single images may have failed, and single repositories may not have been listed.
     Finished,
     /// Somebody canceled it; what was finished is kept.
     Canceled,
-    /// The registry could not be listed.
+    /// The registry could not be listed, nor any repository of it.
     Error,
 }
 

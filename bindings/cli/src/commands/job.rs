@@ -33,7 +33,8 @@ pub(crate) enum Job {
     Show(Several),
     /// Run jobs now: their first run scans all that is selected, later ones what is new
     ///
-    /// Ctrl-C cancels the run and keeps what is finished. Images that cannot be scanned are in the result; the exit code is 0.
+    /// Ctrl-C cancels the run and keeps what is finished. Images that cannot be scanned are in the result, and the exit code is 0. It is
+    /// 2 where the registry, or one of its repositories, cannot be listed.
     Run(Box<Run>),
     /// Cancel the runs of jobs; what is finished is kept
     Cancel(Several),
@@ -276,7 +277,8 @@ fn each(names: &[String], state: &State, run: impl Fn(&str, &mut Progress) -> Re
                         eprintln!("canceled; go on with `tidewaiter job restart {}`", printable(name));
                         return Ok(Exit::Canceled);
                     }
-                    RunState::Error => exit = Exit::Error,
+                    // Also of a run that is finished, where not all repositories could be listed.
+                    _ if summary.error.is_some() => exit = Exit::Error,
                     _ => {}
                 }
             }
