@@ -1,6 +1,7 @@
 //! The suite of stores over each database.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidewaiter::store::Store;
 use tidewaiter::{Kind, conformance};
@@ -38,6 +39,17 @@ async fn a_postgresql_that_goes_away_and_comes_back() {
     assert!(error.hint().is_some());
     server.up();
     assert_eq!(store.registries().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_postgresql_that_never_says_a_word_is_given_up() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let store = Store::open(&format!("postgres://u@{address}/x?sslmode=disable&connect_timeout=1")).unwrap();
+    let begun = Instant::now();
+    let error = store.registries().await.unwrap_err();
+    assert_eq!((error.kind(), error.hint().is_some()), (Kind::Unavailable, true), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,10 +34,19 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A machine that has vanished does not say so. After so long without a word the system asks whether it is still there, this often,
+/// and then the connection is lost; left alone, it would ask after two hours.
+const SILENCE: Duration = Duration::from_secs(10);
+const BETWEEN_ASKING: Duration = Duration::from_secs(5);
+const ASKING: u32 = 3;
+/// The same for what was sent and never arrived.
+const UNHEARD: Duration = Duration::from_secs(30);
 /// Whoever stops in the middle of a transaction, asleep or cut off from the network, gives up what it has locked.
 const IN_HAND: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// Statements that are on their way at once.
 const PIPELINE: usize = 256;
+/// What to do about a server that does not answer.
+const AWAY: &str = "check that the server is up, and its address; what was committed before is safe (sslmode=disable goes without TLS)";
 
 /// A PostgreSQL.
 pub(super) struct Postgres {
@@ -64,9 +73,7 @@ impl Postgres {
         {
             config.password(password);
         }
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(PATIENCE);
-        }
+        bound(&mut config);
         if config.get_application_name().is_none() {
             config.application_name("tidewaiter");
         }
@@ -89,13 +96,39 @@ impl Postgres {
         T::Stream: Send + 'static,
     {
         let unreachable = |error| failed(error, "the store cannot be reached").with("store", &self.place);
-        let (client, connection) = self.config.connect(tls).await.map_err(unreachable)?;
+        // The time in the configuration is that of each address alone, and ends before a word is said.
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX);
+        let patience = self.config.get_connect_timeout().copied().unwrap_or(PATIENCE);
+        let patience = patience.saturating_mul(hosts.saturating_add(1));
+        let connected = tokio::time::timeout(patience, self.config.connect(tls)).await.map_err(|_| {
+            Error::new(Kind::Unavailable, "the store does not answer").with("store", &self.place).with_hint(AWAY)
+        })?;
+        let (client, connection) = connected.map_err(unreachable)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the connection to the store has ended");
             }
         });
         Ok(client)
+    }
+}
+
+/// Bounds how long a server that has vanished is waited for, unless the address says how long.
+fn bound(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(PATIENCE);
+    }
+    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+        config.keepalives_idle(SILENCE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(BETWEEN_ASKING);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(ASKING);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNHEARD);
     }
 }
 
@@ -305,9 +338,7 @@ fn failed(error: tokio_postgres::Error, message: &'static str) -> Error {
         Kind::PermissionDenied => "the user needs the right to create and to write tables in this database",
         Kind::NotFound => "make the database first: createdb",
         Kind::Busy => "another process did the same: try again",
-        Kind::Unavailable => {
-            "check that the server is up, and its address; what was committed before is safe (sslmode=disable goes without TLS)"
-        }
+        Kind::Unavailable => AWAY,
         _ => "what was committed before is safe",
     };
     // The text of a server's error may repeat values, never the password.
@@ -316,5 +347,26 @@ fn failed(error: tokio_postgres::Error, message: &'static str) -> Error {
     match text {
         Some(text) => failed.with("answer", text.escape_debug()),
         None => failed.because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_vanishes_is_not_waited_for() {
+        let config = |options: &str| Postgres::new(&format!("postgres://u@host/x{options}")).unwrap().config;
+        let ours = config("");
+        let asking = ours.get_keepalives_interval().unwrap() * ours.get_keepalives_retries().unwrap();
+        assert!(ours.get_keepalives() && ours.get_keepalives_idle() + asking <= Duration::from_secs(30));
+        assert!(*ours.get_tcp_user_timeout().unwrap() <= Duration::from_secs(30));
+        let theirs = config("?keepalives_idle=600&keepalives_interval=60&keepalives_retries=9&tcp_user_timeout=300");
+        assert_eq!(theirs.get_keepalives_idle(), Duration::from_secs(600));
+        assert_eq!(
+            (theirs.get_keepalives_interval(), theirs.get_keepalives_retries()),
+            (Some(Duration::from_secs(60)), Some(9))
+        );
+        assert_eq!(theirs.get_tcp_user_timeout(), Some(&Duration::from_secs(300)));
     }
 }
