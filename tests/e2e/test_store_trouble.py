@@ -6,10 +6,13 @@ import signal
 import sqlite3
 import subprocess
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from conftest import lines, save_registry, until
+from conftest import FIXTURES, lines, save_registry, until
 from slowed import Slowed
 
 REPOSITORIES = ["shop/service-0", "shop/service-1"]
@@ -50,33 +53,55 @@ def look_at(shell):
     return json.loads(shell.run("job", "show", "all", "--format", "json"))
 
 
-@pytest.fixture
-def small(tmp_path):
-    """A disk of 16 MiB."""
-    folder = tmp_path / "small"
+@dataclass
+class Disk:
+    """A disk that has no room from `fill` to `make_room`."""
+
+    folder: Path
+    fill: Callable[[], object]
+    make_room: Callable[[], object]
+
+
+@pytest.fixture(params=["mounted", "pretended"])
+def disk(request, shell, tmp_path):
+    """A small disk, which only some may mount; and a big one of which the program is told that it is full."""
+    folder = tmp_path / "disk"
     folder.mkdir()
+    if request.param == "pretended":
+        flag, library = folder / "full", tmp_path / "full.so"
+        subprocess.run(["cc", "-shared", "-fPIC", FIXTURES / "full.c", "-o", library], check=True)
+        shell.environment |= {"LD_PRELOAD": str(library), "DISK_FULL": str(flag)}
+        yield Disk(folder, flag.touch, flag.unlink)
+        return
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True, text=True)
     if mounted.returncode != 0:
         pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.strip()}")
-    yield folder
+    ballast = folder / "ballast"
+
+    def fill():
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    yield Disk(folder, fill, ballast.unlink)
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def fill(folder):
-    """Leaves no room but what the store has for its next few images."""
-    free = os.statvfs(folder)
-    (folder / "ballast").write_bytes(bytes(free.f_bavail * free.f_frsize - (700 << 10)))
-
-
-def test_a_full_disk_loses_nothing_that_was_finished(shell, shop, prepare, small):
-    command = prepare(small)
-    fill(small)
-    before = len(shop.registry.requests("[^4]"))
+def run_until_full(shell, command, disk):
+    """Starts a run, fills the disk when some images are committed, and waits until the user is told."""
     run = shell.start(*command)
+    until(lambda: (disk.folder / "store.db").exists() and scanned(disk.folder) >= 3, "3 images are committed")
+    disk.fill()
     until(lambda: "the disk is full" in run.errors(), "the user is told")
-    kept = scanned(small)
-    assert 0 < kept < IMAGES and run.poll() is None
-    (small / "ballast").unlink()
+    return run, scanned(disk.folder)
+
+
+def test_a_full_disk_loses_nothing_that_was_finished(shell, shop, prepare, disk):
+    command = prepare(disk.folder)
+    before = len(shop.registry.requests("[^4]"))
+    run, kept = run_until_full(shell, command, disk)
+    assert 3 <= kept < IMAGES and run.poll() is None
+    disk.make_room()
     text, _ = run.communicate(timeout=60)
     summary = json.loads(text)
     assert (run.returncode, summary["state"], summary["scanned"], summary["failed"]) == (0, "Finished", IMAGES, []), run.errors()
@@ -85,17 +110,13 @@ def test_a_full_disk_loses_nothing_that_was_finished(shell, shop, prepare, small
     assert len(manifests) == IMAGES and set(manifests.values()) == {1}
 
 
-def test_ctrl_c_while_the_disk_is_full(shell, prepare, small):
-    command = prepare(small)
-    fill(small)
-    run = shell.start(*command)
-    until(lambda: "the disk is full" in run.errors(), "the user is told")
+def test_ctrl_c_while_the_disk_is_full(shell, prepare, disk):
+    run, kept = run_until_full(shell, prepare(disk.folder), disk)
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=30)
     assert run.returncode == 130, run.errors()
-    kept = scanned(small)
-    (small / "ballast").unlink()
-    assert len(lines(shell.run("inventory", "--format", "json"))) == kept > 0
+    disk.make_room()
+    assert len(lines(shell.run("inventory", "--format", "json"))) == kept >= 3
     assert look_at(shell)["state"] in ("Canceled", "Running")
 
 

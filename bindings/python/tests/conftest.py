@@ -1,16 +1,19 @@
 """A small image made on the spot: an OCI layout with one layer of Python packages, and a record about one of them."""
 
 import hashlib
-import io
 import json
 import re
-import tarfile
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import tidewaiter as tw
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests/fixtures"))
+
+import tiny  # noqa: E402
 
 RECORD = {
     "schema_version": "1.6.0",
@@ -28,25 +31,11 @@ RECORD = {
 }
 
 
-def metadata(name, version):
-    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-
-
 FILES = {
-    "etc/os-release": 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n',
-    "usr/lib/python3/dist-packages/sample-1.2.0.dist-info/METADATA": metadata("sample", "1.2.0"),
-    "usr/lib/python3/dist-packages/other-2.0.dist-info/METADATA": metadata("other", "2.0"),
+    "etc/os-release": tiny.OS,
+    "usr/lib/python3/dist-packages/sample-1.2.0.dist-info/METADATA": tiny.metadata("sample", "1.2.0"),
+    "usr/lib/python3/dist-packages/other-2.0.dist-info/METADATA": tiny.metadata("other", "2.0"),
 }
-
-
-def layer(files):
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return out.getvalue()
 
 
 def layout(folder, files):
@@ -60,7 +49,7 @@ def layout(folder, files):
         (blobs / digest).write_bytes(content)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
-    tar = blob("application/vnd.oci.image.layer.v1.tar", layer(files))
+    tar = blob("application/vnd.oci.image.layer.v1.tar", tiny.tar(files))
     config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [tar["digest"]]}}
     manifest = {
         "schemaVersion": 2,
@@ -78,7 +67,7 @@ def layout(folder, files):
 @pytest.fixture
 def another_image(tmp_path):
     """An image with one package more."""
-    return layout(tmp_path / "another", dict(FILES, **{"usr/lib/python3/dist-packages/x-1.dist-info/METADATA": metadata("x", "1")}))
+    return layout(tmp_path / "another", dict(FILES, **{"usr/lib/python3/dist-packages/x-1.dist-info/METADATA": tiny.metadata("x", "1")}))
 
 
 @pytest.fixture
@@ -183,7 +172,7 @@ class Clerk(BaseHTTPRequestHandler):
 @pytest.fixture
 def shelf(tmp_path):
     """A registry with two repositories of two images: ``team/app:1.0``, ``team/app:2.0``, and ``team/web:1.0``, which is the first again."""
-    newer = dict(FILES, **{"usr/lib/python3/dist-packages/sample-1.2.0.dist-info/METADATA": metadata("sample", "1.3.0")})
+    newer = dict(FILES, **{"usr/lib/python3/dist-packages/sample-1.2.0.dist-info/METADATA": tiny.metadata("sample", "1.3.0")})
     old, new = layout(tmp_path / "old", FILES), layout(tmp_path / "new", newer)
     with Shelf() as shelf:
         shelf.put("team/app", "1.0", old)
