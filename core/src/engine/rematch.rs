@@ -17,8 +17,8 @@ use crate::matching::{MatchOptions, Matcher};
 use crate::model::event::Event;
 use crate::store::{PackedReport, Rematch, Store};
 
-/// Reports that are read, matched and written at once.
-const PAGE: u64 = 64;
+/// Reports that are read, matched and written at once. One advisory concerns many: of more at once more lie side by side in the store.
+const PAGE: u64 = 256;
 
 /// What a match of everything changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::error::{Error, Kind, Result};
+use super::pack::{pack, unpack};
+use crate::error::{Error, Result};
 use crate::model::digest::Digest;
 use crate::model::record::ImageRecord;
 use crate::model::report::Report;
@@ -104,13 +105,10 @@ pub enum Commit {
 pub struct Packed(Vec<u8>);
 
 impl Packed {
-    /// The most bytes of a report, unpacked.
-    const MAX: usize = 512 << 20;
-
     /// Packs a report.
     ///
     /// # Errors
-    /// [`Kind::Internal`].
+    /// [`Kind::Internal`](crate::Kind::Internal).
     pub fn new(report: &Report) -> Result<Self> {
         pack(report).map(Self)
     }
@@ -118,46 +116,12 @@ impl Packed {
     /// The report.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] for bytes that are none, or of another version of this program.
+    /// [`Kind::Corrupt`](crate::Kind::Corrupt) for bytes that are none, or of another version of this program.
     pub fn report(&self) -> Result<Report> {
         let mut report: Report = unpack(&self.0)?;
         report.link();
         Ok(report)
     }
-}
-
-/// A value as small bytes.
-///
-/// # Errors
-/// [`Kind::Internal`].
-pub(crate) fn pack(value: &impl Serialize) -> Result<Vec<u8>> {
-    zstd::bulk::compress(&bytes(value)?, 1).map_err(Error::from)
-}
-
-/// Whether `packed` is what [`pack`] makes of a value; costs less than to pack it.
-///
-/// # Errors
-/// [`Kind::Internal`].
-pub(crate) fn is_packed(packed: &[u8], value: &impl Serialize) -> Result<bool> {
-    let bytes = bytes(value)?;
-    Ok(zstd::bulk::decompress(packed, bytes.len()).is_ok_and(|before| before == bytes))
-}
-
-fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
-    postcard::to_allocvec(value).map_err(|error| Error::new(Kind::Internal, "a report cannot be packed").because(error))
-}
-
-/// The value of [`pack`].
-///
-/// # Errors
-/// [`Kind::Corrupt`].
-pub(crate) fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let damaged = || {
-        Error::new(Kind::Corrupt, "a packed report cannot be read")
-            .with_hint("it is damaged, or of another version of this program: scan the image again")
-    };
-    let bytes = zstd::bulk::decompress(bytes, Packed::MAX).map_err(|error| damaged().because(error))?;
-    postcard::from_bytes(&bytes).map_err(|error| damaged().because(error))
 }
 
 impl Serialize for Packed {

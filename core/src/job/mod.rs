@@ -6,10 +6,11 @@
 
 mod definition;
 mod item;
+mod pack;
 mod run;
 
 pub use definition::Job;
 pub(crate) use definition::check_name;
 pub use item::{Commit, Done, Failure, Item, Outcome, Packed};
-pub(crate) use item::{is_packed, pack, unpack};
+pub(crate) use pack::{is_packed, pack, unpack};
 pub use run::{Cost, Failed, Run, RunOptions, State, Summary};

@@ -195,8 +195,8 @@ pub(super) trait Session: Send {
     /// Runs one statement, and gives its rows.
     fn query<'a>(&'a mut self, statement: &'a str, parameters: Vec<Value>) -> Boxed<'a, Result<Vec<Row>>>;
 
-    /// Runs one statement for each of several rows of parameters.
-    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<()>>;
+    /// Runs one statement for each of several rows of parameters, and gives how many rows of the database each changed.
+    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<Vec<u64>>>;
 
     /// Runs several statements, separated by semicolons, without parameters.
     fn script<'a>(&'a mut self, statements: &'a str) -> Boxed<'a, Result<()>>;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::changes::{self, Changed};
+use super::changes;
 use super::database::{Session, Value, json};
 use super::runs::next;
 use crate::error::Result;
@@ -73,8 +73,10 @@ struct Findings {
     /// Ids by which the report is to be found from now on, aliases and what advisories bundle among them, and those that are over.
     gained: Vec<String>,
     lost: Vec<String>,
-    new: Vec<Changed>,
-    fixed: Vec<Changed>,
+    /// How many are new and gone, and these, packed.
+    new: u64,
+    fixed: u64,
+    changes: Vec<u8>,
 }
 
 impl Matched {
@@ -99,9 +101,8 @@ impl Matched {
     }
 
     fn cost(&self) -> Cost {
-        let (new, fixed) = self.findings.as_ref().map_or((0, 0), |findings| (findings.new.len(), findings.fixed.len()));
-        let counted = Cost { findings: self.counts.clone(), ..Cost::default() };
-        Cost { new_findings: new as u64, fixed_findings: fixed as u64, ..counted }
+        let (new, fixed) = self.findings.as_ref().map_or((0, 0), |findings| (findings.new, findings.fixed));
+        Cost { findings: self.counts.clone(), new_findings: new, fixed_findings: fixed, ..Cost::default() }
     }
 }
 
@@ -112,31 +113,54 @@ impl Findings {
         let (had, has) = (ids(&before), ids(&report.findings));
         let only = |these: &BTreeSet<&str>, others| these.difference(others).map(|id| (*id).to_owned()).collect();
         let (gained, lost) = (only(&has, &had), only(&had, &has));
-        Ok(Self { packed: pack(&report.findings)?, gained, lost, new, fixed })
+        let counts = (new.len() as u64, fixed.len() as u64);
+        let changes = pack(&(new, fixed))?;
+        Ok(Self { packed: pack(&report.findings)?, gained, lost, new: counts.0, fixed: counts.1, changes })
     }
 
-    /// Writes them, makes them findable, and notes what changed.
+    /// Writes those of one report, makes them findable, and notes what changed.
     async fn write(self, session: &mut dyn Session, id: i64, run: Option<i64>, place: &Place) -> Result<()> {
-        let statement = "UPDATE content SET findings = $2 WHERE report = $1";
-        session.query(statement, vec![id.into(), self.packed.into()]).await?;
-        let rows = |ids: Vec<String>| ids.into_iter().map(|name| vec![name.into(), id.into()]).collect();
-        session.each("DELETE FROM finding WHERE id = $1 AND report = $2", rows(self.lost)).await?;
-        session.each("INSERT INTO finding (id, report) VALUES ($1, $2)", rows(self.gained)).await?;
-        let (new, fixed) = (self.new, self.fixed);
-        if new.is_empty() && fixed.is_empty() {
-            return Ok(());
+        let mut rows = Rows::default();
+        rows.add(self, id, run, place);
+        rows.write(session).await
+    }
+}
+
+/// Rows of findings that are not what they were, of as many reports as are written at once.
+#[derive(Default)]
+struct Rows {
+    findings: Vec<Vec<Value>>,
+    lost: Vec<(String, i64)>,
+    gained: Vec<(String, i64)>,
+    changes: Vec<Vec<Value>>,
+}
+
+impl Rows {
+    fn add(&mut self, findings: Findings, id: i64, run: Option<i64>, place: &Place) {
+        let Findings { packed, gained, lost, new, fixed, changes } = findings;
+        self.findings.push(vec![id.into(), packed.into()]);
+        self.lost.extend(lost.into_iter().map(|name| (name, id)));
+        self.gained.extend(gained.into_iter().map(|name| (name, id)));
+        if new > 0 || fixed > 0 {
+            let mut values = place.values();
+            values.extend([run.into(), new.into(), fixed.into(), changes.into()]);
+            self.changes.push(values);
         }
+    }
+
+    async fn write(self, session: &mut dyn Session) -> Result<()> {
+        // In the order of the table, so that neighbours are written together.
+        let sorted = |mut rows: Vec<(String, i64)>| {
+            rows.sort_unstable();
+            rows.into_iter().map(|(name, id)| vec![name.into(), id.into()]).collect()
+        };
+        session.each("UPDATE content SET findings = $2 WHERE report = $1", self.findings).await?;
+        session.each("DELETE FROM finding WHERE id = $1 AND report = $2", sorted(self.lost)).await?;
+        session.each("INSERT INTO finding (id, report) VALUES ($1, $2)", sorted(self.gained)).await?;
         let statement =
             "INSERT INTO change (time, registry, repository, digest, platform, run, added_count, fixed_count, findings)
             VALUES ({now}, $1, $2, $3, $4, $5, $6, $7, $8)";
-        let mut values = place.values();
-        values.extend([
-            run.into(),
-            (new.len() as u64).into(),
-            (fixed.len() as u64).into(),
-            pack(&(new, fixed))?.into(),
-        ]);
-        session.query(statement, values).await?;
+        session.each(statement, self.changes).await?;
         Ok(())
     }
 }
@@ -174,20 +198,25 @@ impl Store {
         let session = transaction.as_mut();
         let statement = format!(
             "UPDATE report SET matched = {LATER}, complete = $3, worst = $4, counts = $5, matching = $6
-            WHERE id = $1 AND matched = $2 RETURNING id"
+            WHERE id = $1 AND matched = $2"
         );
-        let mut costs = Vec::with_capacity(rematches.len());
-        for Rematch { id, seen, place, matched } in rematches {
-            let mut values = vec![id.into(), seen.into()];
+        let values = rematches.iter().map(|Rematch { id, seen, matched, .. }| {
+            let mut values = vec![(*id).into(), (*seen).into()];
             values.extend(matched.values()?);
-            if session.query(&statement, values).await?.is_empty() {
+            Ok(values)
+        });
+        let written = session.each(&statement, values.collect::<Result<_>>()?).await?;
+        let (mut costs, mut rows) = (Vec::with_capacity(rematches.len()), Rows::default());
+        for (Rematch { id, place, matched, .. }, written) in rematches.into_iter().zip(written) {
+            if written == 0 {
                 continue;
             }
             costs.push(matched.cost());
             if let Some(findings) = matched.findings {
-                findings.write(session, id, None, &place).await?;
+                rows.add(findings, id, None, &place);
             }
         }
+        rows.write(session).await?;
         transaction.commit().await?;
         Ok(costs)
     }
@@ -264,7 +293,8 @@ async fn write_scan(session: &mut dyn Session, id: i64, report: &Report) -> Resu
     let layers: BTreeSet<_> = report.layers.iter().map(|layer| layer.digest.to_string()).collect();
     let layers = layers.into_iter().map(|digest| vec![id.into(), digest.into()]).collect();
     let statement = "INSERT INTO report_layer (report, digest) VALUES ($1, $2) ON CONFLICT (report, digest) DO NOTHING";
-    session.each(statement, layers).await
+    session.each(statement, layers).await?;
+    Ok(())
 }
 
 /// The place of a rating, from 0 for unknown.

@@ -203,14 +203,15 @@ impl Session for Transaction<'_> {
         })
     }
 
-    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<()>> {
+    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<Vec<u64>>> {
         Box::pin(async move {
             if parameters.is_empty() {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let prepared = self.prepare(statement).await?;
             let place = self.place;
             let client = &self.connection()?.client;
+            let mut changed = Vec::with_capacity(parameters.len());
             for part in parameters.chunks(PIPELINE) {
                 let run = |values: &'_ Vec<Value>| {
                     let values: Vec<Value> = values.clone();
@@ -220,9 +221,9 @@ impl Session for Transaction<'_> {
                         client.execute(prepared, &values).await
                     }
                 };
-                try_join_all(part.iter().map(run)).await.map_err(|error| asked(error, place))?;
+                changed.extend(try_join_all(part.iter().map(run)).await.map_err(|error| asked(error, place))?);
             }
-            Ok(())
+            Ok(changed)
         })
     }
 

@@ -56,15 +56,7 @@ impl Store {
         rows.into_iter().map(|row| read(row)?.unpack()).collect()
     }
 
-    /// Reports by number, beyond `after`, at most `limit`; of all registries, or of one.
-    ///
-    /// # Errors
-    /// As [`Store::reports`].
-    pub async fn reports_after(&self, registry: Option<&str>, after: i64, limit: u64) -> Result<Vec<Stored>> {
-        self.packed_after(registry, after, limit).await?.into_iter().map(PackedReport::unpack).collect()
-    }
-
-    /// The same, to be read elsewhere.
+    /// Reports by number, beyond `after`, at most `limit`; of all registries, or of one. They are packed still, to be read elsewhere.
     ///
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).

@@ -55,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running, or where another process answered the
-    /// occurrence; [`Kind::InvalidInput`] where not all may be scanned again; [`Kind::Storage`].
+    /// occurrence; [`Kind::Storage`].
     pub async fn start_run(&self, job: &str, options: RunOptions, occurrence: Option<Timestamp>) -> Result<Run> {
         let mut session = self.write().await?;
         let statement = "SELECT registry, definition FROM job WHERE name = $1 {lock}";

@@ -28,6 +28,8 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 /// How long another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Pages of the log, 16 MiB, before it goes into the file: what changes again and again until then is written there once.
+const LOG: i64 = 4000;
 /// KiB of pages in memory.
 const CACHE: i64 = 2048;
 
@@ -44,6 +46,11 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens `file`, which is made where it is missing.
     pub(super) fn open(file: &Path) -> Result<Self> {
+        Self::open_patiently(file, PATIENCE)
+    }
+
+    /// The same; other processes may hold the file for so long.
+    fn open_patiently(file: &Path, patience: Duration) -> Result<Self> {
         let place = file.display().to_string();
         let fail = |error| failed(error, "the store cannot be opened").with("store", &place);
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -53,13 +60,14 @@ impl Sqlite {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(fail)?;
-        connection.busy_timeout(PATIENCE).map_err(fail)?;
+        connection.busy_timeout(patience).map_err(fail)?;
         // Has a meaning for a file that is made only.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
         // What is finished must be there after a power cut, and is, with a log that is written through at each checkpoint; the last
         // commits before it may be lost together, never in part.
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(fail)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG).map_err(fail)?;
         Self::start(connection, place, "sqlite")
     }
 
@@ -158,14 +166,16 @@ impl Session for Transaction<'_> {
         }))
     }
 
-    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<()>> {
+    fn each<'a>(&'a mut self, statement: &'a str, parameters: Vec<Vec<Value>>) -> Boxed<'a, Result<Vec<u64>>> {
+        if parameters.is_empty() {
+            return Box::pin(std::future::ready(Ok(Vec::new())));
+        }
         let statement = write(statement);
         Box::pin(self.run(move |connection| {
             let mut statement = connection.prepare_cached(&statement)?;
-            for parameters in parameters {
-                statement.execute(params_from_iter(parameters))?;
-            }
-            Ok(())
+            let run =
+                |parameters| statement.execute(params_from_iter::<Vec<Value>>(parameters)).map(|rows| rows as u64);
+            parameters.into_iter().map(run).collect()
         }))
     }
 
@@ -247,4 +257,34 @@ fn failed(error: rusqlite::Error, message: &'static str) -> Error {
         _ => (Kind::Storage, "what was committed before is safe"),
     };
     Error::new(kind, message).with_hint(hint).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_others_hold_for_long_is_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = Sqlite::open_patiently(&path, Duration::from_millis(50)).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (x); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+        let error = store.begin(true).await.err().unwrap();
+        assert_eq!((error.kind(), error.hint().is_some()), (Kind::Busy, true), "{error}");
+        // Who only reads is not held up, and sees what is committed.
+        let count = async || {
+            store.begin(false).await.unwrap().query("SELECT count(*) FROM t", vec![]).await.unwrap().remove(0).int()
+        };
+        assert_eq!(count().await.unwrap(), 0);
+        other.execute_batch("COMMIT").unwrap();
+        store.begin(true).await.unwrap().commit().await.unwrap();
+        assert_eq!(count().await.unwrap(), 1);
+        // One that is held alone cannot be opened.
+        let path = folder.path().join("alone.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (x); BEGIN EXCLUSIVE").unwrap();
+        let error = Sqlite::open_patiently(&path, Duration::from_millis(50)).err().unwrap();
+        assert_eq!((error.kind(), error.hint().is_some()), (Kind::Busy, true), "{error}");
+    }
 }

@@ -50,7 +50,7 @@ CREATE TABLE item (
   image {text} NOT NULL,
   verdict {text} NOT NULL,
   reason {text} NOT NULL,
-  state {text} NOT NULL,                 -- waiting, leased, scanned, rematched, skipped, failed, canceled
+  state {text} NOT NULL,                 -- waiting, leased, scanned, rematched, not-an-image, platform, failed, canceled
   holder {text},
   token BIGINT NOT NULL,
   tries BIGINT NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE baseline (
   job {text} NOT NULL,
   repository {text} NOT NULL,
   digest {text} NOT NULL,
-  outcome {text} NOT NULL,               -- scanned, failed, not-an-image
+  outcome {text} NOT NULL,               -- scanned, failed, not-an-image, platform
   error {text},
   PRIMARY KEY (job, repository, digest)
 );
