@@ -3,6 +3,7 @@
 //!
 //! `cargo bench --bench jobs` prints a table; each part runs in a process of its own, so that its peak of memory is its own. Of the
 //! plan the floor is the same listing with nothing held against it. With `--record` the table also goes to benches/record/DATE-jobs.md.
+//! One part over a store of one's own, such as an empty PostgreSQL: `jobs fill-plan STORE -`, then `jobs plan STORE -`.
 
 mod common;
 
@@ -154,7 +155,7 @@ fn advisories(file: &Path, folder: &Path, step: u64) -> std::result::Result<(), 
     Ok(())
 }
 
-/// One part, in this process: seconds and peak MiB go to standard output.
+/// One part, in this process: seconds, those of processors, and peak MiB go to standard output.
 async fn part(name: &str, store: &str, file: &Path) -> std::result::Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let note = match name {
@@ -182,7 +183,8 @@ async fn part(name: &str, store: &str, file: &Path) -> std::result::Result<(), B
         }
         other => return Err(format!("there is no part {other}").into()),
     };
-    println!("{:.3}\t{}\t{note}", start.elapsed().as_secs_f64(), common::peak_mib());
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{seconds:.3}\t{:.2}\t{}\t{note}", common::processor("self"), common::peak_mib());
     Ok(())
 }
 
@@ -196,7 +198,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     let path = |name: &str| folder.path().join(name).display().to_string();
     advisories(Path::new(&path("all.db")), folder.path(), u64::MAX)?;
     advisories(Path::new(&path("most.db")), folder.path(), 100)?;
-    let run = |name: &str, store: &str, file: &str| -> std::result::Result<(f64, u64, String), Box<dyn Error>> {
+    let run = |name: &str, store: &str, file: &str| -> std::result::Result<(f64, f64, u64, String), Box<dyn Error>> {
         let output = Command::new(std::env::current_exe()?).args([name, &path(store), &path(file)]).output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
@@ -204,27 +206,29 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         let text = String::from_utf8(output.stdout)?;
         let mut words = text.trim_end().split('\t');
         let mut next = || words.next().unwrap_or_default().to_owned();
-        Ok((next().parse()?, next().parse()?, next()))
+        Ok((next().parse()?, next().parse()?, next().parse()?, next()))
     };
     run("fill-plan", "plan.db", "-")?;
     run("fill-match", "match.db", "-")?;
-    let mut table = String::from("| part | seconds | peak MiB | |\n|---|---|---|---|\n");
+    let mut table = String::from("| part | seconds | of processors | peak MiB | |\n|---|---|---|---|---|\n");
     for (title, name, store, file) in [
         ("listing, nothing held against it (the floor)", "list", "-", "-"),
         ("plan of 100,000 images that are all known", "plan", "plan.db", "-"),
         ("match of 10,000 images for the first time", "match", "match.db", "most.db"),
         ("match with the same advisories", "match", "match.db", "most.db"),
         ("match with a hundredth more advisories", "match", "match.db", "all.db"),
+        ("match with a hundredth fewer advisories", "match", "match.db", "most.db"),
     ] {
-        let (seconds, peak, note) = run(name, store, file)?;
-        table.push_str(&format!("| {title} | {seconds:.2} | {peak} | {note} |\n"));
+        let (seconds, worked, peak, note) = run(name, store, file)?;
+        table.push_str(&format!("| {title} | {seconds:.2} | {worked:.2} | {peak} | {note} |\n"));
     }
     println!("{table}");
     if arguments.iter().any(|argument| argument == "--record") {
         let load = fs::read_to_string("/proc/loadavg")?;
         let load = load.split(' ').next().unwrap_or_default();
         let cores = std::thread::available_parallelism()?;
-        let day = NOW.get(..10).unwrap_or_default();
+        let now = jiff::Timestamp::now().to_string();
+        let day = now.get(..10).unwrap_or_default();
         let head = format!(
             "# Jobs without the network, {day}\n\n`cargo bench --bench jobs`, {cores} cores, load {load} at the end, SQLite.\n\n"
         );

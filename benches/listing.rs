@@ -82,17 +82,8 @@ async fn part(name: &str, dialect: &str, address: &str) -> bare::Done<()> {
         "listing" => listed(address, dialect).await?,
         _ => return Err("there is no such part".into()),
     };
-    println!("{:.3}\t{}\t{:.2}\t{tags}", start.elapsed().as_secs_f64(), common::peak_mib(), processor("self"));
+    println!("{:.3}\t{}\t{:.2}\t{tags}", start.elapsed().as_secs_f64(), common::peak_mib(), common::processor("self"));
     Ok(())
-}
-
-/// The seconds of processors that a process has used.
-fn processor(process: &str) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
-    // Of user and system, in hundredths; the state is the first field here.
-    let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or_default();
-    (ticks(11) + ticks(12)) / 100.0
 }
 
 /// The registry in a process of its own, ended with this one.
@@ -157,7 +148,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let server = Server::start()?;
     let run = |name: &str, dialect: &str| -> Result<Took, Box<dyn Error>> {
-        let before = processor(&server.child.id().to_string());
+        let before = common::processor(&server.child.id().to_string());
         let output = Command::new(std::env::current_exe()?).args(["part", name, dialect, &server.address]).output()?;
         if !output.status.success() {
             return Err(format!("{name} {dialect}: {}", String::from_utf8_lossy(&output.stderr)).into());
@@ -169,7 +160,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if tags.parse::<usize>()? != server::REPOSITORIES * server::TAGS {
             return Err(format!("{name} {dialect}: {tags} tags").into());
         }
-        let used = processor(&server.child.id().to_string()) - before;
+        let used = common::processor(&server.child.id().to_string()) - before;
         let requests = runtime.block_on(server.asked())?;
         Ok(Took { seconds: seconds.parse()?, peak: peak.parse()?, own: own.parse()?, server: used, requests })
     };

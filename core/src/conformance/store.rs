@@ -128,7 +128,8 @@ async fn definitions(store: &Store) {
     assert_eq!((&stored.job, stored.latest, stored.served), (&job, None, None));
     let changed = job.clone().schedule(Schedule::daily());
     store.set_job(&changed).await.unwrap();
-    assert_eq!(store.jobs().await.unwrap().into_iter().map(|job| job.job).collect::<Vec<_>>(), [changed.clone()]);
+    let jobs: Vec<_> = store.jobs().await.unwrap().into_iter().map(|job| job.job).collect();
+    assert_eq!(jobs, std::slice::from_ref(&changed));
     assert_eq!(store.remove_registry("prod").await.unwrap_err().kind(), Kind::InvalidState);
 
     let now = jiff::Timestamp::now() + Duration::from_secs(2 * 86400);
