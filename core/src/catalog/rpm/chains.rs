@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most bytes that are held: pages that nobody has claimed yet and values whose pages have not all come.
 pub(super) const HELD: usize = 8 << 20;
-/// What a page or a value that is held takes besides its bytes.
-const ENTRY: usize = 64;
+/// What a page or a value that is held takes besides its bytes: its place in a map that is half full, and two allocations.
+const ENTRY: usize = 192;
 /// The most bytes of one value. What lies behind is passed over: the fields that name a package come first.
 pub(super) const VALUE: usize = 6 << 20;
 /// The most pages of a database whose order is noted for a second look; with pages of 4 KiB, 4 GiB.

@@ -9,6 +9,13 @@ const TAGS: usize = 65_535;
 const VALUE: usize = 512;
 /// The most bytes of a path, as Linux has it. A longer directory would be copied for every one of its files.
 const PATH: usize = 4096;
+/// The most directories of a package.
+const DIRECTORIES: usize = 1 << 16;
+/// What a file takes of the room that the files of a package have, besides its path: four bytes for each byte of the header, and
+/// some. A real header has times, sizes and digests of each file, and takes a quarter of its room at the most; one that was made
+/// for it could name a million files in a few bytes each.
+const FILE: usize = 64;
+const ROOM: usize = 1 << 20;
 
 const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
@@ -96,27 +103,43 @@ impl<'a> Header<'a> {
         })
     }
 
-    /// Calls `each` with the path of every file of the package, without the leading slash.
-    pub(super) fn files(&self, mut each: impl FnMut(&[u8])) {
-        let (Some(names), Some(directories)) = (self.strings(BASE_NAMES), self.strings(DIRECTORY_NAMES)) else {
-            // Before rpm 4 the paths were written in full.
-            let paths = self.strings(OLD_FILE_NAMES);
-            return paths.into_iter().flatten().for_each(|path| each(path.strip_prefix(b"/").unwrap_or(path)));
+    /// Calls `each` with the path of every file of the package, without the leading slash; false where there are more than a
+    /// header of this size can name.
+    pub(super) fn files(&self, mut each: impl FnMut(&[u8])) -> bool {
+        let mut room = ROOM + 4 * self.values.len();
+        let mut has_room = |path: usize| {
+            let left = room.checked_sub(FILE + path);
+            room = left.unwrap_or_default();
+            left.is_some()
         };
-        let directories: Vec<&[u8]> = directories.collect();
-        let Some((INT32, place, count)) = self.entry(DIRECTORY_INDEXES) else { return };
+        let (Some(names), Some(mut directories)) = (self.strings(BASE_NAMES), self.strings(DIRECTORY_NAMES)) else {
+            // Before rpm 4 the paths were written in full.
+            for path in self.strings(OLD_FILE_NAMES).into_iter().flatten().filter(|path| path.len() <= PATH) {
+                if !has_room(path.len()) {
+                    return false;
+                }
+                each(path.strip_prefix(b"/").unwrap_or(path));
+            }
+            return true;
+        };
+        let known: Vec<&[u8]> = directories.by_ref().take(DIRECTORIES).collect();
+        let Some((INT32, place, count)) = self.entry(DIRECTORY_INDEXES) else { return true };
         let mut path = Vec::new();
         for (name, index) in names.zip(0..count) {
             let directory = index.checked_mul(4).and_then(|at| number(self.values, place.checked_add(at)?));
-            let Some(directory) = directory.and_then(|index| directories.get(index as usize)) else { continue };
+            let Some(directory) = directory.and_then(|index| known.get(index as usize)) else { continue };
             if directory.len() + name.len() > PATH {
                 continue;
+            }
+            if !has_room(directory.len() + name.len()) {
+                return false;
             }
             path.clear();
             path.extend_from_slice(directory.strip_prefix(b"/").unwrap_or(directory));
             path.extend_from_slice(name);
             each(&path);
         }
+        directories.next().is_none()
     }
 }
 

@@ -105,7 +105,7 @@ impl Log {
     /// The second look.
     fn pages(&mut self, last: &Wanted, file: &mut File<'_>, found: &mut Found) -> Result<()> {
         let mut frame = vec![0; FRAME + self.size];
-        let mut pages = Pages::default();
+        let mut pages = Pages::new();
         for count in 0..FRAMES {
             if !fill(file, &mut frame)? {
                 break;
@@ -120,7 +120,6 @@ impl Log {
 }
 
 /// The pages of the log. SQLite can leave bytes at the end of each page unused, but only where it is told to, which rpm does not.
-#[derive(Default)]
 struct Pages {
     written: Vec<u32>,
     trees: Trees,
@@ -134,6 +133,11 @@ struct Pages {
 }
 
 impl Pages {
+    fn new() -> Self {
+        let (leaves, beyond) = (BTreeMap::new(), HashMap::new());
+        Self { written: Vec::new(), trees: Trees::of(1), leaves, beyond, held: 0, spent: 0 }
+    }
+
     fn take(&mut self, count: u32, page: &[u8], found: &mut Found) {
         self.written.push(count);
         let has_room = self.held + page.len() <= HELD;
@@ -178,7 +182,7 @@ impl Pages {
             }
         }
         found.records.push(&Record::Written(Wanted::of(&self.written)))?;
-        self.trees.keep(&mut found.records)
+        self.trees.keep(found)
     }
 
     /// A whole row; none where a part of it is not here. Rows that share their parts would make much of little.

@@ -174,6 +174,8 @@ struct Found {
     missing: u64,
     /// Pages whose rows lie in one another.
     overlapping: u64,
+    /// Packages that list more files than they can have.
+    endless: u64,
     problems: Vec<&'static str>,
     /// A second look will see all this again.
     is_first_look: bool,
@@ -204,12 +206,13 @@ impl Found {
             module: &package.module,
         })?;
         let mut outcome = Ok(());
-        header.files(|path| {
+        let is_whole = header.files(|path| {
             let path = show(path);
             if outcome.is_ok() && file.is_wanted(&path) {
                 outcome = self.records.push(&Record::Owns(&path));
             }
         });
+        self.endless += u64::from(!is_whole);
         outcome.map(|()| true)
     }
 
@@ -234,6 +237,7 @@ impl Found {
             (self.strange, "entries of the database are no packages"),
             (self.missing, "packages of the database are not there to their end"),
             (self.overlapping, "pages of the database have rows that lie in one another"),
+            (self.endless, "packages of the database list more files than they can have"),
         ] {
             if count > 0 {
                 file.problem(Problem::new(ProblemKind::Corrupt, format!("{count} {what}")));

@@ -30,13 +30,13 @@ impl Rows {
     /// [`Kind::Corrupt`] for stored facts of another version.
     pub(super) fn of(database: &VisibleFile, log: Option<&VisibleFile>) -> Result<Self> {
         let mut rows = Self::default();
-        let (mut trees, mut moved) = (Trees::default(), Vec::new());
-        for record in log.into_iter().flat_map(VisibleFile::records::<Record<'_>>) {
+        let mut trees = Trees::of(2);
+        let of_log = || log.into_iter().flat_map(VisibleFile::records::<Record<'_>>);
+        for record in of_log() {
             match record? {
                 Record::Written(pages) => rows.written = pages,
                 Record::Below(page, below) => trees.below(page, below),
                 Record::Root(page, root) => trees.root(page, root),
-                Record::Moved(place) => moved.push(place),
                 _ => {}
             }
         }
@@ -49,8 +49,13 @@ impl Rows {
             }
         }
         rows.table = trees.table();
-        let moved = moved.iter().filter(|place| rows.counts_in_log(place));
-        rows.moved = moved.flat_map(|place| Some((place.mark, *place.beyond.first()?))).collect();
+        for record in of_log() {
+            if let Record::Moved(place) = record?
+                && rows.counts_in_log(&place)
+            {
+                rows.moved.extend(place.beyond.first().map(|first| (place.mark, *first)));
+            }
+        }
         Ok(rows)
     }
 

@@ -65,7 +65,7 @@ impl Reading {
     fn new(usable: usize, note: Option<Note>) -> Self {
         let is_first_look = note.is_none();
         let (pages, live) = note.unwrap_or_default();
-        let (chains, trees) = (Chains::new(pages), Trees::default());
+        let (chains, trees) = (Chains::new(pages), Trees::of(1));
         Self { usable, is_first_look, chains, trees, leaves: Vec::new(), live }
     }
 
@@ -123,7 +123,7 @@ impl Reading {
             found.problem("the database does not say where its packages are");
         }
         found.records.push(&Record::Pages(last))?;
-        self.trees.keep(&mut found.records)
+        self.trees.keep(found)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::Rpm;
+use super::header::Header;
 use crate::conformance::cataloger::{Outcome, Sample, suite};
 
 /// The header of a package that owns `/usr/bin/NAME`, with `padding` bytes of a tag that nobody reads.
@@ -378,6 +379,61 @@ fn a_million_files_in_a_directory_with_a_long_name_take_no_time() {
     let began = std::time::Instant::now();
     assert_eq!(rows(&alone(&made(&tags, &values))), ["name 1"]);
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+/// The paths that a header gives, and their bytes.
+fn paths(header: &[u8]) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    Header::new(header).unwrap().files(|path| (count, bytes) = (count + 1, bytes + path.len()));
+    (count, bytes)
+}
+
+#[test]
+fn a_header_of_nothing_does_not_become_millions_of_files() {
+    // Directories, names and indexes, all of them the same zeros.
+    let mut values = b"name\x001\0\0".to_vec();
+    values.resize(6 << 20, 0);
+    let tags =
+        [[1000, 6, 0, 1], [1001, 6, 5, 1], [1116, 4, 8, u32::MAX], [1117, 8, 8, u32::MAX], [1118, 8, 8, u32::MAX]];
+    let (count, _) = paths(&made(&tags, &values));
+    assert!(count < 500_000, "{count} files in 6 MiB");
+
+    // And a directory that is as long as one may be, for each of many files.
+    let files = 400_000;
+    let mut values = b"name\x001\0\0".to_vec();
+    values.extend([b'd'; 4_000]);
+    values.push(0);
+    let base = values.len() as u32;
+    values.resize(values.len() + 4 * files, 0);
+    let tags =
+        [[1000, 6, 0, 1], [1001, 6, 5, 1], [1116, 4, base, u32::MAX], [1117, 8, base, u32::MAX], [1118, 8, 8, 1]];
+    let (count, bytes) = paths(&made(&tags, &values));
+    assert!(count > 100 && bytes < 32 << 20, "{bytes} bytes of {count} paths in {} bytes", values.len());
+}
+
+#[test]
+fn a_header_that_lists_more_files_than_it_can_hold_is_told() {
+    let mut values = b"name\x001\0\0".to_vec();
+    values.resize(1 << 20, 0);
+    let tags =
+        [[1000, 6, 0, 1], [1001, 6, 5, 1], [1116, 4, 8, u32::MAX], [1117, 8, 8, u32::MAX], [1118, 8, 8, u32::MAX]];
+    let outcome = alone(&made(&tags, &values));
+    assert_eq!((rows(&outcome), kinds(&outcome)), (vec!["name 1".to_owned()], vec!["corrupt"]));
+}
+
+#[test]
+fn pages_of_trees_without_end_take_little_memory_and_are_told() {
+    // Small pages, each of which has one page below it: more of them than any database has.
+    let mut page = vec![0; 512];
+    page[0] = 5;
+    page[8..12].copy_from_slice(&2u32.to_be_bytes());
+    let mut first = first_page(2)[..512].to_vec();
+    first[16..18].copy_from_slice(&512u16.to_be_bytes());
+    first[100..].fill(0);
+    let database = [first, page.repeat(100_000)].concat();
+    let outcome = Sample::new().file(0, SQLITE, database).run_all();
+    let told: Vec<&str> = outcome.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert!(told.iter().any(|message| message.contains("more pages of trees")), "{told:?}");
 }
 
 #[test]

@@ -2,30 +2,41 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Record;
-use super::chains::PAGES;
+use super::{Found, Record};
 use crate::error::Result;
-use crate::layer::Records;
 
+/// How many pages may lie below others, in one file. A page that has others below takes some of them, for what it takes in memory.
+/// A real database of a GB has not half as many.
+const ROOM: usize = 1 << 18;
+const PAGE: usize = 16;
 /// The most places where a schema may say which tree has the packages.
 const ROOTS: usize = 32;
 
 /// The trees of tables.
-#[derive(Default)]
 pub(super) struct Trees {
     /// The pages below a page that is no leaf.
     below: BTreeMap<u32, Vec<u32>>,
-    count: usize,
+    room: usize,
+    /// How many pages there was no room for.
+    refused: u64,
     /// Where the schema says that the packages start, and on which page it says so.
     roots: Vec<(u32, u32)>,
 }
 
 impl Trees {
+    /// Those of so many files.
+    pub(super) fn of(files: usize) -> Self {
+        Self { below: BTreeMap::new(), room: files * ROOM, refused: 0, roots: Vec::new() }
+    }
+
     /// Takes what lies below a page.
     pub(super) fn below(&mut self, page: u32, below: Vec<u32>) {
-        if self.count + below.len() <= PAGES {
-            self.count += below.len();
-            self.below.insert(page, below);
+        match self.room.checked_sub(PAGE + below.len()) {
+            Some(left) => {
+                self.room = left;
+                self.below.insert(page, below);
+            }
+            None => self.refused += 1,
         }
     }
 
@@ -54,16 +65,19 @@ impl Trees {
         seen
     }
 
-    /// Writes them down.
+    /// Writes them down, and says what is not in them.
     ///
     /// # Errors
     /// [`Kind::Internal`](crate::Kind::Internal) for what cannot be encoded.
-    pub(super) fn keep(self, records: &mut Records) -> Result<()> {
+    pub(super) fn keep(self, found: &mut Found) -> Result<()> {
+        if self.refused > 0 {
+            found.problem("the database has more pages of trees than are followed");
+        }
         for (page, below) in self.below {
-            records.push(&Record::Below(page, below))?;
+            found.records.push(&Record::Below(page, below))?;
         }
         for (page, root) in self.roots {
-            records.push(&Record::Root(page, root))?;
+            found.records.push(&Record::Root(page, root))?;
         }
         Ok(())
     }
