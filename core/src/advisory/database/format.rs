@@ -17,10 +17,15 @@ pub(super) const HEADER: usize = 160;
 pub(super) const BLOCK_HEAD: usize = 12;
 /// Set in the length of a block when the chain goes on behind it.
 const MORE: u32 = 1 << 31;
-/// The largest payload of a block: one record or row more than its size limit could never fill it.
-pub(super) const LARGEST_BLOCK: u32 = 64 << 20;
-/// The most that the index may take in memory, and the contents.
-pub(super) const LARGEST_INDEX: u64 = 256 << 20;
+/// The largest record or row as it is encoded; real ones have some ten thousand bytes. In memory it may take twenty-four times
+/// as much: an empty text is one byte here.
+pub(crate) const LARGEST_ENTRY: usize = 512 << 10;
+/// The largest payload of a block: less than a row more than what begins a new one.
+pub(super) const LARGEST_BLOCK: u32 = 1 << 20;
+/// The most that the index may take, in the file and in memory: three million packages.
+pub(super) const LARGEST_INDEX: u64 = 32 << 20;
+/// The most that the contents may take in the file: ten thousand ecosystems.
+pub(super) const LARGEST_CONTENTS: u64 = 1 << 20;
 
 /// Identifies the content of a database: the digest of everything that went into it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,7 +166,7 @@ pub(crate) struct Holding {
 /// A block: its head and its payload.
 pub(super) fn encode_block(generation: Generation, offset: u64, payload: &[u8], more: bool) -> Result<Vec<u8>> {
     let length = u32::try_from(payload.len()).ok().filter(|length| *length <= LARGEST_BLOCK);
-    let length = length.ok_or_else(|| Error::new(Kind::LimitExceeded, "a record is larger than 64 MiB"))?;
+    let length = length.ok_or_else(|| Error::new(Kind::LimitExceeded, "a record is larger than any that is kept"))?;
     let length = length | if more { MORE } else { 0 };
     let mut block = Vec::with_capacity(BLOCK_HEAD + payload.len());
     block.extend_from_slice(&length.to_le_bytes());

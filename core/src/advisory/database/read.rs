@@ -7,7 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::file::read_exact_at;
-use super::format::{BLOCK_HEAD, BlockHead, Contents, HEADER, Header, LARGEST_INDEX, Section, corrupt};
+use super::format::{
+    BLOCK_HEAD, BlockHead, Contents, HEADER, Header, LARGEST_CONTENTS, LARGEST_ENTRY, LARGEST_INDEX, Section, corrupt,
+};
 use super::index::Index;
 use crate::advisory::name;
 use crate::advisory::record::{Affected, Record, RecordId};
@@ -57,8 +59,8 @@ impl Advisories {
             }
             read_exact_at(&file, &mut bytes, 0)?;
             let header = Header::decode(&bytes, length)?;
-            let index = whole(&file, header.index, length)?;
-            let contents = whole(&file, header.contents, length)?;
+            let index = whole(&file, header.index, length, LARGEST_INDEX)?;
+            let contents = whole(&file, header.contents, length, LARGEST_CONTENTS)?;
             if Sha256::new().chain_update(&index).chain_update(&contents).finalize().as_slice() != header.digest {
                 return Err(corrupt("the index of the advisory database is damaged"));
             }
@@ -139,7 +141,8 @@ impl Advisories {
     pub fn record(&self, record: RecordId) -> Result<Record> {
         let mut block = Vec::new();
         self.block(self.0.header.records, record.0, &mut block)?;
-        postcard::from_bytes(&block).map_err(|error| self.damaged().because(error))
+        let entry = block.get(..block.len().min(LARGEST_ENTRY)).unwrap_or_default();
+        postcard::from_bytes(entry).map_err(|error| self.damaged().because(error))
     }
 
     /// Every package with its key and rows, for a new database that keeps some of them.
@@ -168,8 +171,9 @@ impl Advisories {
             let more = self.block(self.0.header.rows, offset, &mut block)?;
             let mut rest = block.as_slice();
             while !rest.is_empty() {
-                let (row, behind) = postcard::take_from_bytes(rest).map_err(|error| self.damaged().because(error))?;
-                rest = behind;
+                let entry = rest.get(..rest.len().min(LARGEST_ENTRY)).unwrap_or_default();
+                let (row, behind) = postcard::take_from_bytes(entry).map_err(|error| self.damaged().because(error))?;
+                rest = rest.get(entry.len() - behind.len()..).unwrap_or_default();
                 take(row)?;
             }
             // It grows with every block, so that a chain ends.
@@ -222,10 +226,12 @@ impl Advisories {
     }
 }
 
-/// A section that is kept in memory.
-fn whole(file: &File, section: Section, length: u64) -> Result<Vec<u8>> {
-    if section.length > LARGEST_INDEX || section.end() > length {
-        return Err(corrupt("the index of the advisory database lies outside of the file"));
+/// A section of `most` bytes that is kept in memory.
+fn whole(file: &File, section: Section, length: u64, most: u64) -> Result<Vec<u8>> {
+    if section.length > most || section.end() > length {
+        return Err(corrupt(
+            "the index of the advisory database lies outside of the file, or is larger than one can be",
+        ));
     }
     let mut bytes = vec![0; section.length as usize];
     read_exact_at(file, &mut bytes, section.offset)?;

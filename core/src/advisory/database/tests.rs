@@ -149,6 +149,34 @@ fn chains_that_run_into_each_other_are_damage() {
     assert_eq!(advisories.packages(|_, _| Ok(())).unwrap_err().kind(), Kind::Corrupt);
 }
 
+#[test]
+fn a_row_or_a_record_that_is_larger_than_any_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let affected = Affected { versions: vec![String::new(); 900_000], ..Affected::default() };
+    let mut writer = Writer::begin(Replacement::begin(&path).unwrap(), [1; 16]).unwrap();
+    let record = Record { aliases: vec![String::new(); 900_000], ..Record::default() };
+    let id = writer.record(&encode(&record).unwrap()).unwrap();
+    writer.package(b"npm\0a").unwrap();
+    // Each empty text is one byte in the file and many in memory.
+    writer.row(&affected).unwrap();
+    let holding = Holding { records: 1, newest: "2026-01-01T00:00:00Z".into(), etag: None };
+    writer.finish(&Contents { built: "now".into(), ecosystems: [("npm".into(), holding)].into() }).unwrap();
+    let advisories = Advisories::open(&path).unwrap();
+    assert_eq!(advisories.affected("npm", "a").unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(advisories.record(id).unwrap_err().kind(), Kind::Corrupt);
+}
+
+#[test]
+fn ecosystems_without_end_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let writer = Writer::begin(Replacement::begin(&path).unwrap(), [1; 16]).unwrap();
+    let holding = |number: u32| (format!("ecosystem-{number}"), Holding::default());
+    let contents = Contents { built: "now".into(), ecosystems: (0..100_000).map(holding).collect() };
+    assert_eq!(writer.finish(&contents).unwrap_err().kind(), Kind::LimitExceeded);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::format::{Contents, Generation, HEADER, Header, Section, encode_block};
+use super::format::{Contents, Generation, HEADER, Header, LARGEST_CONTENTS, Section, encode_block};
 use super::index::IndexBuilder;
 use crate::advisory::record::{Affected, RecordId};
 use crate::error::{Error, Kind, Result};
@@ -146,6 +146,12 @@ impl Writer {
         let rows = Section { offset: self.records_end, length: self.offset - self.records_end };
         let index = std::mem::take(&mut self.index).finish()?;
         let contents = encode(contents)?;
+        if contents.len() as u64 > LARGEST_CONTENTS {
+            return Err(Error::new(
+                Kind::LimitExceeded,
+                "the advisories concern more ecosystems than a database can hold",
+            ));
+        }
         let index_section = Section { offset: self.offset, length: index.len() as u64 };
         self.put(&index)?;
         let contents_section = Section { offset: self.offset, length: contents.len() as u64 };

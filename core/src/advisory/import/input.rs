@@ -1,15 +1,18 @@
 //! What is imported: archives, files and folders, read one record at a time.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::rc::Rc;
 
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::ImportSummary;
 use super::gather::Gathered;
-use crate::advisory::osv;
+use crate::advisory::database::{LARGEST_ENTRY, encode};
+use crate::advisory::osv::{self, Parsed};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::Event;
@@ -18,6 +21,9 @@ use crate::model::event::Event;
 const DEEPEST: usize = 32;
 /// How far an archive may expand in all, beyond the first GiB.
 const EXPANSION: u64 = 200;
+/// The most bytes that are read to find the directory of an archive, which is in memory as a whole: nearly a million records, of which
+/// each takes some hundred bytes.
+const DIRECTORY: u64 = 64 << 20;
 /// How many records pass between two events.
 const STEP: u64 = 1000;
 
@@ -103,7 +109,15 @@ impl Reader<'_> {
         };
         let file = File::open(path)?;
         let mut left = file.metadata()?.len().saturating_mul(EXPANSION).saturating_add(1 << 30);
-        let mut archive = ZipArchive::new(BufReader::with_capacity(64 << 10, file)).map_err(broken)?;
+        let room = Rc::new(Cell::new(DIRECTORY));
+        let file = Bounded { file, room: room.clone() };
+        let mut archive =
+            ZipArchive::new(BufReader::with_capacity(64 << 10, file)).map_err(|error| match room.get() {
+                0 => Error::new(Kind::LimitExceeded, "the archive has no directory, or one that is larger than 64 MiB")
+                    .with_hint("download it again, from a place that you trust"),
+                _ => broken(error),
+            })?;
+        room.set(u64::MAX);
         let total = archive.len();
         for index in 0..total {
             self.context.check()?;
@@ -139,6 +153,10 @@ impl Reader<'_> {
             self.summary.skip(file, format!("larger than {} MiB", osv::LARGEST >> 20));
         } else {
             match osv::parse(&self.buffer) {
+                // Whatever is small as JSON is small in the database.
+                Ok(parsed) if self.buffer.len() > LARGEST_ENTRY && is_too_large(&parsed)? => {
+                    self.summary.skip(file, format!("what is kept of it is larger than {} KiB", LARGEST_ENTRY >> 10));
+                }
                 Ok(parsed) => {
                     let ecosystem = parsed.packages.first().map(|(ecosystem, ..)| ecosystem.clone());
                     self.gathered.take(parsed)?;
@@ -151,5 +169,36 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the record, or what it says of one package, is larger than the database takes.
+fn is_too_large(parsed: &Parsed) -> Result<bool> {
+    // A row has the place of its record too, once that is known.
+    let most = LARGEST_ENTRY - 16;
+    let mut is_too_large = encode(&parsed.record)?.len() > most;
+    for (_, _, affected) in &parsed.packages {
+        is_too_large |= encode(affected)?.len() > most;
+    }
+    Ok(is_too_large)
+}
+
+/// A file of which only so much is read. Reading on is an error.
+struct Bounded {
+    file: File,
+    room: Rc<Cell<u64>>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.room.set(self.room.get().saturating_sub(read as u64));
+        if self.room.get() == 0 { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(read) }
+    }
+}
+
+impl Seek for Bounded {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }

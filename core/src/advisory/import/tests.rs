@@ -184,3 +184,57 @@ fn a_record_that_names_more_ecosystems_than_there_are_is_refused_soon() {
     // Each row against each ecosystem before it would be thousands of millions of comparisons.
     assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_record_that_no_database_takes_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("db");
+    let versions = vec![r#""""#; 600_000].join(",");
+    let large = |field: &str| {
+        let package = r#""package": {"ecosystem": "npm", "name": "a"}"#;
+        match field {
+            "versions" => format!(r#"{{"id": "X-1", "affected": [{{{package}, "versions": [{versions}]}}]}}"#),
+            _ => format!(r#"{{"id": "X-2", "aliases": [{versions}], "affected": [{{{package}, "versions": ["1"]}}]}}"#),
+        }
+    };
+    let small = record("X-3", "2026-01-01T00:00:00Z", &[("npm", "a", "1")]);
+    let path = archive(&folder.path().join("npm.zip"), &[large("versions"), large("aliases"), small]);
+    let summary = run(&[path], &database).unwrap();
+    assert_eq!((summary.skipped, counts(&database)), (2, vec![("npm".into(), 1)]));
+    assert!(summary.reasons.iter().all(|skipped| skipped.reason.contains("larger than")), "{:?}", summary.reasons);
+}
+
+/// The directory of an archive is read as a whole before its first record.
+#[test]
+fn an_archive_with_an_endless_directory_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("npm.zip");
+    let mut out = Vec::new();
+    let count: u32 = 1_500_000;
+    for number in 0..count {
+        // APPNOTE.TXT 4.3.12: the file `number`, empty, at the very beginning.
+        let mut header = [0u8; 46];
+        header[..4].copy_from_slice(b"PK\x01\x02");
+        header[28] = 7;
+        out.extend(header);
+        out.extend(format!("{number:07}").bytes());
+    }
+    let size = out.len() as u64;
+    // 4.3.14 to 4.3.16: the end in its 64 bit form, where to find that, and the old end, which says nothing.
+    out.extend(b"PK\x06\x06");
+    out.extend(44u64.to_le_bytes());
+    out.extend([0; 12]);
+    out.extend([u64::from(count), u64::from(count), size, 0].map(u64::to_le_bytes).concat());
+    out.extend(b"PK\x06\x07");
+    out.extend([0; 4]);
+    out.extend(size.to_le_bytes());
+    out.extend(1u32.to_le_bytes());
+    out.extend(b"PK\x05\x06");
+    out.extend([0, 0, 0, 0]);
+    out.extend([0xff; 12]);
+    out.extend([0, 0]);
+    fs::write(&path, out).unwrap();
+    let error = run(&[path], &folder.path().join("db")).unwrap_err();
+    assert_eq!(error.kind(), Kind::LimitExceeded, "{error}");
+    assert!(error.hint().is_some());
+}
