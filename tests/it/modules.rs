@@ -1,10 +1,10 @@
 //! Modules of Red Hat's relatives on real records: a package of a module is matched by the stream that it is from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tidewaiter::Context;
-use tidewaiter::advisory::{Advisories, ImportOptions, import};
+use tidewaiter::advisory::{Advisories, Event, ImportOptions, import};
 use tidewaiter::conformance::cataloger::Sample;
 use tidewaiter::matching::{self, MatchOptions};
 use tidewaiter::model::distro::Distro;
@@ -25,18 +25,25 @@ fn almalinux(corpus: &Path, folder: &Path) -> Advisories {
 
 /// Name, version and module label of packages of an image of AlmaLinux 8.
 fn inventory<'a>(packages: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Inventory {
+    inventory_of("AlmaLinux:8", packages)
+}
+
+/// The same of an image with these advisories, with each package built from a source package of its name.
+fn inventory_of<'a>(ecosystem: &str, packages: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>) -> Inventory {
     let mut draft = Draft::new(u64::MAX);
-    draft.set_distro(Distro {
-        id: "almalinux".into(),
-        version: "8.9".into(),
-        name: "AlmaLinux 8.9".into(),
-        ecosystem: Some("AlmaLinux:8".into()),
-    });
+    draft.set_distro(Distro { version: "8.9".into(), ecosystem: Some(ecosystem.into()), ..Distro::default() });
     for (name, version, module) in packages {
         let package = PackageDraft::new(PackageType::Rpm, name, version, "var/lib/rpm/Packages", 0);
-        draft.push(&PackageDraft { module, ..package }).unwrap();
+        draft.push(&PackageDraft { module, source: Some((name, version)), ..package }).unwrap();
     }
     draft.finish()
+}
+
+/// The ids of the records that the findings of one package rest on.
+fn records(ecosystem: &str, package: (&str, &str, &str), advisories: &Advisories) -> BTreeSet<String> {
+    let options = MatchOptions { now: NOW.into(), ..MatchOptions::default() };
+    let found = matching::find(&inventory_of(ecosystem, [package]), advisories, &options).unwrap();
+    found.findings.into_iter().map(|finding| finding.evidence.record).collect()
 }
 
 /// The records that the findings rest on, with their summaries.
@@ -140,4 +147,78 @@ fn a_real_database_is_matched_by_its_labels() {
     let labels = expected.lines().filter(|line| line.split('\t').nth(6).is_some_and(|label| !label.is_empty()));
     assert_eq!(modular, labels.collect::<BTreeSet<_>>().len());
     assert!(found > 0, "nothing was found of them");
+}
+
+/// Records that list a version several times, each built in another run of its module: whoever has one of them has the fix.
+#[test]
+fn every_build_that_a_record_names_is_fixed() {
+    let Some(corpus) = corpus() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let advisories = almalinux(&corpus, folder.path());
+    let mut builds = 0;
+    for name in [
+        "runc",
+        "podman",
+        "buildah",
+        "python3-koan",
+        "ant",
+        "maven",
+        "postgresql",
+        "nodejs",
+        "php",
+        "virt-what",
+        "qemu-kvm",
+    ] {
+        let mut by_record: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for row in advisories.affected("AlmaLinux", name).unwrap().into_iter().filter(|row| row.release == "8") {
+            let fixes = row.ranges.iter().flat_map(|range| &range.events);
+            let fixes = fixes.filter(|event| matches!(event, Event::Fixed(_))).map(|event| event.version().to_owned());
+            by_record.entry(row.record).or_default().extend(fixes);
+        }
+        for (record, fixes) in by_record {
+            let record = advisories.record(record).unwrap();
+            let label = streams(&record.summary).first().map(|(name, stream)| format!("{name}:{stream}:1:a:x86_64"));
+            for fixed in &fixes {
+                let package = (name, fixed.as_str(), label.as_deref().unwrap_or_default());
+                let found = records("AlmaLinux:8", package, &advisories);
+                assert!(!found.contains(&record.id), "{} of {package:?}: {fixes:?}", record.id);
+                builds += usize::from(fixes.len() > 1);
+            }
+        }
+    }
+    assert!(builds > 20, "{builds} builds of records with several");
+}
+
+/// Real records of Red Hat and Rocky Linux that name a module and its stream.
+#[test]
+fn modules_of_red_hat_and_rocky() {
+    let Some(corpus) = corpus() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("advisories.db");
+    import(&[corpus.join("osv/_genuine-mixed/all.zip")], &database, &ImportOptions::new(NOW), &Context::new()).unwrap();
+    let advisories = Advisories::open(&database).unwrap();
+    let (red_hat, rocky) = ("Red Hat:rhel_aus:8.6", "Rocky Linux:8");
+    for (ecosystem, name, version, module, record) in [
+        (red_hat, "PyYAML", "5.4.1-0.module+el8.4.0+1+a", "python39:3.9:8040:a:x86_64", Some("RHSA-2024:6220")),
+        (red_hat, "PyYAML", "5.4.1-0.module+el8.4.0+1+a", "python38:3.8:8040:a:x86_64", None),
+        (red_hat, "PyYAML", "5.4.1-0.module+el8.4.0+1+a", "python39:3.8:8040:a:x86_64", None),
+        (red_hat, "PyYAML", "3.12-12.el8", "", None),
+        (red_hat, "PyYAML", "5.4.1-1.module+el8.5.0+10613+59a13ec4", "python39:3.9:8040:a:x86_64", None),
+        (
+            rocky,
+            "ant",
+            "1.10.1-1.module+el8.3.0+1+a",
+            "javapackages-tools:201801:8040:a:noarch",
+            Some("RLSA-2025:9318"),
+        ),
+        (rocky, "ant", "1.10.1-1.module+el8.3.0+1+a", "ant:1.10:8040:a:noarch", None),
+        (rocky, "ant", "1.10.1-1.el8", "", None),
+        (rocky, "ant", "1.10.5-1.module+el8.3.0+74+855e3f5d", "javapackages-tools:201801:8040:a:noarch", None),
+        ("Rocky Linux:9", "ruby", "3.3.0-1.module+el9.4.0+1+a", "ruby:3.3:9040:a:x86_64", Some("RLSA-2024:3671")),
+        ("Rocky Linux:9", "ruby", "3.1.2-1.module+el9.1.0+1+a", "ruby:3.1:9040:a:x86_64", None),
+        ("Rocky Linux:9", "ruby", "3.0.4-160.el9", "", None),
+    ] {
+        let found = records(ecosystem, (name, version, module), &advisories);
+        assert_eq!(found, record.map(str::to_owned).into_iter().collect(), "{name} {version} of {module:?}");
+    }
 }

@@ -55,6 +55,14 @@ pub struct Affected {
     pub word: Option<String>,
 }
 
+impl Affected {
+    /// The versions in which its ranges are fixed.
+    pub(crate) fn fixes(&self) -> impl Iterator<Item = &str> {
+        let events = self.ranges.iter().flat_map(|range| &range.events);
+        events.filter_map(|event| if let Event::Fixed(version) = event { Some(version.as_str()) } else { None })
+    }
+}
+
 /// How the versions of a range compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RangeKind {

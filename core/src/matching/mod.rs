@@ -133,6 +133,8 @@ fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp, is_lasti
     // Semantic versions are ordered the same way whatever the ecosystem; npm's scheme also takes a leading v.
     let semver = own.or_else(|| scheme("npm").map(|scheme| scheme.compare));
     let mut found: BTreeMap<RecordId, Hit> = BTreeMap::new();
+    // Records that name this very build as one with the fix, whatever their other rows say.
+    let (mut fixed, is_rpm) = (BTreeSet::new(), subject.is_rpm());
     // Where a record has rows for the expanded maintenance of a release, these speak for what comes from it.
     let mut maintained = BTreeSet::new();
     if subject.is_maintained() {
@@ -146,6 +148,10 @@ fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp, is_lasti
     advisories.each(subject.base, subject.name, |row| {
         if maintained.contains(&row.record) && !row.release.starts_with("Pro:") {
             return Ok(());
+        }
+        let is_named = || row.fixes().any(|version| subject.is_build_with_fix(version));
+        if is_rpm && subject.concerns(&row.release) == Some(true) && is_named() {
+            fixed.insert(row.record);
         }
         let Some(hit) = look(subject, &row, own, semver) else { return Ok(()) };
         match found.entry(row.record) {
@@ -169,7 +175,7 @@ fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp, is_lasti
         Ok(())
     })?;
     let mut hits = Vec::with_capacity(found.len());
-    for (id, mut hit) in found {
+    for (id, mut hit) in found.into_iter().filter(|(id, _)| !fixed.contains(id)) {
         let record = advisories.record(id)?;
         // A time that cannot be read still says that the record was withdrawn.
         let withdrawn = record.withdrawn.as_ref().map(|time| time.parse().unwrap_or(Timestamp::MIN));

@@ -2,6 +2,7 @@
 //! habits (OSV schema, "Defined ecosystems", and what the records show).
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use super::range::Compare;
 use crate::model::ecosystem;
@@ -92,6 +93,28 @@ impl<'a> Subject<'a> {
             "SUSE" => release == self.release || is_module_of(release, self.release),
             _ => release == self.release,
         })
+    }
+
+    /// Whether it is an rpm, of whose versions advisories name the builds.
+    pub(super) fn is_rpm(&self) -> bool {
+        self.distribution && scheme(self.base).is_some_and(|scheme| scheme.id == rpm::SCHEME.id)
+    }
+
+    /// Whether this rpm is a build of the version that is `fixed`. One record may name several, such as those of a module that was
+    /// built again (`1.0-2.module_el8.3.0+10`, `1.0-2.module_el8.5.0+20`), and what was first built with the fix has it.
+    pub(super) fn is_build_with_fix(&self, fixed: &str) -> bool {
+        match self.order().and_then(|compare| compare(&self.version, fixed)) {
+            Some(Ordering::Equal) => true,
+            Some(Ordering::Greater) => {
+                // Without what rpm compares as the same: an epoch of 0.
+                let of = |version: &str| {
+                    let (source, _) = version.split_once(".module")?;
+                    Some(source.strip_prefix("0:").unwrap_or(source).to_owned())
+                };
+                of(&self.version).is_some_and(|source| Some(source) == of(fixed))
+            }
+            _ => false,
+        }
     }
 
     /// Whether it comes from Ubuntu's expanded maintenance, for which there are releases of their own (`Pro:18.04:LTS`).

@@ -375,6 +375,51 @@ fn epochs_of_rpms() {
 }
 
 #[test]
+fn a_build_that_a_record_names_as_fixed_is_fixed() {
+    // ALBA-2019:0973 and RLSA-2025:9318 list a version several times, each built in another run of its module; aide of ALBA-2020:4718
+    // was built twice outside of any.
+    let builds = |id: &str, ecosystem: &str, name: &str, fixed: &[&str]| {
+        let row = |fixed: &&str| {
+            format!(
+                r#"{{"package": {{"ecosystem": "{ecosystem}", "name": "{name}"}}, "ranges": [{{"type": "ECOSYSTEM",
+                    "events": [{{"introduced": "0"}}, {{"fixed": "{fixed}"}}]}}]}}"#
+            )
+        };
+        let rows: Vec<_> = fixed.iter().map(row).collect();
+        format!(r#"{{"id": "{id}", "modified": "2026-01-01T00:00:00Z", "affected": [{}]}}"#, rows.join(","))
+    };
+    let hook = [
+        "1:0.1.15-2.git2d0b8a3.module_el8.3.0+2044+12421f43",
+        "1:0.1.15-2.git2d0b8a3.module_el8.4.0+2496+12421f43",
+        "1:0.1.15-2.git2d0b8a3.module_el8.5.0+119+9a9ec082",
+    ];
+    let ant = ["0:1.10.5-1.module+el8.3.0+74+855e3f5d", "0:1.10.5-1.module+el8.10.0+2003+8aeac9cb"];
+    let advisories = database(&[
+        &builds("ALBA-2019:0973", "AlmaLinux:8", "oci-systemd-hook", &hook),
+        &builds("RLSA-2025:9318", "Rocky Linux:8", "ant", &ant),
+        &builds("ALBA-2020:4718", "AlmaLinux:8", "aide", &["0.16-14.el8", "0.16-14.el8_5.1"]),
+    ]);
+    for (ecosystem, name, version, module, is_affected) in [
+        ("AlmaLinux:8", "oci-systemd-hook", hook[0], "container-tools:rhel8:1:a:x86_64", false),
+        ("AlmaLinux:8", "oci-systemd-hook", hook[1], "container-tools:rhel8:1:a:x86_64", false),
+        ("AlmaLinux:8", "oci-systemd-hook", hook[2], "container-tools:rhel8:1:a:x86_64", false),
+        ("AlmaLinux:8", "oci-systemd-hook", "1:0.1.15-2.git2d0b8a3.module_el8.4.0+2500+12421f43", "", false),
+        ("AlmaLinux:8", "oci-systemd-hook", "1:0.1.15-2.git2d0b8a3.module_el8.3.0+2043+12421f43", "", true),
+        ("AlmaLinux:8", "oci-systemd-hook", "1:0.1.15-1.git2d0b8a3.module_el8.4.0+2500+12421f43", "", true),
+        ("AlmaLinux:8", "aide", "0.16-14.el8", "", false),
+        ("AlmaLinux:8", "aide", "0.16-14.el8_5", "", true),
+        ("AlmaLinux:8", "aide", "0.16-13.el8", "", true),
+        ("Rocky Linux:8", "ant", "1.10.5-1.module+el8.3.0+74+855e3f5d", "javapackages-tools:201801:8:a:noarch", false),
+        ("Rocky Linux:8", "ant", "1.10.5-1.module+el8.9.0+80+855e3f5d", "", false),
+        ("Rocky Linux:8", "ant", "1.10.4-9.module+el8.9.0+80+855e3f5d", "", true),
+    ] {
+        let source = Some((name, version)).filter(|_| ecosystem.starts_with("Rocky"));
+        let found = matches(&rpm(ecosystem, (name, version, source), module), &advisories).findings;
+        assert_eq!(!found.is_empty(), is_affected, "{name} {version}: {found:?}");
+    }
+}
+
+#[test]
 fn modules_and_streams() {
     let fixed = |version: &str| format!(r#"{{"introduced": "0"}}, {{"fixed": "{version}"}}"#);
     let advisories = database(&[
