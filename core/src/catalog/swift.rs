@@ -8,6 +8,7 @@ use crate::layer::json::{self, Few, Text};
 use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View};
 use crate::model::inventory::Draft;
 use crate::model::package::PackageType;
+use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads `Package.resolved`; what is pinned to a branch or a commit has no version and is not named.
 pub struct Swift;
@@ -66,6 +67,10 @@ struct State {
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     let Resolved { pins, object } = json::read(file.bytes()?, "this is not the JSON of resolved packages")?;
+    let refused = pins.refused + object.pins.refused;
+    if refused > 0 {
+        file.problem(Problem::new(ProblemKind::LimitExceeded, format!("{refused} more packages are not read")));
+    }
     for Pin { location, state } in pins.elements.into_iter().chain(object.pins.elements) {
         let name = name(&location.0);
         if !name.is_empty() && !state.version.0.is_empty() {

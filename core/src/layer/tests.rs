@@ -106,7 +106,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let catalogers: Vec<Arc<dyn Cataloger>> = vec![Arc::new(BY_PATH), Arc::new(BY_CONTENT)];
+        Self::of(vec![Arc::new(BY_PATH), Arc::new(BY_CONTENT)])
+    }
+
+    fn of(catalogers: Vec<Arc<dyn Cataloger>>) -> Self {
         let table = InterestTable::new(&catalogers).unwrap();
         Self { catalogers, table, limits: Limits::default() }
     }
@@ -311,6 +314,7 @@ fn pax_headers_of_every_kind() {
         ("a path from the root", record("path", b"/a//./mark"), false, vec![("a/mark", "1")], 0),
         ("a path that is no UTF-8", record("path", b"\xff/mark"), false, vec![("\\xff/mark", "1")], 0),
         ("a path with a control character", record("path", b"a\n/mark"), false, vec![("a\\x0a/mark", "1")], 0),
+        ("a path with a NUL", record("path", b"a\0b/mark"), false, vec![("a\\x00b/mark", "1")], 0),
         ("the last of two", [record("path", b"c/mark"), named.clone()].concat(), false, vec![("a/mark", "1")], 0),
         ("a number that is none", record("size", b"-1"), false, vec![("d/mark", "1")], 0),
         (
@@ -357,6 +361,18 @@ fn pax_headers_of_every_kind() {
             assert_eq!(bench.walk(&layer, piece, None), *facts, "{what} in pieces of {piece}");
         }
     }
+}
+
+/// GNU tar's old form: the map stands in the header (here it is empty), and the type says so.
+#[test]
+fn an_old_sparse_file_is_told_and_passed_over() {
+    let mut layer = Vec::new();
+    entry(&mut layer, b'S', b"a/mark", b"", b"1");
+    layer.extend(tar(&["f b/mark = 2"]));
+    let bench = Bench::new();
+    let facts = bench.walk(&layer, 4096, None);
+    assert_eq!(facts.problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(), [ProblemKind::Unsupported]);
+    assert_eq!(bench.image(std::slice::from_ref(&layer)), ["b/mark 0 2"]);
 }
 
 #[test]
@@ -425,6 +441,51 @@ fn limits_are_problems() {
     assert_eq!((facts.facts.len(), facts.problems[0].kind), (2, ProblemKind::LimitExceeded));
     bench.limits = Limits { path: 5, ..Limits::default() };
     assert_eq!(bench.walk(&layer, 4096, None).problems.len(), 3);
+}
+
+/// Asks for a second look at every file, with a note of this many bytes.
+struct Notes(usize);
+
+impl Cataloger for Notes {
+    fn id(&self) -> &'static str {
+        "test/notes"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn interests(&self) -> &[Interest] {
+        &[Interest::Path("**/note*", Take::Whole)]
+    }
+
+    fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
+        file.look_again(&vec![7u8; self.0]).map(|()| None)
+    }
+
+    fn resolve(&self, _: &View<'_>, _: &mut Draft) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_noted_for_second_looks_is_bounded_together() {
+    let lines: Vec<String> = (0..70_000).map(|number| format!("f note{number} = 1")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    for (note, files) in [(1 << 20, 40), (0, 70_000)] {
+        let layer = tar(&lines[..files]);
+        let bench = Bench::of(vec![Arc::new(Notes(note))]);
+        let facts = bench.walk(&layer, 4096, None);
+        let bytes: usize = facts.again.iter().map(|again| again.note.as_ref().map_or(0, Vec::len)).sum();
+        assert!(
+            !facts.again.is_empty() && facts.again.len() < files && bytes <= 8 << 20,
+            "{} notes of {bytes} bytes",
+            facts.again.len()
+        );
+        let problem = facts.problems.first().unwrap();
+        assert_eq!(problem.kind, ProblemKind::LimitExceeded);
+        assert!(problem.path.as_ref().is_some_and(|path| path.starts_with("note")), "{problem:?}");
+    }
 }
 
 #[test]

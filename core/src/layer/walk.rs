@@ -18,6 +18,9 @@ use crate::model::limits::Limits;
 use crate::model::path;
 use crate::model::problem::{Problem, ProblemKind, Problems};
 
+/// The most bytes that catalogers note for second looks at one layer.
+const NOTED: usize = 4 << 20;
+
 /// The most bytes of long names and pax records before one entry.
 const METADATA: u32 = 1 << 20;
 
@@ -62,6 +65,7 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         entries: 0,
         position: 0,
         facts: Gathered::default(),
+        noted: 0,
     };
     let end = walk.run();
     let is_whole = end.is_ok();
@@ -99,6 +103,8 @@ struct Walk<'a, R> {
     /// The place in the journal of the next entry.
     position: u32,
     facts: Gathered,
+    /// The bytes of what is noted for second looks so far.
+    noted: usize,
 }
 
 /// What the walk needs of a tar header, copied out of the input.
@@ -276,6 +282,7 @@ impl<R: BufRead> Walk<'_, R> {
                     problems: &mut self.problems,
                     facts: &mut self.facts,
                     again: &mut self.out.again,
+                    noted: &mut self.noted,
                 };
                 offer.to(&takers, &mut content, self.buffer)?;
             }
@@ -356,6 +363,7 @@ struct Offer<'a> {
     problems: &'a mut Problems,
     facts: &'a mut Gathered,
     again: &'a mut Vec<Again>,
+    noted: &'a mut usize,
 }
 
 impl Offer<'_> {
@@ -389,8 +397,14 @@ impl Offer<'_> {
             let mut file = File::new(&taker.shown, self.header.mode, size, bytes, surroundings, &mut problems);
             let result = cataloger.read(&mut file);
             if let Some(note) = file.into_again() {
-                let shown = taker.shown.clone();
-                self.again.push(Again { entry: self.position, cataloger: taker.cataloger, shown, note: Some(note) });
+                *self.noted += size_of::<Again>() + note.len() + taker.shown.len();
+                if *self.noted > NOTED {
+                    let message = "more files of the layer want a second look than there is room for";
+                    self.problems.push(Problem::new(ProblemKind::LimitExceeded, message).at(&taker.shown));
+                } else {
+                    let (shown, note) = (taker.shown.clone(), Some(note));
+                    self.again.push(Again { entry: self.position, cataloger: taker.cataloger, shown, note });
+                }
             }
             problems.into_iter().for_each(|problem| self.problems.push(problem));
             match result {

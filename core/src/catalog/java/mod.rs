@@ -31,8 +31,10 @@ const ENDINGS: &[&[u8]] =
 
 /// The most bytes of metadata that are looked at: of a manifest the main section comes first.
 const METADATA: u64 = 512 << 10;
-/// The most packages that one archive may name itself.
+/// The most metadata that are held of one archive and those around it.
 const NAMED: usize = 4_000;
+/// The most entries that matter whose places are remembered; the directory is kept as far.
+const SEEN: usize = zip::LISTED;
 /// What may be inflated of one file, before the limit `expansion` counts.
 const FREE: u64 = 64 << 20;
 
@@ -68,6 +70,7 @@ impl Cataloger for Java {
             notes: Notes::default(),
             nesting: file.limits().nesting,
             budget: &budget,
+            named: 0,
         };
         let path = file.path();
         let mut look_again = None;
@@ -116,6 +119,8 @@ struct Reading<'b> {
     nesting: u64,
     /// How many bytes may still be inflated.
     budget: &'b Cell<u64>,
+    /// How much metadata is held of the archives that are being read.
+    named: usize,
 }
 
 impl Reading<'_> {
@@ -136,6 +141,7 @@ impl Reading<'_> {
             is_empty = false;
             self.entry(&mut zip, &entry, inner, depth, &mut archive)?;
         }
+        self.named -= archive.parts.len();
         let directory = zip.directory(|name| Part::of(name).is_some())?;
         if !directory.is_whole {
             let message = if is_empty { "this is no zip archive" } else { "the archive has no end" };
@@ -218,14 +224,21 @@ impl Reading<'_> {
             Part::Archive => self.archive(&mut content, &nested, &nested, depth + 1, None),
             Part::Metadata(kind) => {
                 let mut bytes = Vec::new();
-                (&mut content)
-                    .take(METADATA)
-                    .read_to_end(&mut bytes)
-                    .map_err(Error::from)
-                    .map(|_| archive.take(entry, kind, &bytes))
+                let read = (&mut content).take(METADATA).read_to_end(&mut bytes).map_err(Error::from);
+                read.and_then(|_| self.take(entry, kind, &bytes, archive))
             }
         };
         outcome.or_else(|error| self.notes.push(error, &nested))
+    }
+
+    fn take(&mut self, entry: &Entry, kind: Metadata, bytes: &[u8], archive: &mut Archive) -> Result<()> {
+        if self.named >= NAMED {
+            let message = format!("archives that lie in one another have more than {NAMED} entries of metadata");
+            return Err(Error::new(Kind::LimitExceeded, message));
+        }
+        self.named += 1;
+        archive.take(entry, kind, bytes);
+        Ok(())
     }
 }
 
@@ -282,13 +295,12 @@ enum Content {
 
 impl Archive {
     fn see(&mut self, entry: &Entry) {
-        self.seen.push((entry.offset, fingerprint(&entry.name)));
+        if self.seen.len() < SEEN {
+            self.seen.push((entry.offset, fingerprint(&entry.name)));
+        }
     }
 
     fn take(&mut self, entry: &Entry, kind: Metadata, bytes: &[u8]) {
-        if self.parts.len() >= NAMED {
-            return;
-        }
         let content = match kind {
             Metadata::Manifest => Content::Manifest(Manifest::read(bytes)),
             Metadata::Properties => Content::Properties(Coordinates::of_properties(bytes)),

@@ -363,3 +363,28 @@ fn a_fat_jar_of_500_mb_is_not_held() {
     assert_eq!(outcome.inventory.package(0).unwrap().locations().len(), 100);
     assert_eq!((kinds(&outcome), outcome.layers_read_twice), (vec![], 0));
 }
+
+#[test]
+fn a_jar_that_names_more_packages_than_one_may_is_told() {
+    let parts: Vec<Part> =
+        (0..5_000).map(|number| properties("org.acme", &format!("a{number}"), "1").stored()).collect();
+    let outcome = Sample::new().file(0, "app/app.jar", zip(&parts)).run_all();
+    assert_eq!(outcome.inventory.len(), 4_000);
+    assert!(outcome.problems.iter().any(|problem| problem.message.contains("4000")), "{:?}", outcome.problems);
+    // Together with those of the archives around it.
+    let inner = zip(&parts[..3_000]);
+    let mut around = parts[3_000..].to_vec();
+    around.push(Part::new("inner.jar", inner).stored());
+    let outcome = Sample::new().file(0, "app/app.jar", zip(&around)).run_all();
+    assert_eq!(outcome.inventory.len(), 4_000);
+    assert!(outcome.problems.iter().any(|problem| problem.message.contains("4000")), "{:?}", outcome.problems);
+}
+
+#[test]
+fn entries_without_end_that_nothing_lists_are_not_kept() {
+    let mut archive = super::Archive::default();
+    for offset in 0..100_000 {
+        archive.see(&super::Entry { offset, name: b"a.jar".to_vec(), form: super::Form::Stored });
+    }
+    assert!(archive.seen.len() <= 10_000, "{}", archive.seen.len());
+}

@@ -22,7 +22,7 @@ const END_64: &[u8] = b"PK\x06\x06";
 /// The most bytes of a name that are looked at.
 const NAME: usize = 1024;
 /// The most entries of the central directory that are kept.
-const LISTED: usize = 10_000;
+pub(super) const LISTED: usize = 10_000;
 
 /// An archive that is being read.
 pub(super) struct Zip<'a> {
