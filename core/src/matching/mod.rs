@@ -28,6 +28,11 @@ pub(crate) use matcher::Matcher;
 use range::{Compare, Verdict};
 use subject::Subject;
 
+/// What the packages of an image and their findings may take in memory together, and what is left for findings however many packages
+/// there are.
+const ROOM: usize = 40 << 20;
+const LEAST: usize = 8 << 20;
+
 /// How packages are matched.
 #[derive(Clone, Debug, Default)]
 pub struct MatchOptions {
@@ -70,16 +75,28 @@ fn find_with(
         Error::new(Kind::InvalidInput, "the time of the scan is no time").with("now", &options.now).because(error)
     })?;
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
+    let mut room = ROOM.saturating_sub(inventory.memory()).max(LEAST);
     for package in inventory.packages() {
         let mut findings = findings(&package, now)?;
         let owned = package.owner().is_some();
         if owned {
             matches.owned_findings += findings.len() as u64;
         }
-        if !owned || options.include_owned {
-            matches.findings.append(&mut findings);
+        if owned && !options.include_owned {
+            continue;
         }
+        match room.checked_sub(findings.iter().map(Finding::memory).sum()) {
+            Some(left) => room = left,
+            None => {
+                let rest = inventory.len() - package.index();
+                let message = format!("the findings of the last {rest} packages are left out: there are too many");
+                matches.problems.push(Problem::new(ProblemKind::TooManyFindings, message));
+                break;
+            }
+        }
+        matches.findings.append(&mut findings);
     }
+    matches.problems.sort();
     Ok(matches)
 }
 

@@ -465,3 +465,27 @@ fn modules_and_streams() {
     // Without a label the stream is not known.
     assert_eq!(found("18.1-1.module_el9+1", ""), ["A-18", "A-20", "A-other", "A-silent"]);
 }
+
+#[test]
+fn findings_without_end_are_left_out_and_told() {
+    let summary = "s".repeat(200);
+    let records: Vec<String> = (0..200)
+        .map(|number| {
+            let more = format!(r#""summary": "{summary}", "aliases": ["CVE-2026-{number}-{summary}"],"#);
+            record(&format!("X-{number}"), &more, "npm", "a", BEFORE_2)
+        })
+        .collect();
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let advisories = database(&records);
+    let mut draft = Draft::new(u64::MAX);
+    for number in 0..1_000 {
+        draft.push(&PackageDraft::new(PackageType::Npm, "a", &format!("1.0.{number}"), "p", 0)).unwrap();
+    }
+    let inventory = draft.finish();
+    let found = matches(&inventory, &advisories);
+    assert!(found.findings.len() > 10_000 && found.findings.len() < 150_000, "{}", found.findings.len());
+    let told = found.problems.first().unwrap();
+    assert!(told.kind == ProblemKind::TooManyFindings && told.message.contains("packages"), "{told:?}");
+    // A match of tomorrow says it anew, and what it keeps from is not complete.
+    assert!(told.kind.is_of_a_match() && told.kind.is_incomplete());
+}

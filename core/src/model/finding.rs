@@ -62,6 +62,15 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// About how many bytes of memory it takes.
+    pub(crate) fn memory(&self) -> usize {
+        let Self { id, aliases, upstream, package, fixed, severity, evidence, .. } = self;
+        let lists = [aliases, upstream, fixed].into_iter().flatten().map(|text| size_of::<String>() + text.len());
+        let words = [&severity.vector, &severity.source].into_iter().flatten().map(String::len);
+        let texts = [id, package, &evidence.record, &evidence.range, &evidence.event].map(String::len);
+        size_of::<Self>() + lists.sum::<usize>() + words.sum::<usize>() + texts.iter().sum::<usize>()
+    }
+
     /// The nearest version in which it is fixed, or a dash.
     pub fn fixed_in(&self) -> &str {
         self.fixed.first().map_or("-", String::as_str)

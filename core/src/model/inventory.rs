@@ -17,6 +17,9 @@ use crate::error::{Error, Kind, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Span(u32);
 
+/// The most bytes of text of a draft: names, versions and paths of two hundred thousand packages have half as many.
+const TEXT: usize = 24 << 20;
+
 /// Texts one behind another, each with its length in front: six bits a byte, the lowest first, so that the whole is text.
 #[derive(Clone, Serialize, Deserialize)]
 struct Text(String);
@@ -349,12 +352,12 @@ impl Draft {
         self.distro.as_ref()
     }
 
-    /// Takes one package; beyond the limit it is only counted.
+    /// Takes one package; beyond the limit, or when all have 24 MiB of text, it is only counted.
     ///
     /// # Errors
-    /// [`Kind::LimitExceeded`] when the text of all packages passes 4 GiB.
+    /// [`Kind::LimitExceeded`] for a package with 4 GiB of text.
     pub fn push(&mut self, package: &PackageDraft<'_>) -> Result<Pushed> {
-        if self.rows.len() as u64 >= self.limit {
+        if self.rows.len() as u64 >= self.limit || self.text.0.len() > TEXT {
             self.refused += 1;
             return Ok(Pushed(None));
         }
@@ -539,6 +542,24 @@ mod tests {
         let (first, last) = (inventory.package(0).unwrap(), inventory.package(199_999).unwrap());
         assert_eq!((first.name(), first.source()), ("package-0", Some(("package-0", "1.0-1"))));
         assert_eq!((last.name(), last.licenses().collect::<Vec<_>>()), ("package-99999", vec!["MIT"]));
+    }
+
+    #[test]
+    fn text_without_end_is_turned_away() {
+        let mut draft = Draft::new(u64::MAX);
+        let folder = "f".repeat(4_000);
+        for number in 0..20_000 {
+            let path = format!("{folder}/app.jar!/{number}.jar");
+            draft.push(&PackageDraft::new(PackageType::Maven, &format!("a{number}"), "1", &path, 0)).unwrap();
+        }
+        assert!(draft.refused() > 10_000);
+        let inventory = draft.finish();
+        assert!(
+            inventory.len() > 5_000 && inventory.memory() < 30 << 20,
+            "{} in {}",
+            inventory.len(),
+            inventory.memory()
+        );
     }
 
     #[test]
