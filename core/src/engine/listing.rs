@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Sender};
+use tokio::task::JoinHandle;
 
 use super::past::{self, Past};
 use super::place::Place;
@@ -96,18 +97,9 @@ pub(super) fn images(
     produce(context.clone(), move |sender| async move {
         let place = Place::open(&registry, own, None, &context).await?;
         let selector = place.selector(&selection)?;
-        Listing {
-            place: &place,
-            selector: &selector,
-            show,
-            past: None,
-            platforms: true,
-            now: Timestamp::now(),
-            limits: &limits,
-            context: &context,
-        }
-        .run(&sender)
-        .await
+        let now = Timestamp::now();
+        let listing = Listing { place, selector, show, past: None, platforms: true, now, limits, context };
+        Arc::new(listing).run(&sender).await
     })
 }
 
@@ -123,18 +115,9 @@ pub(super) fn explain(
     produce(context.clone(), move |sender| async move {
         let place = Place::open(&registry, own, None, &context).await?;
         let selector = place.stored_selector(&selection)?;
-        Listing {
-            place: &place,
-            selector: &selector,
-            show: Show::All,
-            past: Some(&past),
-            platforms: true,
-            now: Timestamp::now(),
-            limits: &limits,
-            context: &context,
-        }
-        .run(&sender)
-        .await
+        let (show, past, now) = (Show::All, Some(past), Timestamp::now());
+        let listing = Listing { place, selector, show, past, platforms: true, now, limits, context };
+        Arc::new(listing).run(&sender).await
     })
 }
 
@@ -146,27 +129,39 @@ where
     W: FnOnce(Sender<Result<Vec<T>>>) -> F + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
-    /// Work that ends with whoever waits for it.
-    struct Task(tokio::task::JoinHandle<()>);
-    impl Drop for Task {
-        fn drop(&mut self) {
-            self.0.abort();
-        }
-    }
     let start = async move {
         let (sender, receiver) = mpsc::channel(1);
-        let task = Task(tokio::spawn(async move {
+        let task = Task::start(async move {
             let errors = sender.clone();
             if let Err(error) = context.run(work(sender)).await {
                 let _ = errors.send(Err(error)).await;
             }
-        }));
+        });
         stream::unfold((receiver, task), |(mut receiver, task)| async move {
             receiver.recv().await.map(|items| (items, (receiver, task)))
         })
     };
     let items = |items: Vec<T>| stream::iter(items.into_iter().map(Ok));
     stream::once(start).flatten().map_ok(items).try_flatten().boxed()
+}
+
+/// Work on a task of its own, which ends with whoever waits for it.
+struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    async fn done(mut self) -> Result<T> {
+        (&mut self.0).await.map_err(|error| Error::new(Kind::Internal, "a part of the listing has gone").because(error))
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A selection that names repositories and matches none is a mistake; a registry without any is none.
@@ -228,17 +223,17 @@ impl Failed {
 }
 
 /// One listing of images.
-pub(super) struct Listing<'a> {
-    pub(super) place: &'a Place,
-    pub(super) selector: &'a Selector,
+pub(super) struct Listing {
+    pub(super) place: Place,
+    pub(super) selector: Selector,
     pub(super) show: Show,
     /// What is known of the images already; else all are new.
-    pub(super) past: Option<&'a Past>,
+    pub(super) past: Option<Past>,
     /// Whether platforms are told apart, which costs requests.
     pub(super) platforms: bool,
     pub(super) now: Timestamp,
-    pub(super) limits: &'a Limits,
-    pub(super) context: &'a Context,
+    pub(super) limits: Limits,
+    pub(super) context: Context,
 }
 
 /// All images of one repository.
@@ -252,11 +247,10 @@ pub(super) struct Whole {
 /// Repositories as they become known, each with its images or why it has none to show.
 type Wholes<'a> = BoxStream<'a, Result<(String, Result<Whole>)>>;
 
-impl Listing<'_> {
-    async fn run(&self, sender: &Sender<Result<Vec<Listed>>>) -> Result<()> {
-        let wanted = self.wanted()?;
-        let (wanted, near) = (&wanted, Mutex::new(self.selector.near()));
-        let mut work = self.repositories(wanted, &near);
+impl Listing {
+    async fn run(self: Arc<Self>, sender: &Sender<Result<Vec<Listed>>>) -> Result<()> {
+        let (wanted, near) = (Arc::new(self.wanted()?), Mutex::new(self.selector.near()));
+        let mut work = self.repositories(&wanted, &near);
         let (mut failed, mut count, mut is_none) = (Failed::default(), self.selector.count(), true);
         while let Some((name, images)) = work.try_next().await? {
             is_none = false;
@@ -278,17 +272,22 @@ impl Listing<'_> {
         }
         self.tell_cut(&count);
         if is_none {
-            none_matches(self.selector, &near)?;
+            none_matches(&self.selector, &near)?;
         }
         failed.finish()
     }
 
-    /// The repositories that are meant with all their images, several at once, in the order of the registry.
-    pub(super) fn repositories<'a>(&'a self, wanted: &'a Wanted, near: &'a Mutex<Near>) -> Wholes<'a> {
-        let names = self.place.names(self.selector, wanted, near, self.context);
-        let work = names.map_ok(move |name| async move {
-            let images = self.repository(&name, wanted).await;
-            Ok((name, images))
+    /// The repositories that are meant with all their images, several at once and each on a task of its own, in the order of the
+    /// registry.
+    pub(super) fn repositories<'a>(self: &'a Arc<Self>, wanted: &'a Arc<Wanted>, near: &'a Mutex<Near>) -> Wholes<'a> {
+        let names = self.place.names(&self.selector, wanted, near, &self.context);
+        let work = names.map_ok(move |name| {
+            let (listing, wanted) = (Arc::clone(self), Arc::clone(wanted));
+            let work = async move {
+                let images = listing.repository(&name, &wanted).await;
+                (name, images)
+            };
+            Task::start(work).done()
         });
         work.try_buffered(REPOSITORIES).boxed()
     }
@@ -326,10 +325,10 @@ impl Listing<'_> {
     /// What happens with each image of a repository.
     pub(super) fn decide(&self, whole: Whole, count: &mut Cap) -> Result<Vec<Decision>> {
         let Whole { records, outside, known } = whole;
-        let baseline = self.past.map(|past| past.baseline(&known)).unwrap_or_default();
+        let baseline = self.past.as_ref().map(|past| past.baseline(&known)).unwrap_or_default();
         let mut decisions = self.selector.decide_with(records, &outside, &baseline, self.now)?;
         count.apply(&mut decisions);
-        if let Some(past) = self.past {
+        if let Some(past) = &self.past {
             past.judge(&mut decisions, &known);
         }
         Ok(decisions)
@@ -350,17 +349,17 @@ impl Listing<'_> {
     /// The images of a repository, with what the registry does not say of them and the selection asks for.
     async fn repository(&self, name: &str, wanted: &Wanted) -> Result<Whole> {
         let connector = self.place.connector();
-        let mut records = connector.images(name, wanted, self.context).await?;
+        let mut records = connector.images(name, wanted, &self.context).await?;
         let mut outside = Outside::default();
         if self.show == Show::All && wanted.criteria.is_some() {
             // The connector gives what meets the criteria; whoever wants to know why the others are missing sees them too.
-            let mut others = connector.images(name, &Wanted::with_dates(), self.context).await?;
+            let mut others = connector.images(name, &Wanted::with_dates(), &self.context).await?;
             let meant: HashSet<_> = records.iter().map(|record| &record.digest).collect();
             others.retain(|record| !meant.contains(&record.digest));
             outside.criteria.extend(others.iter().map(|record| record.digest.clone()));
             records.extend(others);
         }
-        let known = match self.past {
+        let known = match &self.past {
             Some(past) => past.of(name).await?,
             None => Known::default(),
         };
@@ -398,8 +397,8 @@ impl Listing<'_> {
     /// Reads what is left open, and tells whether the image has one of the platforms. One that cannot be read is listed as it is: what
     /// is wrong with it is the business of its scan.
     async fn look_at(&self, mut record: ImageRecord, look: Look) -> Result<(ImageRecord, bool)> {
-        let source = self.place.source(&record, self.limits)?;
-        match describe(&source, look, self.limits, self.context).await {
+        let source = self.place.source(&record, &self.limits)?;
+        match describe(&source, look, &self.limits, &self.context).await {
             Ok(description) => {
                 if look.date {
                     record.date = ImageDate::read(description.built.as_deref(), DateSource::Built);

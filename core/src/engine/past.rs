@@ -1,6 +1,6 @@
 //! What a job knows of the images of its registry, so that only what is new is looked at.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::job::RunOptions;
 use crate::model::record::ImageRecord;
 use crate::select::{Baseline, Decision, Verdict};
@@ -22,11 +22,7 @@ impl Past {
     /// # Errors
     /// [`Kind::Storage`].
     pub(super) async fn of(&self, repository: &str) -> Result<Known> {
-        let (store, job, registry) = (self.store.clone(), self.job.clone(), self.registry.clone());
-        let repository = repository.to_owned();
-        // On a task of its own: several repositories are listed at once, and one that waits for its turn must not hold the store.
-        let asked = tokio::spawn(async move { store.known(&job, &registry, &repository).await });
-        asked.await.map_err(|error| Error::new(Kind::Internal, "the store gave no answer").because(error))?
+        self.store.known(&self.job, &self.registry, repository).await
     }
 
     /// What came of earlier runs.

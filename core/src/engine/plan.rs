@@ -1,7 +1,7 @@
 //! A run's plan: the registry is listed, held against what the job knows, and what is to be looked at goes into the store.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
@@ -136,21 +136,22 @@ impl Scanner {
         let selector = place.stored_selector(&plan.job.selection).map_err(Stop::Registry)?;
         let name = plan.run.registry.as_str();
         let past = self.past(store, &plan.job.name, name, plan.run.options);
-        let listing = Listing {
-            place: &place,
-            selector: &selector,
+        let listing = Arc::new(Listing {
+            place,
+            selector,
             show: Show::All,
-            past: Some(&past),
+            past: Some(past),
             // Whether an image has one of the platforms is found out once, when it is looked at.
             platforms: false,
             now: Timestamp::now(),
-            limits: self.limits(),
-            context,
-        };
+            limits: self.limits().clone(),
+            context: context.clone(),
+        });
+        let selector = &listing.selector;
         // Nothing is pushed down, so that what is not listed is gone. A date that nobody asks for costs requests.
         let mut wanted = listing.wanted().map_err(Stop::Registry)?;
         wanted.dates = selector.needs_dates();
-        let near = Mutex::new(selector.near());
+        let (wanted, near) = (Arc::new(wanted), Mutex::new(selector.near()));
         let mut work = listing.repositories(&wanted, &near);
         let (mut counts, mut failed, mut cap) = (Counts::default(), Failed::default(), selector.count());
         let mut seen = HashSet::new();
@@ -168,13 +169,13 @@ impl Scanner {
         drop(work);
         listing.tell_cut(&cap);
         if cap.truncated().is_none() {
-            let gone = gone(store, name, &selector, &seen, &failed, context).await.map_err(Stop::Store)?;
+            let gone = gone(store, name, selector, &seen, &failed, context).await.map_err(Stop::Store)?;
             for repository in gone {
                 patiently(context, || store.list_images(name, &repository, &[], true)).await.map_err(Stop::Store)?;
             }
         }
         if seen.is_empty() {
-            none_matches(&selector, &near).map_err(Stop::Registry)?;
+            none_matches(selector, &near).map_err(Stop::Registry)?;
         }
         let is_all = failed.is_all(seen.len());
         match failed.finish() {
