@@ -208,6 +208,18 @@ async fn a_login_that_ends_is_renewed() {
 }
 
 #[tokio::test]
+async fn a_digest_that_is_none_is_asked_for() {
+    for digest in ["", "sha256:12", "md5:d41d8cd98f00b204e9800998ecf8427e"] {
+        let (hub, server) = started().await;
+        let connector = opened(&server.url(), &[], Credential::Anonymous).await;
+        let tags = json!({"next": null, "results": [{"name": "y", "digest": digest}]});
+        hub.faults.lock().unwrap().push(Answer::json(tags));
+        let images = connector.images("me/tool", &Wanted::default(), &Context::new()).await.unwrap();
+        assert_eq!(images.iter().map(|image| &image.digest).collect::<Vec<_>>(), [&Digest::of(b"five")], "{digest}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_and_not_shown() {
     let (_, server) = started().await;
     let connector = opened(&server.url(), &[], Credential::dockerhub("me", Secret::value("wrong-s3cret"))).await;

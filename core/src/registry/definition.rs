@@ -415,6 +415,20 @@ mod tests {
     }
 
     #[test]
+    fn the_address_of_an_api_is_written_like_any_other() {
+        let registry = |url: &str| Registry::docker("r.io").with_api_url(url);
+        for (given, expected) in
+            [("", "https://api.example/"), ("a.io:8443/x", "https://a.io:8443/x"), ("http://a.io", "http://a.io/")]
+        {
+            assert_eq!(registry(given).api_or("https://api.example").unwrap().as_str(), expected, "{given}");
+        }
+        for wrong in ["https://u:p@a.io", "ftp://a.io", "a.io/?x"] {
+            let error = registry(wrong).api_or("https://api.example").unwrap_err();
+            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("api_url"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
     fn is_written_as_it_is_read() {
         let json = r#"{"kind":"docker","url":"r.io","concurrency":2,"credential":{"token":{"token":{"env":"T"}}}}"#;
         assert_eq!(serde_json::to_string(&Registry::from_json(json).unwrap()).unwrap(), json);
