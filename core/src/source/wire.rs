@@ -66,8 +66,7 @@ impl Document {
                 .with_hint("check that the address is that of a registry; else push the image again");
             error.into_iter().fold(wrong, Error::because)
         };
-        // serde would take an array for the object, field by field; no other reader does.
-        if raw.bytes.trim_ascii_start().first() == Some(&b'[') {
+        if is_array(&raw.bytes) {
             return Err(wrong_shape(None));
         }
         let document: Self = serde_json::from_slice(&raw.bytes).map_err(|error| wrong_shape(Some(error)))?;
@@ -106,6 +105,11 @@ impl Document {
         }
         Ok((kind, document))
     }
+}
+
+/// Whether a document is an array, which serde would take for the object, field by field; no other reader does.
+fn is_array(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'[')
 }
 
 /// A descriptor in which anything may be missing.
@@ -222,11 +226,14 @@ struct RootFs {
 
 impl Config {
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|error| {
+        let wrong = || {
             Error::new(Kind::Corrupt, "the image configuration is not json of the right shape")
                 .with_hint("the image was built wrongly: build and push it again")
-                .because(error)
-        })
+        };
+        if is_array(bytes) {
+            return Err(wrong());
+        }
+        serde_json::from_slice(bytes).map_err(|error| wrong().because(error))
     }
 
     pub(super) fn platform(&self) -> Option<Platform> {
