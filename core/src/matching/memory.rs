@@ -13,7 +13,7 @@ use crate::model::finding::Finding;
 use crate::model::inventory::Package;
 
 /// The most bytes of one part; then it begins anew.
-const MOST: usize = 1 << 20;
+const MOST: usize = 256 << 10;
 /// Parts, each behind a lock of its own, so that cores seldom wait for each other.
 const PARTS: usize = 16;
 /// About what an entry of a map takes.
