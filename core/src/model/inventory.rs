@@ -20,6 +20,9 @@ struct Span(u32);
 /// The most bytes of text of a draft: names, versions and paths of two hundred thousand packages have half as many.
 const TEXT: usize = 24 << 20;
 
+/// The most bytes of a name or a version. Each is compared with every advisory of the package, and told with what cannot be compared.
+const NAME: usize = 4096;
+
 /// Texts one behind another, each with its length in front: six bits a byte, the lowest first, so that the whole is text.
 #[derive(Clone, Serialize, Deserialize)]
 struct Text(String);
@@ -352,12 +355,14 @@ impl Draft {
         self.distro.as_ref()
     }
 
-    /// Takes one package; beyond the limit, or when all have 24 MiB of text, it is only counted.
+    /// Takes one package; beyond the limit, when all have 24 MiB of text, or with a name or a version of more than 4 KiB it is only
+    /// counted.
     ///
     /// # Errors
     /// [`Kind::LimitExceeded`] for a package with 4 GiB of text.
     pub fn push(&mut self, package: &PackageDraft<'_>) -> Result<Pushed> {
-        if self.rows.len() as u64 >= self.limit || self.text.0.len() > TEXT {
+        let is_endless = package.name.len() > NAME || package.version.len() > NAME;
+        if self.rows.len() as u64 >= self.limit || self.text.0.len() > TEXT || is_endless {
             self.refused += 1;
             return Ok(Pushed(None));
         }
@@ -560,6 +565,15 @@ mod tests {
             inventory.len(),
             inventory.memory()
         );
+    }
+
+    #[test]
+    fn names_and_versions_without_end_are_turned_away() {
+        let (mut draft, long) = (Draft::new(10), "1.".repeat(4_000));
+        for (name, version) in [(long.as_str(), "1"), ("a", long.as_str()), ("a", "1")] {
+            draft.push(&PackageDraft::new(PackageType::Nuget, name, version, "a", 0)).unwrap();
+        }
+        assert_eq!((draft.refused(), draft.finish().len()), (2, 1));
     }
 
     #[test]
