@@ -400,8 +400,14 @@ async fn new_advisories_meet_every_stored_inventory() {
         Scanner::builder().store(store.clone()).advisories(advisories).build().unwrap()
     };
     registry.clear_log();
-    let first = knowing("2.0").rematch(None, &Context::new()).await.unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    let context = Context::new().on_event(move |event| tell.lock().unwrap().push(event.clone()));
+    let first = knowing("2.0").rematch(None, &context).await.unwrap();
     assert_eq!((first.images, first.changed, first.new, first.fixed), (5, 1, 1, 0), "{first:?}");
+    let (registry_name, repository, digest) = ("test".to_owned(), "team/app".to_owned(), image("one").digest());
+    let changed = Event::FindingsChanged { registry: registry_name, repository, digest, new: 1, fixed: 0 };
+    assert_eq!(*told.lock().unwrap(), [changed, Event::RematchProgress { images: 5 }]);
     let vulnerable = InventoryFilter { vulnerable: true, ..InventoryFilter::default() };
     let rows = store.inventory(&vulnerable, None, 100).await.unwrap();
     assert_eq!(rows.len(), 1);

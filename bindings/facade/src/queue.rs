@@ -42,6 +42,7 @@ fn folds(old: &Event, new: &Event) -> bool {
         (Event::AdvisoriesProgress { ecosystem: old, .. }, Event::AdvisoriesProgress { ecosystem: new, .. }) => {
             old == new
         }
+        (Event::RematchProgress { .. }, Event::RematchProgress { .. }) => true,
         _ => false,
     }
 }
@@ -67,6 +68,10 @@ mod tests {
             queue.push(event);
         }
         assert_eq!(queue.take(), [progress("a", 2), problem(0), progress("b", 5)]);
+        for images in [256, 512, 768] {
+            queue.push(Event::RematchProgress { images });
+        }
+        assert_eq!(queue.take(), [Event::RematchProgress { images: 768 }]);
         assert!(queue.is_empty());
     }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::job::Cost;
 use crate::matching::{MatchOptions, Matcher};
 use crate::model::event::Event;
-use crate::store::{PackedReport, Rematch, Store};
+use crate::store::{PackedReport, Place, Rematch, Store};
 
 /// Reports that are read, matched and written at once. One advisory concerns many: of more at once more lie side by side in the store.
 const PAGE: u64 = 256;
@@ -57,27 +57,31 @@ impl Scanner {
             let last = page.last().map_or(i64::MAX, PackedReport::id);
             let next = store.packed_after(registry, last, PAGE);
             let (next, matched, written) =
-                tokio::join!(next, run(&matcher, &options, page), write(store, done, &mut rematched));
+                tokio::join!(next, run(&matcher, &options, page), write(store, done, &mut rematched, context));
             written?;
             done = matched?;
             page = next?;
-            context.emit(Event::RematchProgress { images: rematched.images });
         }
         Ok(rematched)
     }
 }
 
-async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched) -> Result<()> {
+async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched, context: &Context) -> Result<()> {
     if done.is_empty() {
         return Ok(());
     }
-    for cost in store.put_rematched(done).await? {
-        let Cost { new_findings, fixed_findings, .. } = cost;
+    for (place, cost) in store.put_rematched(done).await? {
+        let Cost { new_findings: new, fixed_findings: fixed, .. } = cost;
         rematched.images += 1;
-        rematched.changed += u64::from(new_findings > 0 || fixed_findings > 0);
-        rematched.new += new_findings;
-        rematched.fixed += fixed_findings;
+        if new > 0 || fixed > 0 {
+            rematched.changed += 1;
+            rematched.new += new;
+            rematched.fixed += fixed;
+            let Place { registry, repository, digest, .. } = place;
+            context.emit(Event::FindingsChanged { registry, repository, digest, new, fixed });
+        }
     }
+    context.emit(Event::RematchProgress { images: rematched.images });
     Ok(())
 }
 

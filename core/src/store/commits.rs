@@ -31,7 +31,7 @@ impl Store {
             let place = Place {
                 registry: registry.clone(),
                 repository: done.repository.clone(),
-                digest: digest.clone(),
+                digest: done.digest.clone(),
                 platform: report.subject.platform.to_string(),
             };
             cost.add(&put(session, done.run, &place, report, is_scan).await?);

@@ -10,6 +10,7 @@ use super::database::{Session, Value, json};
 use super::runs::next;
 use crate::error::Result;
 use crate::job::{Cost, is_packed, pack, unpack};
+use crate::model::digest::Digest;
 use crate::model::finding::Finding;
 use crate::model::problem::Problem;
 use crate::model::report::{AdvisoryProvenance, Report};
@@ -17,16 +18,17 @@ use crate::model::severity::Rating;
 
 /// Where a report belongs.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) registry: String,
-    pub(super) repository: String,
-    pub(super) digest: String,
+pub(crate) struct Place {
+    pub(crate) registry: String,
+    pub(crate) repository: String,
+    pub(crate) digest: Digest,
     pub(super) platform: String,
 }
 
 impl Place {
     fn values(&self) -> Vec<Value> {
-        [&self.registry, &self.repository, &self.digest, &self.platform].map(|text| text.as_str().into()).into()
+        let digest = self.digest.to_string();
+        [&self.registry, &self.repository, &digest, &self.platform].map(|text| text.as_str().into()).into()
     }
 }
 
@@ -188,12 +190,12 @@ pub(crate) struct Rematch {
 const LATER: &str = "CASE WHEN {now} > matched THEN {now} ELSE matched + 1 END";
 
 impl Store {
-    /// Puts what reports became with today's advisories in their place. One that was scanned or matched anew since it was read stays as
-    /// it is.
+    /// Puts what reports became with today's advisories in their place, and tells what of each changed. One that was scanned or matched
+    /// anew since it was read stays as it is.
     ///
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
-    pub(crate) async fn put_rematched(&self, rematches: Vec<Rematch>) -> Result<Vec<Cost>> {
+    pub(crate) async fn put_rematched(&self, rematches: Vec<Rematch>) -> Result<Vec<(Place, Cost)>> {
         let mut transaction = self.write().await?;
         let session = transaction.as_mut();
         let statement = format!(
@@ -206,19 +208,20 @@ impl Store {
             Ok(values)
         });
         let written = session.each(&statement, values.collect::<Result<_>>()?).await?;
-        let (mut costs, mut rows) = (Vec::with_capacity(rematches.len()), Rows::default());
+        let (mut done, mut rows) = (Vec::with_capacity(rematches.len()), Rows::default());
         for (Rematch { id, place, matched, .. }, written) in rematches.into_iter().zip(written) {
             if written == 0 {
                 continue;
             }
-            costs.push(matched.cost());
+            let cost = matched.cost();
             if let Some(findings) = matched.findings {
                 rows.add(findings, id, None, &place);
             }
+            done.push((place, cost));
         }
         rows.write(session).await?;
         transaction.commit().await?;
-        Ok(costs)
+        Ok(done)
     }
 }
 

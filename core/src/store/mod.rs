@@ -36,7 +36,7 @@ pub use changes::{Change, Changed};
 pub use images::{Known, Listing};
 pub use inventory::{InventoryFilter, InventoryRow, RegistrySummary};
 pub use jobs::StoredJob;
-pub(crate) use matched::{Rematch, catalogers};
+pub(crate) use matched::{Place, Rematch, catalogers};
 pub use registries::StoredRegistry;
 pub(crate) use reports::PackedReport;
 pub use reports::Stored;

@@ -138,7 +138,7 @@ impl PackedReport {
         let place = Place {
             registry: self.registry,
             repository: self.repository,
-            digest: self.digest.to_string(),
+            digest: self.digest,
             platform: self.platform,
         };
         Ok(Rematch { id: self.id, seen: self.matched, place, matched })
