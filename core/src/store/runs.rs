@@ -301,9 +301,9 @@ impl Store {
     }
 }
 
-/// Seconds as the statements count.
+/// Seconds as the statements count. More than a century is a century, since databases do not add beyond their numbers.
 pub(super) fn milliseconds(seconds: u64) -> Value {
-    Value::from(seconds.saturating_mul(1000))
+    Value::from(seconds.min(100 * 366 * 86_400) * 1000)
 }
 
 /// The next number of a counter.
