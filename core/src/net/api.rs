@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName};
 use serde::de::DeserializeOwned;
 use url::Url;
 use zeroize::Zeroizing;
@@ -91,9 +91,7 @@ impl Api {
     /// # Errors
     /// As [`Api::get`].
     pub async fn post(&self, url: Url, content_type: &str, body: Bytes, context: &Context) -> Result<Answer> {
-        let mut request = Request::get(url).with(ACCEPT, "application/json")?.with(CONTENT_TYPE, content_type)?;
-        request.method = Method::POST;
-        request.body = Some(body);
+        let request = Request::post(url, body).with(ACCEPT, "application/json")?.with(CONTENT_TYPE, content_type)?;
         self.read(self.send(&request, context).await?, context).await
     }
 

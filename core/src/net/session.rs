@@ -246,10 +246,7 @@ impl Session {
                             .take(16)
                             .map(str::to_owned),
                     );
-                    if fetched && scopes.len() == before {
-                        return Err(denied(identity, &refused));
-                    }
-                    if fetched && scopes.len() > 32 {
+                    if fetched && (scopes.len() == before || scopes.len() > 32) {
                         return Err(denied(identity, &refused));
                     }
                     sent = Sent::Bearer(self.token(&realm, &scopes, identity, context).await?);

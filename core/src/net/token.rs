@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use bytes::Bytes;
-use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -250,12 +248,9 @@ fn by_post(realm: &Realm, scopes: &BTreeSet<String>, refresh: &str) -> Result<Re
         form.append_pair("service", service);
     }
     form.append_pair("scope", &scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" "));
-    let mut request = Request::get(realm.url.clone())
+    Request::post(realm.url.clone(), form.finish())
         .with(ACCEPT, "application/json")?
-        .with(CONTENT_TYPE, "application/x-www-form-urlencoded")?;
-    request.method = Method::POST;
-    request.body = Some(Bytes::from(form.finish()));
-    Ok(request)
+        .with(CONTENT_TYPE, "application/x-www-form-urlencoded")
 }
 
 /// Reads the answer of a token server: `token` or `access_token`, whichever holds something.

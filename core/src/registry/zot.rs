@@ -9,10 +9,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::json;
@@ -100,11 +98,9 @@ impl Zot {
     async fn query(&self, repository: &str, times: &str, context: &Context) -> Result<Found> {
         let session = self.connection.session();
         let query = format!("{{ImageList(repo:\"{repository}\"){{Results{{RepoName Tag Digest MediaType {times}}}}}}}");
-        let mut request = Request::get(session.url("_zot/ext/search"))
+        let request = Request::post(session.url("_zot/ext/search"), json!({"query": query}).to_string())
             .with(ACCEPT, "application/json")?
             .with(CONTENT_TYPE, "application/json")?;
-        request.method = Method::POST;
-        request.body = Some(Bytes::from(json!({"query": query}).to_string()));
         let answer = session.send(&request, Some(&pull(repository)), context).await?.success(context).await?;
         let body = answer.bytes(MAX_ANSWER, context).await?;
         serde_json::from_slice(&body).map_err(|error| {
