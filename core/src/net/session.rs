@@ -139,7 +139,8 @@ impl Session {
             Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied) => Err(error),
             Err(error) => return Err(error),
         };
-        let renewed = self.renewed(&identity, context).await?;
+        // From here on it is rare, so that it need not lie in the future of every request.
+        let renewed = Box::pin(self.renewed(&identity, context)).await?;
         let identity = match renewed {
             Some(identity) => identity,
             None if refused.is_ok() => identity,
@@ -147,7 +148,7 @@ impl Session {
         };
         drop(refused);
         self.0.tokens.clear();
-        let again = self.send_as(&identity, request, scope, context).await;
+        let again = Box::pin(self.send_as(&identity, request, scope, context)).await;
         if again.is_err() {
             self.0.current.lock().await.in_vain = Some(Instant::now());
         }
@@ -198,7 +199,7 @@ impl Session {
             && !scopes.is_empty()
             && let Some(realm) = self.realm()
         {
-            match self.token(&realm, &scopes, identity, context).await {
+            match Box::pin(self.token(&realm, &scopes, identity, context)).await {
                 Ok(token) => (sent, fetched) = (Sent::Bearer(token), true),
                 // It does not know the scope that we think of: what it wants is for a challenge to say.
                 Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {}
@@ -249,7 +250,7 @@ impl Session {
                     if fetched && (scopes.len() == before || scopes.len() > 32) {
                         return Err(denied(identity, &refused));
                     }
-                    sent = Sent::Bearer(self.token(&realm, &scopes, identity, context).await?);
+                    sent = Sent::Bearer(Box::pin(self.token(&realm, &scopes, identity, context)).await?);
                     fetched = true;
                 }
                 (None, _) => {
