@@ -239,8 +239,8 @@ fn stops_at_a_limit(test: &str, path: &str, content: impl FnOnce() -> String) {
     });
 }
 
-/// Each has a path, an entry of its layer and a name in the overlay besides its row: a hundred thousand of them fit into the ceiling,
-/// and the two hundred thousand of the limit need half as much again.
+/// Each has a path, an entry of its layer and a name in the overlay besides its row. Of a release build 130,000 of them take 63 MiB, and
+/// the 200,000 of the limit 91 (2026-11-29); a build for tests takes some ten more.
 #[test]
 fn packages_in_files_of_their_own() {
     let prepare = |folder: &Path| {
