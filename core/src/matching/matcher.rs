@@ -1,7 +1,7 @@
 //! A database to match with, and what was found in it before.
 
 use super::memory::Memory;
-use super::{MatchOptions, Matches, find_with};
+use super::{Effort, MatchOptions, Matches, find_with};
 use crate::advisory::Advisories;
 use crate::error::Result;
 use crate::model::inventory::Inventory;
@@ -28,8 +28,9 @@ impl Matcher {
     /// # Errors
     /// The same.
     pub(crate) fn find(&self, inventory: &Inventory, options: &MatchOptions) -> Result<Matches> {
-        find_with(inventory, &self.advisories, options, |package, now| {
-            self.memory.findings(package, &self.advisories, now)
+        let effort = Effort::default();
+        find_with(inventory, &self.advisories, options, &effort, |package, now| {
+            self.memory.findings(package, &self.advisories, now, &effort)
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::{Found, of_package};
+use super::{Effort, Found, of_package};
 use crate::advisory::Advisories;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::Finding;
@@ -49,6 +49,7 @@ impl Memory {
         package: &Package<'_>,
         advisories: &Advisories,
         now: Timestamp,
+        effort: &Effort,
     ) -> Result<Vec<Finding>> {
         let key = self.key(package);
         let part = self.parts.get(key.0 as usize % PARTS).map(lock);
@@ -62,7 +63,7 @@ impl Memory {
             return Ok(findings);
         }
         drop(part);
-        let Found { findings, is_lasting } = of_package(package, advisories, now)?;
+        let Found { findings, is_lasting } = of_package(package, advisories, now, effort)?;
         if !is_lasting {
             return Ok(findings);
         }

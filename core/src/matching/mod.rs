@@ -13,6 +13,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -32,6 +33,28 @@ use subject::Subject;
 /// there are.
 const ROOM: usize = 40 << 20;
 const LEAST: usize = 8 << 20;
+/// How many rows of the database the packages of an image are compared with. A package of thousands of advisories may be in an image in
+/// as many versions as there may be packages.
+const ROWS: u64 = 20_000_000;
+
+/// How many rows may still be looked at for an image.
+pub(crate) struct Effort(Cell<u64>);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(Cell::new(ROWS))
+    }
+}
+
+impl Effort {
+    fn spend(&self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
 
 /// How packages are matched.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +81,9 @@ pub struct Matches {
 /// # Errors
 /// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten, [`Kind::InvalidInput`] when `now` is no time.
 pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptions) -> Result<Matches> {
-    find_with(inventory, advisories, options, |package, now| Ok(of_package(package, advisories, now)?.findings))
+    let effort = Effort::default();
+    let found = |package: &Package<'_>, now| Ok(of_package(package, advisories, now, &effort)?.findings);
+    find_with(inventory, advisories, options, &effort, found)
 }
 
 /// The same, with the findings of each package from `findings`, such as a memory of packages that occur again and again.
@@ -69,6 +94,7 @@ fn find_with(
     inventory: &Inventory,
     advisories: &Advisories,
     options: &MatchOptions,
+    effort: &Effort,
     mut findings: impl FnMut(&Package<'_>, Timestamp) -> Result<Vec<Finding>>,
 ) -> Result<Matches> {
     let now = options.now.parse().map_err(|error: jiff::Error| {
@@ -77,6 +103,14 @@ fn find_with(
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
     let mut room = ROOM.saturating_sub(inventory.memory()).max(LEAST);
     for package in inventory.packages() {
+        let unmatched = |why: &str| {
+            let rest = inventory.len() - package.index();
+            Problem::new(ProblemKind::Unmatched, format!("the last {rest} packages are not matched: {why}"))
+        };
+        if effort.is_spent() {
+            matches.problems.push(unmatched("those before them are compared with too many advisories"));
+            break;
+        }
         let mut findings = findings(&package, now)?;
         let owned = package.owner().is_some();
         if owned {
@@ -88,9 +122,7 @@ fn find_with(
         match room.checked_sub(findings.iter().map(Finding::memory).sum()) {
             Some(left) => room = left,
             None => {
-                let rest = inventory.len() - package.index();
-                let message = format!("the findings of the last {rest} packages are left out: there are too many");
-                matches.problems.push(Problem::new(ProblemKind::TooManyFindings, message));
+                matches.problems.push(unmatched("those before them have too many findings"));
                 break;
             }
         }
@@ -111,13 +143,13 @@ struct Found {
 ///
 /// # Errors
 /// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten.
-fn of_package(package: &Package<'_>, advisories: &Advisories, now: Timestamp) -> Result<Found> {
+fn of_package(package: &Package<'_>, advisories: &Advisories, now: Timestamp, effort: &Effort) -> Result<Found> {
     let mut is_lasting = true;
     let subjects = Subject::all(package);
     let Some(subject) = subjects.first() else { return Ok(Found { findings: Vec::new(), is_lasting }) };
     let mut found: Vec<Hit> = Vec::new();
     for subject in &subjects {
-        for hit in hits(subject, advisories, now, &mut is_lasting)? {
+        for hit in hits(subject, advisories, now, effort, &mut is_lasting)? {
             // A record that speaks of both names says the same of both.
             let is_known = found.iter().any(|known| known.record.id == hit.record.id);
             if !is_known && !subject::is_other_module(package, &hit.fixed, &hit.record.summary) {
@@ -145,7 +177,13 @@ struct Hit {
 
 /// All records that concern a package, those that surely do first, then by id; `is_lasting` becomes false for one that will be
 /// withdrawn.
-fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp, is_lasting: &mut bool) -> Result<Vec<Hit>> {
+fn hits(
+    subject: &Subject<'_>,
+    advisories: &Advisories,
+    now: Timestamp,
+    effort: &Effort,
+    is_lasting: &mut bool,
+) -> Result<Vec<Hit>> {
     let own = subject.order();
     // Semantic versions are ordered the same way whatever the ecosystem; npm's scheme also takes a leading v.
     let semver = own.or_else(|| scheme("npm").map(|scheme| scheme.compare));
@@ -163,6 +201,7 @@ fn hits(subject: &Subject<'_>, advisories: &Advisories, now: Timestamp, is_lasti
         })?;
     }
     advisories.each(subject.base, subject.name, |row| {
+        effort.spend();
         if maintained.contains(&row.record) && !row.release.starts_with("Pro:") {
             return Ok(());
         }

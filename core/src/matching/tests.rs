@@ -485,7 +485,30 @@ fn findings_without_end_are_left_out_and_told() {
     let found = matches(&inventory, &advisories);
     assert!(found.findings.len() > 10_000 && found.findings.len() < 150_000, "{}", found.findings.len());
     let told = found.problems.first().unwrap();
-    assert!(told.kind == ProblemKind::TooManyFindings && told.message.contains("packages"), "{told:?}");
+    assert!(told.kind == ProblemKind::Unmatched && told.message.contains("too many findings"), "{told:?}");
     // A match of tomorrow says it anew, and what it keeps from is not complete.
     assert!(told.kind.is_of_a_match() && told.kind.is_incomplete());
+}
+
+#[test]
+fn packages_that_are_compared_with_advisories_without_end_are_told() {
+    let records: Vec<String> = (0..10).map(|number| record(&format!("X-{number}"), "", "npm", "a", BEFORE_2)).collect();
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let advisories = database(&records);
+    let mut draft = Draft::new(u64::MAX);
+    for number in 0..20 {
+        draft.push(&PackageDraft::new(PackageType::Npm, "a", &format!("3.0.{number}"), "p", 0)).unwrap();
+    }
+    let (inventory, options) =
+        (draft.finish(), MatchOptions { now: "2026-11-24T12:00:00Z".into(), include_owned: false });
+    for (rows, rest) in [(50, Some(15)), (199, None), (201, None)] {
+        let effort = Effort(Cell::new(rows));
+        let find = |package: &Package<'_>, now| Ok(of_package(package, &advisories, now, &effort)?.findings);
+        let problems = find_with(&inventory, &advisories, &options, &effort, find).unwrap().problems;
+        let told: Vec<_> = problems.iter().map(|problem| (problem.kind, problem.message.clone())).collect();
+        let message = |rest| {
+            format!("the last {rest} packages are not matched: those before them are compared with too many advisories")
+        };
+        assert_eq!(told, rest.map(|rest: u32| (ProblemKind::Unmatched, message(rest))).into_iter().collect::<Vec<_>>());
+    }
 }

@@ -25,8 +25,8 @@ pub enum ProblemKind {
     /// A file lies where one that describes a single package would, and is none: its own package manager does not take it
     /// for a package either. Tests of packages bring such files along.
     Malformed,
-    /// Packages have more findings than a report takes; which are left out is not said.
-    TooManyFindings,
+    /// The last packages were not matched: there are more findings, or more advisories to compare with, than one image may have.
+    Unmatched,
 }
 
 impl ProblemKind {
@@ -40,13 +40,13 @@ impl ProblemKind {
             Self::NoAdvisories => "no-advisories",
             Self::StaleAdvisories => "stale-advisories",
             Self::Malformed => "malformed",
-            Self::TooManyFindings => "too-many-findings",
+            Self::Unmatched => "unmatched",
         }
     }
 
     /// Whether a match with advisories finds it, and not the scan: the next match says it anew.
     pub fn is_of_a_match(self) -> bool {
-        matches!(self, Self::NoAdvisories | Self::StaleAdvisories | Self::TooManyFindings)
+        matches!(self, Self::NoAdvisories | Self::StaleAdvisories | Self::Unmatched)
     }
 
     /// Whether a problem of this kind means that something of the image was not looked at.
