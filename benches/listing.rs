@@ -16,6 +16,7 @@ use std::error::Error;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bare::{Ask as _, Http, Wire};
@@ -63,12 +64,18 @@ async fn listed(address: &str, dialect: Dialect) -> bare::Done<usize> {
     let context = Context::new();
     let connection = Connection::open(&registry, None, &context).await?;
     let connector = vendor::of(&registry.kind)?.connect(&registry, connection)?;
-    let (connector, wanted, context) = (&connector, &Wanted::default(), &context);
-    let each = connector.repositories(wanted, context).map_ok(|name| async move {
-        let images = connector.images(&name, wanted, context).await?;
-        Ok(images.iter().map(|image| image.tags.len()).sum::<usize>())
+    let wanted = Wanted::default();
+    let names = connector.repositories(&wanted, &context).map_err(bare::Failure::from);
+    // Each on a task of its own, as `Scanner::images` has it.
+    let each = names.map_ok(|name| {
+        let (connector, context) = (Arc::clone(&connector), context.clone());
+        let work = tokio::spawn(async move {
+            let images = connector.images(&name, &Wanted::default(), &context).await?;
+            bare::Done::Ok(images.iter().map(|image| image.tags.len()).sum::<usize>())
+        });
+        async move { work.await? }
     });
-    Ok(each.try_buffered(AT_ONCE).try_fold(0, |count, tags| async move { Ok(count + tags) }).await?)
+    each.try_buffered(AT_ONCE).try_fold(0, |count, tags| async move { Ok(count + tags) }).await
 }
 
 /// One part, in this process: seconds, peak MiB, seconds of processors and tags go to standard output.

@@ -18,7 +18,8 @@ use super::server::{BASIC, NAME_PAGE, REPOSITORIES, TAG_PAGE, TAGS, name, tag};
 /// What a registry is asked with at once, unless its definition says otherwise.
 const CONNECTIONS: usize = 8;
 
-pub type Done<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub type Failure = Box<dyn Error + Send + Sync>;
+pub type Done<T> = Result<T, Failure>;
 
 /// Sends a request and reads the whole answer: the digest that it announces, and its body.
 pub trait Ask: Sized + Send + 'static {
