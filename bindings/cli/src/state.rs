@@ -47,7 +47,7 @@ pub(crate) struct Means {
     /// Match with the database as it is: never fetch the advisories that it lacks
     #[arg(long)]
     offline: bool,
-    /// The ceiling of memory
+    /// The ceiling of memory, 64 or more
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     memory: u64,
 }

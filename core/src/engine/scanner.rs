@@ -35,6 +35,8 @@ use futures_util::stream::BoxStream;
 const BASE_MIB: u64 = 36;
 /// MiB that one lane may take: pipe, window, blocks, the file buffer.
 const LANE_MIB: u64 = 14;
+/// The lanes whose memory one layer may need: zstd with a window of 32 MiB.
+const WIDEST: u64 = 2;
 
 /// Scans images. Cheap to clone; clones share lanes, memory, cache and connections. `Send` and `Sync`.
 ///
@@ -113,7 +115,7 @@ impl ScannerBuilder {
         self
     }
 
-    /// The ceiling of memory in MiB, 64 by default: it decides how many layers are read side by side.
+    /// The ceiling of memory in MiB, 64 by default and at least: it decides how many layers are read side by side.
     pub fn memory_mib(mut self, mib: u64) -> Self {
         self.memory_mib = Some(mib);
         self
@@ -150,7 +152,7 @@ impl ScannerBuilder {
     /// The scanner. No thread starts and nothing is opened before the first scan.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for a ceiling below one lane, two catalogers of one id, or patterns that are none.
+    /// [`Kind::InvalidInput`] for a ceiling below 64 MiB, two catalogers of one id, or patterns that are none.
     pub fn build(self) -> Result<Scanner> {
         let catalogers: Vec<Arc<dyn Cataloger>> = catalog::ALL
             .iter()
@@ -183,10 +185,10 @@ impl ScannerBuilder {
 /// How many lanes a ceiling allows: at most two a core, since a lane is two threads that take turns.
 fn lanes(memory_mib: u64, concurrency: Option<usize>) -> Result<usize> {
     let lanes = memory_mib.saturating_sub(BASE_MIB) / LANE_MIB;
-    if lanes == 0 {
-        return Err(Error::new(Kind::InvalidInput, "the memory ceiling is too low to read a layer")
+    if lanes < WIDEST {
+        return Err(Error::new(Kind::InvalidInput, "the memory ceiling is too low to read any layer there may be")
             .with("memory_mib", memory_mib)
-            .with_hint(format!("give at least {} MiB", BASE_MIB + LANE_MIB)));
+            .with_hint(format!("give at least {} MiB", BASE_MIB + WIDEST * LANE_MIB)));
     }
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let most = concurrency.unwrap_or(cores).max(1);
@@ -427,9 +429,8 @@ mod tests {
     fn the_ceiling_decides_the_lanes() {
         assert_eq!(lanes(64, Some(8)).unwrap(), 2);
         assert_eq!(lanes(64, Some(1)).unwrap(), 1);
-        assert_eq!(lanes(50, Some(8)).unwrap(), 1);
         assert_eq!(lanes(1024, Some(8)).unwrap(), 8);
-        assert_eq!(lanes(40, None).unwrap_err().kind(), Kind::InvalidInput);
+        assert_eq!(lanes(63, None).unwrap_err().kind(), Kind::InvalidInput);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Scan {
     /// Read at most so many layers side by side
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
-    /// The ceiling of memory
+    /// The ceiling of memory, 64 or more
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     memory: u64,
     /// Read every layer anew, and keep nothing

@@ -73,7 +73,7 @@ class Scanner(StoredOperations):
 
     ``advisories`` is the database (default: in the user's data folder); it need not exist yet. Unless ``offline``, a scan
     fetches the advisories that it lacks. ``cache`` is the folder that keeps the results of layers; True is one in the
-    user's cache folder, False keeps none. ``memory_mib`` is the ceiling of memory, 64 by default. ``registries`` is
+    user's cache folder, False keeps none. ``memory_mib`` is the ceiling of memory, 64 by default and at least. ``registries`` is
     a file with definitions of registries under names (TOML or JSON), for :meth:`Registry.named`. ``store`` is where registries, jobs and
     what they found are kept: a file, or ``postgres://...`` (default: ``$TIDEWAITER_STORE``, else in the user's data folder); it is opened
     when it is needed. ``limits`` changes limits by name.
