@@ -12,6 +12,9 @@ use crate::error::Result;
 use crate::matching::Matcher;
 use crate::model::inventory::Inventory;
 
+/// Bytes of what was found for packages: part of what the ceiling leaves for everything besides lanes.
+const MEMORY: usize = 4 << 20;
+
 /// Where advisories come from.
 #[derive(Default)]
 pub(super) struct AdvisorySource {
@@ -30,7 +33,7 @@ struct Open {
 
 impl AdvisorySource {
     pub(super) fn set_open(&mut self, advisories: Advisories) {
-        self.open = Mutex::new(Some(Open { matcher: Arc::new(Matcher::new(advisories)), stamp: None }));
+        self.open = Mutex::new(Some(Open { matcher: Arc::new(Matcher::new(advisories, MEMORY)), stamp: None }));
         self.file = None;
     }
 
@@ -116,7 +119,7 @@ impl AdvisorySource {
         if let Some(open) = open.as_ref().filter(|open| open.stamp == stamp && stamp.is_some()) {
             return Ok(Some(open.matcher.clone()));
         }
-        let matcher = Arc::new(Matcher::new(Advisories::open(file)?));
+        let matcher = Arc::new(Matcher::new(Advisories::open(file)?, MEMORY));
         *open = Some(Open { matcher: matcher.clone(), stamp });
         Ok(Some(matcher))
     }

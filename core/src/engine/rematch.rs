@@ -20,6 +20,9 @@ use crate::store::{PackedReport, Place, Rematch, Store};
 /// Reports that are read, matched and written at once. One advisory concerns many: of more at once more lie side by side in the store.
 const PAGE: u64 = 256;
 
+/// Bytes of what was found for packages. Of ten thousand images a quarter of it holds too little, and the match takes three times as long.
+const MEMORY: usize = 16 << 20;
+
 /// What a match of everything changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Rematched {
@@ -49,6 +52,8 @@ impl Scanner {
             Error::new(Kind::InvalidState, "there is no advisory database to match with")
                 .with_hint("get one with `tidewaiter advisories update`, and name it")
         })?;
+        // Nothing else goes on, and all packages there are come by.
+        let matcher = Arc::new(Matcher::new(matcher.advisories().clone(), MEMORY));
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
         let mut rematched = Rematched::default();
         let mut page = store.packed_after(registry, 0, PAGE).await?;

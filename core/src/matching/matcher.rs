@@ -13,9 +13,9 @@ pub(crate) struct Matcher {
 }
 
 impl Matcher {
-    /// A matcher that remembers nothing yet.
-    pub(crate) fn new(advisories: Advisories) -> Self {
-        Self { advisories, memory: Memory::default() }
+    /// A matcher that remembers nothing yet, and in the end about so many bytes.
+    pub(crate) fn new(advisories: Advisories, memory: usize) -> Self {
+        Self { advisories, memory: Memory::new(memory) }
     }
 
     /// The database.

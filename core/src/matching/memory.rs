@@ -12,8 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::model::finding::Finding;
 use crate::model::inventory::Package;
 
-/// The most bytes of one part; then it begins anew.
-const MOST: usize = 256 << 10;
 /// Parts, each behind a lock of its own, so that cores seldom wait for each other.
 const PARTS: usize = 16;
 /// About what an entry of a map takes.
@@ -22,6 +20,8 @@ const ENTRY: usize = 64;
 /// The findings of packages, for one database; shared by all threads.
 pub(super) struct Memory {
     parts: [Mutex<Part>; PARTS],
+    /// The most bytes of one part; then it begins anew.
+    most: usize,
     /// Two independent ones with random keys: nobody can make two packages that are taken for one.
     hashers: [RandomState; 2],
 }
@@ -33,13 +33,12 @@ struct Part {
     bytes: usize,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self { parts: Default::default(), hashers: [RandomState::new(), RandomState::new()] }
-    }
-}
-
 impl Memory {
+    /// A memory of about so many bytes at the most.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { parts: Default::default(), most: bytes / PARTS, hashers: [RandomState::new(), RandomState::new()] }
+    }
+
     /// The findings of a package in `advisories`, always the same database.
     ///
     /// # Errors
@@ -73,7 +72,7 @@ impl Memory {
                 .map_err(|error| Error::new(Kind::Internal, "findings cannot be kept").because(error))?,
         };
         if let Some(mut part) = self.parts.get(key.0 as usize % PARTS).map(lock) {
-            if part.bytes > MOST {
+            if part.bytes > self.most {
                 *part = Part::default();
             }
             part.bytes += ENTRY + packed.len();

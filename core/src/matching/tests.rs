@@ -165,7 +165,7 @@ fn what_was_found_before_is_found_again_until_it_is_withdrawn() {
         &record("X-3", "", "npm", "q", BEFORE_2),
     ]);
     let (p, q) = ((PackageType::Npm, "p", "1.0.0", None), (PackageType::Npm, "q", "1.0.0", None));
-    let matcher = Matcher::new(advisories);
+    let matcher = Matcher::new(advisories, 1 << 20);
     let at = |inventory: &Inventory, now: &str| {
         let options = MatchOptions { now: now.into(), include_owned: false };
         let again = matcher.find(inventory, &options).unwrap();
