@@ -18,17 +18,32 @@ CANCELED = 10  # TW_CANCELED, include/tidewaiter.h
 
 
 @pytest.fixture(scope="module")
-def c_program(tmp_path_factory):
-    """tests/e2e/scan.c, compiled and linked with what pkg-config says of an installed libtidewaiter."""
+def built(tmp_path_factory):
+    """Compiles tests/e2e/scan.c with more flags, and links it with what pkg-config says of an installed libtidewaiter."""
     prefix = tmp_path_factory.mktemp("prefix")
     subprocess.run([ROOT / "bindings/c/install", "--prefix", prefix, "--from", TARGET / "debug"], check=True)
     environment = {**os.environ, "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig"}
     flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "tidewaiter"], env=environment, text=True).split()
     strict = ["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Werror", "-pedantic", "-pthread"]
-    program = prefix / "scan"
-    source = ROOT / "tests/e2e/scan.c"
-    subprocess.run(["cc", *strict, source, "-o", program, *flags, f"-Wl,-rpath,{prefix}/lib"], check=True)
-    return program
+
+    def build(name, *more):
+        program = prefix / name
+        source = ROOT / "tests/e2e/scan.c"
+        subprocess.run(["cc", *strict, *more, source, "-o", program, *flags, f"-Wl,-rpath,{prefix}/lib"], check=True)
+        return program
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def c_program(built):
+    return built("scan")
+
+
+@pytest.fixture(scope="module")
+def sanitized(built):
+    """The same with AddressSanitizer, whose allocator and leak detector hold for the library too, and UBSan."""
+    return built("sanitized", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +90,21 @@ def test_c_is_clean_under_valgrind(shell, c_program, registry, meta, advisories)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert without_cost(json.loads(done.stdout)) == without_cost(expected)
+
+
+def test_c_is_clean_with_sanitizers(shell, sanitized, registry, meta, advisories):
+    expected = shell.scan(meta, "--advisories", advisories, "--offline", "--no-cache", registry=registry)
+    config, options, environment = c_arguments(registry, advisories)
+    done = subprocess.run([sanitized, config, meta, options], env=environment, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert without_cost(json.loads(done.stdout)) == without_cost(expected)
+
+
+def test_a_canceled_scan_is_clean_with_sanitizers(slow, sanitized):
+    options = json.dumps({"plain_http": True, "platforms": ["linux/amd64"]})
+    command = [sanitized, json.dumps({"offline": True, "cache": None}), slow.reference, options, "500"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == CANCELED and "Sanitizer" not in done.stderr, done.stderr
 
 
 def test_a_cancel_from_another_thread_ends_a_scan_in_python(slow):
