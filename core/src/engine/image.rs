@@ -1,10 +1,9 @@
 //! One image: its layers' facts, the overlay, the packages, the findings, the report.
 
-use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -146,7 +145,8 @@ pub(super) async fn read(
 ///
 /// # Errors
 /// [`Kind::Unavailable`] once the time is over, or the error of `work`.
-pub(super) async fn within<T>(time: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+#[cfg(feature = "net")]
+pub(super) async fn within<T>(time: std::time::Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
         Err(Error::new(Kind::Unavailable, "the image took longer than it may")
             .with("seconds", time.as_secs_f64())

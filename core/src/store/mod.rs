@@ -36,7 +36,9 @@ pub use changes::{Change, Changed};
 pub use images::{Known, Listing};
 pub use inventory::{InventoryFilter, InventoryRow, RegistrySummary};
 pub use jobs::StoredJob;
-pub(crate) use matched::{Place, Rematch, catalogers};
+#[cfg(feature = "net")]
+pub(crate) use matched::catalogers;
+pub(crate) use matched::{Place, Rematch};
 pub use registries::StoredRegistry;
 pub(crate) use reports::PackedReport;
 pub use reports::Stored;
