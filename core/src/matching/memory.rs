@@ -1,7 +1,6 @@
 //! What was found for packages before: the same package lies in many images, and is looked up once for all of them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use super::{Effort, Found, of_package};
 use crate::advisory::Advisories;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::Finding;
+use crate::model::fingerprint::Fingerprints;
 use crate::model::inventory::Package;
 
 /// Parts, each behind a lock of its own, so that cores seldom wait for each other.
@@ -22,8 +22,7 @@ pub(super) struct Memory {
     parts: [Mutex<Part>; PARTS],
     /// The most bytes of one part; then it begins anew.
     most: usize,
-    /// Two independent ones with random keys: nobody can make two packages that are taken for one.
-    hashers: [RandomState; 2],
+    fingerprints: Fingerprints,
 }
 
 /// Packed findings by package. Most packages have none, and cost no more than their place in the map.
@@ -36,7 +35,7 @@ struct Part {
 impl Memory {
     /// A memory of about so many bytes at the most.
     pub(super) fn new(bytes: usize) -> Self {
-        Self { parts: Default::default(), most: bytes / PARTS, hashers: [RandomState::new(), RandomState::new()] }
+        Self { parts: Default::default(), most: bytes / PARTS, fingerprints: Fingerprints::default() }
     }
 
     /// The findings of a package in `advisories`, always the same database.
@@ -89,8 +88,7 @@ impl Memory {
             (package.kind().as_str(), package.ecosystem(), package.name(), package.version(), package.source()),
             (package.architecture(), package.module(), package.vendor(), distro),
         );
-        let [first, second] = &self.hashers;
-        (first.hash_one(parts), second.hash_one(parts))
+        self.fingerprints.of(&parts)
     }
 }
 

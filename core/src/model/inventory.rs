@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _, RandomState};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::distro::Distro;
+use super::fingerprint::Fingerprints;
 use super::package::{Certainty, PackageDraft, PackageType};
 use super::purl;
 use crate::error::{Error, Kind, Result};
@@ -307,31 +308,24 @@ pub struct Draft {
     refused: u64,
 }
 
-/// Who owns a file, by a digest of its path: a distribution owns many. 128 bits with random keys, since whoever makes two paths
-/// meet would hide a package.
+/// Who owns a file, by the fingerprint of its path: a distribution owns many, and whoever makes two paths meet would hide a package.
 #[derive(Default)]
 struct Owned {
-    keys: [RandomState; 2],
+    fingerprints: Fingerprints,
     owners: HashMap<(u64, u64), u32>,
 }
 
 impl Owned {
-    fn key(&self, path: &str) -> (u64, u64) {
-        let [first, second] = &self.keys;
-        (first.hash_one(path), second.hash_one(path))
-    }
-
     /// The first who claims a file owns it.
     fn insert(&mut self, path: &str, owner: u32) {
-        let key = self.key(path);
-        self.owners.entry(key).or_insert(owner);
+        self.owners.entry(self.fingerprints.of(path)).or_insert(owner);
     }
 
     fn of(&self, path: &str) -> Option<u32> {
         if self.owners.is_empty() {
             return None;
         }
-        self.owners.get(&self.key(path)).copied()
+        self.owners.get(&self.fingerprints.of(path)).copied()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod distro;
 pub mod ecosystem;
 pub mod event;
 pub mod finding;
+pub(crate) mod fingerprint;
 pub mod image;
 pub mod inventory;
 pub mod limits;
