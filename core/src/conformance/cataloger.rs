@@ -115,7 +115,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
     }
     let layers: Vec<Arc<LayerFacts>> = layers_read;
     let overlay = Overlay::new(&layers, &table);
-    let resolved = overlay.finish(&layers, catalogers.len(), &table);
+    let resolved = overlay.finish(&layers, catalogers.len());
     let mut draft = Draft::new(limits.packages);
     let directories = |path: &[u8]| overlay.directory(path);
     let mut problems: Vec<Problem> =

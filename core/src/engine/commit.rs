@@ -56,9 +56,7 @@ impl Scanner {
     async fn match_again(&self, report: &mut Report, context: &Context) -> Result<()> {
         let Some(matcher) = self.advisory_source().get(&report.inventory, context).await? else { return Ok(()) };
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
-        let matches = matcher.find(&report.inventory, &options)?;
-        image::put_matches(report, matches, matcher.advisories().provenance());
-        Ok(())
+        image::match_again(report, &matcher, &options)
     }
 }
 

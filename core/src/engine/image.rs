@@ -15,12 +15,12 @@ use crate::error::{Error, Kind, Result};
 use crate::layer::overlay::{Overlay, Resolved};
 use crate::layer::walk::Again;
 use crate::layer::{LayerFacts, View};
-use crate::matching::{MatchOptions, Matcher, Matches};
+use crate::matching::{MatchOptions, Matcher};
 use crate::model::event::Event;
 use crate::model::image::{Descriptor, Image, LayerRecord};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::problem::{Problem, ProblemKind, Problems};
-use crate::model::report::{AdvisoryProvenance, Provenance, Report, Seconds, Stats, Subject};
+use crate::model::report::{Provenance, Report, Seconds, Stats, Subject};
 use crate::source::{ImageSource, LayerKind};
 
 /// The most bytes of entries and facts of all layers of an image. What one layer has is bounded on its own.
@@ -100,7 +100,7 @@ pub(super) async fn read(
 
     let applied = layers.compute(move |plan| {
         let overlay = Overlay::new(&facts, &plan.table);
-        let resolved = overlay.finish(&facts, plan.catalogers.len(), &plan.table);
+        let resolved = overlay.finish(&facts, plan.catalogers.len());
         (overlay, resolved)
     });
     let (overlay, mut resolved) = applied.await?;
@@ -205,14 +205,19 @@ pub(super) fn report(
     })
 }
 
-/// Puts a match of today in the place of the one that a report has.
-pub(super) fn put_matches(report: &mut Report, matches: Matches, advisories: AdvisoryProvenance) {
+/// Matches a report again, and puts that in the place of the match that it has.
+///
+/// # Errors
+/// Those of the advisory database.
+pub(super) fn match_again(report: &mut Report, matcher: &Matcher, options: &MatchOptions) -> Result<()> {
+    let matches = matcher.find(&report.inventory, options)?;
     report.problems.retain(|problem| !problem.kind.is_of_a_match());
     report.problems.extend(matches.problems);
     report.problems.sort();
     report.findings = matches.findings;
     report.stats.owned_findings = matches.owned_findings;
-    report.provenance.advisories = Some(advisories);
+    report.provenance.advisories = Some(matcher.advisories().provenance());
+    Ok(())
 }
 
 fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut Problems) -> Inventory {

@@ -113,7 +113,6 @@ async fn run(matcher: &Arc<Matcher>, options: &MatchOptions, mut page: Vec<Packe
 
 fn one(matcher: &Matcher, options: &MatchOptions, packed: PackedReport) -> Result<Rematch> {
     let mut report = packed.scan()?;
-    let matches = matcher.find(&report.inventory, options)?;
-    image::put_matches(&mut report, matches, matcher.advisories().provenance());
+    image::match_again(&mut report, matcher, options)?;
     packed.rematched(&report)
 }

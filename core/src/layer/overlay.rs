@@ -167,7 +167,7 @@ impl Overlay {
     }
 
     /// What is visible in the end of the same `layers`, for `catalogers` many catalogers, and what is still to be read.
-    pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize, _table: &InterestTable) -> Resolved {
+    pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize) -> Resolved {
         let mut files = vec![Vec::new(); catalogers];
         for Visible { cataloger, layer, origin, start, length } in self.visible.iter().copied() {
             let row = origin.rows(layers).iter().find(|row| row.cataloger == cataloger);
