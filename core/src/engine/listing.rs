@@ -14,12 +14,13 @@ use tokio::task::JoinHandle;
 
 use super::past::{self, Past};
 use super::place::Place;
+use super::scanner::Scanner;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::Event;
 use crate::model::limits::Limits;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
-use crate::registry::{Connector, Registry, Wanted};
+use crate::registry::{Registry, Wanted};
 use crate::select::{self, Cap, Decision, Near, Outside, Selection, Selector, Verdict};
 use crate::source::{Look, describe};
 use crate::store::Known;
@@ -64,13 +65,13 @@ pub(super) enum Show {
 
 /// The repositories that the selection names.
 pub(super) fn repositories(
+    scanner: Scanner,
     registry: Registry,
-    own: Option<Arc<dyn Connector>>,
     selection: Selection,
     context: Context,
 ) -> BoxStream<'static, Result<String>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, own, None, &context).await?;
+        let place = scanner.places().open(&registry, None, &context).await?;
         let selector = place.selector(&selection)?;
         let (wanted, near) = (Wanted::default(), Mutex::new(selector.near()));
         let mut names = place.names(&selector, &wanted, &near, &context);
@@ -87,17 +88,16 @@ pub(super) fn repositories(
 
 /// The images of a registry.
 pub(super) fn images(
+    scanner: Scanner,
     registry: Registry,
-    own: Option<Arc<dyn Connector>>,
     selection: Selection,
     show: Show,
-    limits: Limits,
     context: Context,
 ) -> BoxStream<'static, Result<Listed>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, own, None, &context).await?;
+        let place = scanner.places().open(&registry, None, &context).await?;
         let selector = place.selector(&selection)?;
-        let now = Timestamp::now();
+        let (limits, now) = (scanner.limits().clone(), Timestamp::now());
         let listing = Listing { place, selector, show, past: None, platforms: true, now, limits, context };
         Arc::new(listing).run(&sender).await
     })
@@ -105,17 +105,17 @@ pub(super) fn images(
 
 /// All images of the repositories of a job, and what its next run does with each.
 pub(super) fn explain(
+    scanner: Scanner,
     registry: Registry,
-    own: Option<Arc<dyn Connector>>,
     selection: Selection,
     past: Past,
-    limits: Limits,
     context: Context,
 ) -> BoxStream<'static, Result<Listed>> {
     produce(context.clone(), move |sender| async move {
-        let place = Place::open(&registry, own, None, &context).await?;
+        let place = scanner.places().open(&registry, None, &context).await?;
         let selector = place.stored_selector(&selection)?;
-        let (show, past, now) = (Show::All, Some(past), Timestamp::now());
+        let (show, past) = (Show::All, Some(past));
+        let (limits, now) = (scanner.limits().clone(), Timestamp::now());
         let listing = Listing { place, selector, show, past, platforms: true, now, limits, context };
         Arc::new(listing).run(&sender).await
     })

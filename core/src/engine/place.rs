@@ -15,9 +15,10 @@ use crate::error::{Error, Kind, Result};
 use crate::model::limits::Limits;
 use crate::model::record::ImageRecord;
 use crate::model::reference::ImageRef;
+use crate::net::traffic::Traffic;
 use crate::registry::{Connection, Connector, Credential, Registry, Wanted, vendor};
 use crate::select::{Near, Selection, Selector};
-use crate::source::remote::RemoteSource;
+use crate::source::remote::{self, RemoteSource};
 
 /// How many registries stay open for the next image, and for how long: a credential that was changed is looked up again.
 const KEPT: usize = 16;
@@ -35,26 +36,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Opens the registry, to list it, or for one repository. A connector of one's `own` stands in for that of its kind.
-    pub(super) async fn open(
-        registry: &Registry,
-        own: Option<Arc<dyn Connector>>,
-        repository: Option<&str>,
-        context: &Context,
-    ) -> Result<Self> {
-        let image_time = seconds("image_timeout", registry.image_timeout)?;
-        let connection = Connection::open(registry, repository, context).await?;
-        let connector = match own {
-            Some(own) => own,
-            None => vendor::of(&registry.kind)?.connect(registry, connection.clone())?,
-        };
-        let front = match connector.prefix() {
-            "" => connection.host().to_owned(),
-            prefix => format!("{}/{prefix}", connection.host()),
-        };
-        Ok(Self { connection, connector, front, is_plain_http: registry.base()?.scheme() == "http", image_time })
-    }
-
     /// The selection of a listing as it is meant here.
     pub(super) fn selector(&self, selection: &Selection) -> Result<Selector> {
         selection.check(Timestamp::now())?;
@@ -111,10 +92,11 @@ impl Place {
 /// Connectors of one's own, each for the registry at its host.
 pub(super) type Connectors = HashMap<String, Arc<dyn Connector>>;
 
-/// Registries that are open, for image after image.
+/// The registries of a scanner: whatever asks one keeps to its bounds together, and some stay open, for image after image.
 pub(super) struct Places {
     kept: tokio::sync::Mutex<Vec<Kept>>,
     connectors: Connectors,
+    traffic: Traffic,
 }
 
 struct Kept {
@@ -127,7 +109,42 @@ struct Kept {
 impl Places {
     /// None is open yet.
     pub(super) fn new(connectors: Connectors) -> Self {
-        Self { kept: tokio::sync::Mutex::default(), connectors }
+        Self { kept: tokio::sync::Mutex::default(), connectors, traffic: Traffic::default() }
+    }
+
+    /// Opens a registry, to list it, or for one repository.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a definition that cannot be right, and those of its credential.
+    pub(super) async fn open(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Place> {
+        let image_time = seconds("image_timeout", registry.image_timeout)?;
+        let connection = Connection::open_in(&self.traffic, registry, repository, context).await?;
+        let connector = match self.own(registry) {
+            Some(own) => own,
+            None => vendor::of(&registry.kind)?.connect(registry, connection.clone())?,
+        };
+        let front = match connector.prefix() {
+            "" => connection.host().to_owned(),
+            prefix => format!("{}/{prefix}", connection.host()),
+        };
+        let is_plain_http = registry.base()?.scheme() == "http";
+        Ok(Place { connection, connector, front, is_plain_http, image_time })
+    }
+
+    /// One image by its name, with the settings and the credential of `registry`, else with the defaults.
+    ///
+    /// # Errors
+    /// As [`RemoteSource::open`].
+    pub(super) async fn image(
+        &self,
+        image: &ImageRef,
+        registry: Option<&Registry>,
+        limits: &Limits,
+        context: &Context,
+    ) -> Result<RemoteSource> {
+        let registry = remote::definition(image, registry)?;
+        let connection = Connection::open_in(&self.traffic, &registry, Some(image.repository()), context).await?;
+        Ok(RemoteSource::new(image.clone(), connection, limits))
     }
 
     /// The connector of one's own for a registry. A definition without a host is refused where it is opened.
@@ -150,7 +167,7 @@ impl Places {
         if let Some(known) = known {
             return Ok(Arc::clone(&known.place));
         }
-        let place = Arc::new(Place::open(&registry, self.own(&registry), repository, context).await?);
+        let place = Arc::new(self.open(&registry, repository, context).await?);
         if kept.len() >= KEPT {
             kept.remove(0);
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::listing::{self, Failed, Listed, Listing, Show, none_matches};
 use super::past::Past;
 use super::patience::patiently;
-use super::place::{self, Place};
+use super::place;
 use super::scanner::Scanner;
 use super::worker;
 use crate::context::Context;
@@ -72,8 +72,7 @@ impl Scanner {
             let registry = place::read(&store.registry(&stored.registry).await?.definition)?;
             let options = RunOptions { scan_all: stored.scan_all, pull: false };
             let past = scanner.past(store, &stored.name, &stored.registry, options);
-            let (limits, own) = (scanner.limits().clone(), scanner.own(&registry));
-            let listed = listing::explain(registry, own, stored.selection, past, limits, context);
+            let listed = listing::explain(scanner.clone(), registry, stored.selection, past, context);
             Ok::<_, Error>(listed)
         };
         Box::pin(futures_util::stream::once(open).try_flatten())
@@ -132,7 +131,7 @@ impl Scanner {
     /// Puts what is to be looked at into the store. What kept single repositories from being listed is told with the counts.
     async fn fill(&self, store: &Store, plan: &Plan, context: &Context) -> Result<(Counts, Option<Error>), Stop> {
         let registry = place::read(&plan.definition).map_err(Stop::Registry)?;
-        let place = Place::open(&registry, self.own(&registry), None, context).await.map_err(Stop::Registry)?;
+        let place = self.places().open(&registry, None, context).await.map_err(Stop::Registry)?;
         let selector = place.stored_selector(&plan.job.selection).map_err(Stop::Registry)?;
         let name = plan.run.registry.as_str();
         let past = self.past(store, &plan.job.name, name, plan.run.options);

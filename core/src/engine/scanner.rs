@@ -27,7 +27,6 @@ use crate::registry::{Check, Connector, Registry, check_with};
 #[cfg(feature = "net")]
 use crate::select::Selection;
 #[cfg(feature = "net")]
-use crate::source::remote::RemoteSource;
 #[cfg(feature = "net")]
 use futures_util::stream::BoxStream;
 
@@ -311,7 +310,7 @@ impl Scanner {
         Ok(match target {
             #[cfg(feature = "net")]
             Target::Registry(image) => {
-                Box::new(RemoteSource::open(image, options.registry.as_ref(), limits, context).await?)
+                Box::new(self.places().image(image, options.registry.as_ref(), limits, context).await?)
             }
             #[cfg(not(feature = "net"))]
             Target::Registry(_) => {
@@ -340,18 +339,13 @@ impl Scanner {
     /// Only what is wrong with `registry` itself, or a cancel: a step that fails is data.
     #[cfg(feature = "net")]
     pub async fn check(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Check> {
-        context.run(check_with(registry, self.own(registry), repository, context)).await
+        context.run(check_with(registry, self.places().own(registry), repository, context)).await
     }
 }
 
 /// Registries as a whole.
 #[cfg(feature = "net")]
 impl Scanner {
-    /// The connector of one's own for a registry.
-    pub(super) fn own(&self, registry: &Registry) -> Option<Arc<dyn Connector>> {
-        self.0.places.own(registry)
-    }
-
     /// The images of a registry that a selection chooses, repository by repository as each is complete: pages are fetched as the
     /// stream is polled, and memory is bounded by the largest repository.
     ///
@@ -382,15 +376,7 @@ impl Scanner {
         selection: &Selection,
         context: &Context,
     ) -> BoxStream<'static, Result<Listed>> {
-        let limits = self.0.plan.limits.clone();
-        listing::images(
-            registry.clone(),
-            self.own(registry),
-            selection.clone(),
-            Show::Selected,
-            limits,
-            context.clone(),
-        )
+        listing::images(self.clone(), registry.clone(), selection.clone(), Show::Selected, context.clone())
     }
 
     /// All images of the repositories that a selection names, also those that it leaves out, each with the reason.
@@ -400,8 +386,7 @@ impl Scanner {
         selection: &Selection,
         context: &Context,
     ) -> BoxStream<'static, Result<Listed>> {
-        let limits = self.0.plan.limits.clone();
-        listing::images(registry.clone(), self.own(registry), selection.clone(), Show::All, limits, context.clone())
+        listing::images(self.clone(), registry.clone(), selection.clone(), Show::All, context.clone())
     }
 
     /// The repositories that a selection names, page by page as they come. One that names none is an error with what is near.
@@ -411,7 +396,7 @@ impl Scanner {
         selection: &Selection,
         context: &Context,
     ) -> BoxStream<'static, Result<String>> {
-        listing::repositories(registry.clone(), self.own(registry), selection.clone(), context.clone())
+        listing::repositories(self.clone(), registry.clone(), selection.clone(), context.clone())
     }
 }
 

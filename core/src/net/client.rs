@@ -1,18 +1,19 @@
-//! One HTTP client: redirects by hand, retries, a bound on what runs at once per host, time-outs, cancellation.
+//! One HTTP client: redirects by hand, retries, a bound on what each host is asked, time-outs, cancellation.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
 use super::failure::{self, Failure};
 use super::retry::{self, Policy};
 use super::tls::{self, Trust};
+use super::traffic::{Bound, Traffic};
 use super::{address, answer, redact};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -42,8 +43,10 @@ pub struct Options {
     pub proxy: Option<String>,
     /// Without any proxy, whatever the environment says: for services of this very machine, such as a cloud's metadata.
     pub direct: bool,
-    /// Requests at once per host; a body that is still read counts.
-    pub concurrency: usize,
+    /// What each host is asked at the most.
+    pub bound: Bound,
+    /// What others ask, who keep to the same bounds together with this client.
+    pub traffic: Traffic,
     /// How long to wait for a connection, for an answer, and between two pieces of a body.
     pub timeout: Duration,
     /// Retries.
@@ -56,7 +59,8 @@ impl Default for Options {
             trust: Trust::default(),
             proxy: None,
             direct: false,
-            concurrency: 8,
+            bound: Bound::default(),
+            traffic: Traffic::default(),
             timeout: Duration::from_secs(60),
             retry: Policy::default(),
         }
@@ -117,17 +121,10 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
-    concurrency: usize,
+    bound: Bound,
+    traffic: Traffic,
     timeout: Duration,
     retry: Policy,
-    gates: Mutex<Vec<Gate>>,
-}
-
-/// What runs at once with one host.
-struct Gate {
-    host: String,
-    port: Option<u16>,
-    permits: Arc<Semaphore>,
 }
 
 impl Client {
@@ -162,10 +159,10 @@ impl Client {
         })?;
         Ok(Self(Arc::new(Inner {
             http,
-            concurrency: options.concurrency.clamp(1, 1024),
+            bound: options.bound,
+            traffic: options.traffic.clone(),
             timeout: options.timeout,
             retry: options.retry,
-            gates: Mutex::default(),
         })))
     }
 
@@ -246,7 +243,7 @@ impl Client {
 
     /// One request, one answer.
     async fn exchange(&self, request: &Request, context: &Context) -> Result<Response, Stop> {
-        let permit = self.permit(&request.url, context).await?;
+        let permit = self.0.traffic.enter(&request.url, self.0.bound, context).await?;
         let mut headers = request.headers.clone();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut built = self.0.http.request(request.method.clone(), request.url.clone()).headers(headers);
@@ -271,38 +268,11 @@ impl Client {
             _permit: permit,
         })
     }
-
-    async fn permit(&self, url: &Url, context: &Context) -> Result<OwnedSemaphorePermit> {
-        let permits = self.permits(url.host_str().unwrap_or_default(), url.port_or_known_default());
-        // Who comes while others wait gets none here, and waits behind them.
-        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let closed = |_| Error::new(Kind::Internal, "the limit of a host was closed");
-        context.run(async { permits.acquire_owned().await.map_err(closed) }).await
-    }
-
-    fn permits(&self, host: &str, port: Option<u16>) -> Arc<Semaphore> {
-        let mut gates = self.0.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = gates.iter().find(|gate| gate.port == port && gate.host == host) {
-            return Arc::clone(&gate.permits);
-        }
-        if gates.len() >= 64 {
-            // Hosts that redirects led to once: those in use keep their gate.
-            gates.retain(|gate| Arc::strong_count(&gate.permits) > 1);
-        }
-        let permits = Arc::new(Semaphore::new(self.0.concurrency));
-        gates.push(Gate { host: host.to_owned(), port, permits: Arc::clone(&permits) });
-        permits
-    }
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client")
-            .field("concurrency", &self.0.concurrency)
-            .field("timeout", &self.0.timeout)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("bound", &self.0.bound).field("timeout", &self.0.timeout).finish_non_exhaustive()
     }
 }
 

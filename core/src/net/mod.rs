@@ -13,3 +13,4 @@ pub mod retry;
 pub mod session;
 pub mod tls;
 pub mod token;
+pub mod traffic;

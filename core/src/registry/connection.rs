@@ -1,6 +1,7 @@
 //! A registry, opened: its certificates are read, its credential is looked up, connections and tokens are shared.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::net::client::{Client, Options};
 use crate::net::retry::Policy;
 use crate::net::session::Session;
 use crate::net::tls::Trust;
+use crate::net::traffic::Traffic;
 
 /// The longest certificate file.
 const MAX_PEM: u64 = 4 << 20;
@@ -33,8 +35,18 @@ impl Connection {
     /// # Errors
     /// [`Kind::InvalidInput`] for a definition that cannot be right, and the errors of the secrets.
     pub async fn open(registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Self> {
+        Self::open_in(&Traffic::default(), registry, repository, context).await
+    }
+
+    /// The same, where what others ask counts for the bounds of the registry too.
+    pub(crate) async fn open_in(
+        traffic: &Traffic,
+        registry: &Registry,
+        repository: Option<&str>,
+        context: &Context,
+    ) -> Result<Self> {
         let vendor = vendor::of(&registry.kind)?;
-        let mut options = options(registry, Policy::default()).await?;
+        let mut options = Options { traffic: traffic.clone(), ..options(registry, Policy::default()).await? };
         let client = Client::new(&options)?;
         let nobody = match options.trust.client.take() {
             Some(_) => Some(Client::new(&options)?),
@@ -76,11 +88,14 @@ impl Connection {
 pub(super) async fn options(registry: &Registry, retry: Policy) -> Result<Options> {
     let mut options = Options { retry, proxy: registry.proxy.clone(), ..Options::default() };
     if let Some(concurrency) = registry.concurrency {
-        options.concurrency = concurrency;
+        options.bound.concurrency = concurrency;
         if concurrency == 0 {
             return Err(Error::new(Kind::InvalidInput, "with 0 requests at once nothing can be asked")
                 .with("field", "concurrency"));
         }
+    }
+    if let Some(rate) = registry.rate {
+        options.bound.interval = Some(interval(rate)?);
     }
     if let Some(timeout) = seconds("timeout", registry.timeout)? {
         options.timeout = timeout;
@@ -106,6 +121,15 @@ pub(super) async fn options(registry: &Registry, retry: Policy) -> Result<Option
         }
     };
     Ok(options)
+}
+
+/// The time between two requests of `rate` a second.
+fn interval(rate: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(1.0 / rate).ok().filter(|_| rate > 0.0).ok_or_else(|| {
+        Error::new(Kind::InvalidInput, "a rate is a number of requests a second above 0")
+            .with("rate", rate)
+            .with_hint("0.5 is one request in two seconds")
+    })
 }
 
 async fn pem(path: &Path, field: &'static str) -> Result<Zeroizing<Vec<u8>>> {

@@ -53,9 +53,12 @@ pub struct Registry {
     /// The address of a proxy; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
-    /// Requests at once; 8 unless it is set.
+    /// Requests at once to one host; 8 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
+    /// Requests a second to one host, less than 1 too; as many as there are to ask unless it is set. They start evenly spaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
     /// Seconds to wait for a connection (30 at the most), an answer, and between two pieces of one; 60 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<f64>,
@@ -83,6 +86,7 @@ struct Shape {
     plain_http: bool,
     proxy: Option<String>,
     concurrency: Option<usize>,
+    rate: Option<f64>,
     timeout: Option<f64>,
     image_timeout: Option<f64>,
     #[serde(default)]
@@ -92,7 +96,7 @@ struct Shape {
 }
 
 /// The fields that every kind has.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "kind",
     "url",
     "api_url",
@@ -102,6 +106,7 @@ const FIELDS: [&str; 12] = [
     "plain_http",
     "proxy",
     "concurrency",
+    "rate",
     "timeout",
     "image_timeout",
     "credential",
@@ -133,6 +138,7 @@ impl TryFrom<Shape> for Registry {
             plain_http: shape.plain_http,
             proxy: shape.proxy,
             concurrency: shape.concurrency,
+            rate: shape.rate,
             timeout: shape.timeout,
             image_timeout: shape.image_timeout,
             credential: shape.credential,
@@ -153,6 +159,7 @@ impl Default for Registry {
             plain_http: false,
             proxy: None,
             concurrency: None,
+            rate: None,
             timeout: None,
             image_timeout: None,
             credential: Credential::default(),
@@ -270,6 +277,12 @@ impl Registry {
         Self { concurrency: Some(concurrency), ..self }
     }
 
+    /// The same registry with at most so many requests a second.
+    #[must_use]
+    pub fn with_rate(self, rate: f64) -> Self {
+        Self { rate: Some(rate), ..self }
+    }
+
     /// The same registry with another time-out.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
@@ -380,6 +393,7 @@ impl std::fmt::Debug for Registry {
             .field("plain_http", &self.plain_http)
             .field("proxy", &shown(&self.proxy))
             .field("concurrency", &self.concurrency)
+            .field("rate", &self.rate)
             .field("timeout", &self.timeout)
             .field("image_timeout", &self.image_timeout)
             .field("credential", &self.credential)
@@ -430,7 +444,8 @@ mod tests {
 
     #[test]
     fn is_written_as_it_is_read() {
-        let json = r#"{"kind":"docker","url":"r.io","concurrency":2,"credential":{"token":{"token":{"env":"T"}}}}"#;
+        let json =
+            r#"{"kind":"docker","url":"r.io","concurrency":2,"rate":0.5,"credential":{"token":{"token":{"env":"T"}}}}"#;
         assert_eq!(serde_json::to_string(&Registry::from_json(json).unwrap()).unwrap(), json);
         for (json, named) in [
             (r#"{"kind": "docker", "region": "x"}"#, "region"),

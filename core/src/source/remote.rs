@@ -35,6 +35,35 @@ pub struct RemoteSource {
     manifest_limit: u64,
 }
 
+/// The registry of `image` as `registry` describes it, else as its name does.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for a definition of another registry, or one that cannot be right.
+pub(crate) fn definition(image: &ImageRef, registry: Option<&Registry>) -> Result<Registry> {
+    let registry = match registry {
+        None => Registry::of(image),
+        Some(registry) => {
+            let mut registry = registry.clone();
+            registry.plain_http |= image.plain_http();
+            if registry.url.is_none() && registry.base().is_err() {
+                let own = Registry::of(image);
+                registry.url = own.url;
+                if registry.kind == Registry::default().kind {
+                    registry.kind = own.kind;
+                }
+            }
+            registry
+        }
+    };
+    if registry.host()? != Registry::of(image).host()? {
+        return Err(Error::new(Kind::InvalidInput, "the image is in another registry than the definition")
+            .with("image", image)
+            .with("registry", registry.host()?)
+            .with_hint("credentials are for one registry: name the image with the address of that registry"));
+    }
+    Ok(registry)
+}
+
 impl RemoteSource {
     /// Opens the registry of `image`: with the settings and the credential of `registry`, else with the defaults (docker's
     /// configuration, else anonymous). Nothing is sent yet.
@@ -47,27 +76,7 @@ impl RemoteSource {
         limits: &Limits,
         context: &Context,
     ) -> Result<Self> {
-        let registry = match registry {
-            None => Registry::of(image),
-            Some(registry) => {
-                let mut registry = registry.clone();
-                registry.plain_http |= image.plain_http();
-                if registry.url.is_none() && registry.base().is_err() {
-                    let own = Registry::of(image);
-                    registry.url = own.url;
-                    if registry.kind == Registry::default().kind {
-                        registry.kind = own.kind;
-                    }
-                }
-                registry
-            }
-        };
-        if registry.host()? != Registry::of(image).host()? {
-            return Err(Error::new(Kind::InvalidInput, "the image is in another registry than the definition")
-                .with("image", image)
-                .with("registry", registry.host()?)
-                .with_hint("credentials are for one registry: name the image with the address of that registry"));
-        }
+        let registry = definition(image, registry)?;
         let connection = Connection::open(&registry, Some(image.repository()), context).await?;
         Ok(Self::new(image.clone(), connection, limits))
     }

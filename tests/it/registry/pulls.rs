@@ -1,6 +1,9 @@
 //! What is pulled: manifests and blobs, with every credential, over connections that break and registries that are busy.
 
+use std::time::Instant;
+
 use tidewaiter::conformance::registry::Fault;
+use tidewaiter::{ScanOptions, Scanner, Selection};
 
 use super::*;
 
@@ -165,6 +168,36 @@ async fn too_many_requests_are_waited_for() {
     registry.clear_log();
     told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::NotFound);
     assert_eq!(registry.log().len(), 1, "what a second try does not change is not tried again");
+}
+
+#[tokio::test]
+async fn a_rate_holds_for_all_that_a_scanner_asks() {
+    let registry = started(bearer());
+    let definition = definition(&registry, PASSWORD).with_rate(50.0);
+    let scanner = Scanner::builder().build().unwrap();
+    let started = Instant::now();
+    let options = ScanOptions { registry: Some(definition.clone()), ..ScanOptions::default() };
+    let target = format!("{}/team/app:1.0", registry.host()).parse().unwrap();
+    let context = Context::new();
+    let (first, second) =
+        tokio::join!(scanner.scan_with(&target, &options, &context), scanner.scan_with(&target, &options, &context));
+    let images: Vec<_> = scanner.images(&definition, &Selection::new()).try_collect().await.unwrap();
+    assert_eq!((first.unwrap().len(), second.unwrap().len(), images.len()), (1, 1, 1));
+    // Only less time would be wrong.
+    let requests = u32::try_from(registry.log().len()).unwrap();
+    assert!(requests > 10 && started.elapsed() >= Duration::from_millis(20) * (requests - 1), "{requests} requests");
+}
+
+#[tokio::test]
+async fn a_rate_is_a_number_above_0() {
+    let registry = started(Auth::Open);
+    for rate in [0.0, -1.0, f64::NAN, 1e-300] {
+        let error = open(&anonymous(registry.url()).with_rate(rate), "team/app:1.0").await.unwrap_err();
+        told(&error, Kind::InvalidInput);
+        assert!(error.to_string().contains("rate"), "{error}");
+    }
+    // Faster than any clock tells apart.
+    root(&anonymous(registry.url()).with_rate(1e300), "team/app:1.0").await.unwrap();
 }
 
 #[tokio::test]

@@ -52,9 +52,12 @@ pub(crate) struct Put {
     /// The address of a proxy [default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY]
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Requests at once
+    /// Requests at once to one host [default: 8]
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
+    /// Requests a second to one host, such as 20 or 0.5 [default: as many as there are to ask]
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
     /// The most time that one image of a job may take [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     image_timeout: Option<f64>,
@@ -132,7 +135,8 @@ impl Put {
             fields.entry("kind").or_insert_with(|| json!(vendor::recognise(host(url)).name()));
         }
         let times = [("timeout", json!(self.connection.timeout())), ("image_timeout", json!(self.image_timeout))];
-        let numbers = times.into_iter().chain([("concurrency", json!(self.concurrency))]);
+        let bounds = [("concurrency", json!(self.concurrency)), ("rate", json!(self.rate))];
+        let numbers = times.into_iter().chain(bounds);
         let texts = [("url", json!(self.url)), ("proxy", json!(self.proxy))];
         let given = numbers.chain(texts).filter(|(_, value)| !value.is_null());
         fields.extend(given.map(|(name, value)| (name.to_owned(), value)));

@@ -23,8 +23,10 @@ class Network(TypedDict, total=False):
     #: Whether to speak http where the address does not say so.
     plain_http: bool
     proxy: str
-    #: Requests at once.
+    #: Requests at once to one host; 8 unless it is set.
     concurrency: int
+    #: Requests a second to one host, less than 1 too; as many as there are to ask unless it is set.
+    rate: float
     #: Seconds to wait for a connection, for an answer, and between two pieces of one.
     timeout: float
     #: Seconds that one image may take; an hour in a job unless it is set.
