@@ -199,7 +199,9 @@ async fn nobody_has_to_say_what_to_list() {
 #[tokio::test]
 async fn a_login_that_ends_is_renewed() {
     let (hub, server) = started().await;
-    let connector = opened(&server.url(), &[], me()).await;
+    // One request at once: the refusal is not held while the next login is asked for.
+    let registry = registry_of(&server.url(), &[], me()).with_concurrency(1);
+    let connector = super::connector(&registry).await.unwrap();
     for _ in 0..2 {
         assert_eq!(connector.images("me/tool", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
         hub.logins.lock().unwrap().clear();

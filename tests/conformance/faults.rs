@@ -17,7 +17,9 @@ use super::samples::{images, v2};
 const SECRET: &str = "planted-s3cret";
 
 async fn open(server: &Imitation) -> std::sync::Arc<dyn tidewaiter::registry::Connector> {
-    connector(&Registry::docker(server.url()).credential(Credential::Anonymous)).await.unwrap()
+    // One request at once is enough for every way of asking: no answer is held while the next is waited for.
+    let registry = Registry::docker(server.url()).credential(Credential::Anonymous).with_concurrency(1);
+    connector(&registry).await.unwrap()
 }
 
 async fn repositories(server: &Imitation) -> Result<Vec<String>> {

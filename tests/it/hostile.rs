@@ -31,7 +31,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn zstd(bytes: &[u8], window_log: u32) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8], window_log: u32) -> Vec<u8> {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.set_parameter(zstd::zstd_safe::CParameter::WindowLog(window_log)).unwrap();
     encoder.write_all(bytes).unwrap();

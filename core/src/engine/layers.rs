@@ -141,11 +141,13 @@ impl Layers {
         counts: &Counts,
     ) -> Result<LayerFacts> {
         let mut lane = self.lanes.reserve(1).await?;
-        let arriving = Arriving::open(source, layer, context).await?;
+        let mut arriving = Arriving::open(source, layer, context).await?;
         if arriving.is_wide() {
-            // Given back first: two that hold one lane each and wait for another would wait for ever.
-            drop(lane);
+            // Given back first, the lane and the request: two that hold one lane each and wait for another would wait for ever,
+            // and so would those that hold the requests that a host allows, and wait for the lanes of those who wait for one.
+            drop((arriving, lane));
             lane = self.lanes.reserve(2).await?;
+            arriving = Arriving::open(source, layer, context).await?;
         }
         let (sender, blob) = pipe();
         let outcome = self.lanes.read(lane, blob, again);

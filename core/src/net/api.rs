@@ -95,11 +95,11 @@ impl Api {
         self.read(self.send(&request, context).await?, context).await
     }
 
-    /// Sends a request in the name of the identity, and once more when that was refused and another one is to be had. The status
-    /// is the caller's to look at.
+    /// Sends a request in the name of the identity, and once more when that was refused and another one is to be had. Any other
+    /// status is the caller's to look at.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for an address of another origin, the errors of the identity, and those of
+    /// [`Kind::InvalidInput`] for an address of another origin, the errors of the identity, what a refusal says, and those of
     /// [`Client::send`](super::client::Client::send).
     pub async fn send(&self, request: &Request, context: &Context) -> Result<Response> {
         if !address::is_same_origin(&request.url, &self.base) {
@@ -112,9 +112,11 @@ impl Api {
         if response.status() != 401 && !response.says_expired(context).await? {
             return Ok(response);
         }
+        // The answer counts against the limit of its host, and the identity may be looked up there: it ends first.
+        let refused = response.refused(context).await;
         match self.session.renewed(&identity, context).await? {
             Some(identity) => self.send_as(&identity, request, context).await,
-            None => Ok(response),
+            None => Err(refused),
         }
     }
 

@@ -134,7 +134,8 @@ impl Session {
                 if !response.says_expired(context).await? {
                     return Ok(response);
                 }
-                Ok(response)
+                // The answer ends here: it counts against the limit of its host, and the identity may be looked up there.
+                Ok(())
             }
             Err(error) if matches!(error.kind(), Kind::Unauthenticated | Kind::PermissionDenied) => Err(error),
             Err(error) => return Err(error),
@@ -143,10 +144,11 @@ impl Session {
         let renewed = Box::pin(self.renewed(&identity, context)).await?;
         let identity = match renewed {
             Some(identity) => identity,
-            None if refused.is_ok() => identity,
-            None => return refused,
+            None => {
+                refused?;
+                identity
+            }
         };
-        drop(refused);
         self.0.tokens.clear();
         let again = Box::pin(self.send_as(&identity, request, scope, context)).await;
         if again.is_err() {

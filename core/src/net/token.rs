@@ -152,6 +152,8 @@ impl Tokens {
         // Not every token server has the POST; all have the GET, where a token stands behind the name that docker gives it.
         if let (Identity::Refresh(token), 404 | 405) = (identity, response.status()) {
             shown = Identity::Basic { username: "<token>".to_owned(), password: token.clone() };
+            // Its place among the requests at once goes to the next one.
+            drop(response);
             response = client.send(&by_get(realm, scopes, &shown)?, context).await?;
         }
         let token = taken(realm, identity, response, context).await?;

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
+use serde_json::json;
 use tidewaiter::conformance::registry::Fault;
 use tidewaiter::{ScanOptions, Scanner, Selection};
+
+use crate::hostile::zstd;
 
 use super::*;
 
@@ -48,6 +51,8 @@ async fn docker_config_is_read() {
         std::fs::write(&path, auth(entry)).unwrap();
         let definition =
             Registry::docker(registry.url()).credential(Credential::DockerConfig { path: Some(path.clone()) });
+        // One request at once: the one that the token server does not know makes room for the next.
+        let definition = definition.with_concurrency(1);
         root(&definition, "team/app:1.0").await.unwrap();
     }
 }
@@ -186,6 +191,39 @@ async fn a_rate_holds_for_all_that_a_scanner_asks() {
     // Only less time would be wrong.
     let requests = u32::try_from(registry.log().len()).unwrap();
     assert!(requests > 10 && started.elapsed() >= Duration::from_millis(20) * (requests - 1), "{requests} requests");
+}
+
+/// Layers that need the memory of two lanes hold no request while they wait for them, and the scan comes to its end.
+#[tokio::test]
+async fn wide_layers_wait_without_a_request() {
+    let registry = TestRegistry::start().unwrap();
+    let blob = |bytes: Vec<u8>, media_type: &str| {
+        let descriptor =
+            json!({"mediaType": media_type, "digest": Digest::of(&bytes).to_string(), "size": bytes.len()});
+        registry.push_blob("team/app", bytes);
+        descriptor
+    };
+    let layers: Vec<_> = (0..8)
+        .map(|number| {
+            let tar = Layer::new().file(&format!("f{number}"), noise_bytes(1 << 10)).tar();
+            blob(zstd(&tar, 20 + 5 * (number % 2)), "application/vnd.oci.image.layer.v1.tar+zstd")
+        })
+        .collect();
+    let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}});
+    let config = blob(config.to_string().into_bytes(), "application/vnd.oci.image.config.v1+json");
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers});
+    registry.push_manifest("team/app", Some("1.0"), media_type, manifest.to_string().into_bytes());
+
+    let definition = anonymous(registry.url()).with_concurrency(2);
+    let options = ScanOptions { registry: Some(definition), ..ScanOptions::default() };
+    let target = format!("{}/team/app:1.0", registry.host()).parse().unwrap();
+    let scanner = Scanner::builder().concurrency(2).build().unwrap();
+    let context = Context::new().deadline(Duration::from_secs(60));
+    let scans = (0..4).map(|_| scanner.scan_with(&target, &options, &context));
+    for reports in futures_util::future::join_all(scans).await {
+        assert_eq!(reports.unwrap()[0].layers.len(), 8);
+    }
 }
 
 #[tokio::test]

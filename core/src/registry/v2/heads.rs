@@ -68,6 +68,7 @@ pub async fn head(
     if let Some(digest) = response.header("docker-content-digest").and_then(|text| text.parse().ok()) {
         return Ok(Some((digest, media_type)));
     }
+    drop(response);
     // The header is not asked for by the specification: what a manifest is called can be seen from itself.
     let request = Request::get(url).with(ACCEPT, &ACCEPTED)?;
     let response = session.send(&request, Some(&scope), context).await.map_err(about)?;
