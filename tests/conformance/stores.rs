@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidewaiter::store::Store;
+use tidewaiter::store::{LayerCache as _, Store};
 use tidewaiter::{Kind, conformance};
 
 use super::postgres::Postgres;
@@ -19,6 +19,27 @@ async fn a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/inventory.db");
     conformance::store::store(|| Store::file(&path).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_prune_gives_the_room_of_a_file_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inventory.db");
+    let store = Store::file(&path).unwrap();
+    let length = || std::fs::metadata(&path).unwrap().len();
+    for number in 0..50 {
+        store.put(&format!("sha256:{number} facts"), &[7; 100_000]).await.unwrap();
+    }
+    // Now the log is in the file.
+    store.prune(1).await.unwrap();
+    let full = store.status().await.unwrap();
+    assert_eq!(full.bytes, length(), "{full:?}");
+    assert!(full.bytes > 5_000_000 && full.parts.iter().all(|part| part.part != "free"), "{full:?}");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(store.prune(0).await.unwrap().layers, 50);
+    let empty = store.status().await.unwrap();
+    assert_eq!(empty.bytes, length(), "{empty:?}");
+    assert!(empty.bytes < 500_000, "{empty:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     lock: "FOR UPDATE",
     skip_locked: "FOR UPDATE OF i SKIP LOCKED",
     size: "SELECT pg_total_relation_size('{}')::bigint",
+    // Other programs may have tables in the database; what is free in ours is part of each.
+    whole: "SELECT 0::bigint, 0::bigint",
     // The number is that of this program's tables, and of nothing else.
     alone: "SELECT pg_advisory_xact_lock(7310872145)",
 };

@@ -13,9 +13,9 @@ pub struct Status {
     pub kind: String,
     /// The path, or the address without its password.
     pub place: String,
-    /// All bytes that the parts take.
+    /// All bytes that it takes: of SQLite the whole file, of PostgreSQL the tables.
     pub bytes: u64,
-    /// The parts, the biggest first.
+    /// The parts, the biggest first. Of SQLite `free` is among them, which is filled again, or given back by a prune.
     pub parts: Vec<TableSize>,
 }
 
@@ -74,8 +74,16 @@ impl Store {
             }
             parts.push(TableSize { part: part.to_owned(), rows, bytes });
         }
+        let mut whole = 0;
+        for mut row in session.query(database.dialect().whole, vec![]).await? {
+            whole = row.count()?;
+            let free = row.count()?;
+            if free > 0 {
+                parts.push(TableSize { part: "free".to_owned(), rows: 0, bytes: free });
+            }
+        }
         parts.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.part.cmp(&b.part)));
-        let bytes = parts.iter().map(|part| part.bytes).sum();
+        let bytes = parts.iter().map(|part| part.bytes).sum::<u64>().max(whole);
         Ok(Status { kind: database.kind().to_owned(), place: self.place().to_owned(), bytes, parts })
     }
 

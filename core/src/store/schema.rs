@@ -54,6 +54,8 @@ pub(super) struct Dialect {
     pub(super) skip_locked: &'static str,
     /// The size of a table and its indexes in bytes; `{}` is its name.
     pub(super) size: &'static str,
+    /// The size of everything in bytes, beyond what the tables say, and how much of it is free.
+    pub(super) whole: &'static str,
     /// What keeps two processes from making the tables at once.
     pub(super) alone: &'static str,
 }

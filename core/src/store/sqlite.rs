@@ -22,6 +22,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     skip_locked: "",
     size: "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = '{}' OR name IN \
            (SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = '{}')",
+    whole: "SELECT page_count * page_size, freelist_count * page_size
+           FROM pragma_page_count, pragma_page_size, pragma_freelist_count",
     // A transaction that writes is.
     alone: "",
 };
@@ -61,8 +63,7 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(fail)?;
         connection.busy_timeout(patience).map_err(fail)?;
-        // Has a meaning for a file that is made only.
-        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
+        give_back(&connection).map_err(fail)?;
         // What is finished must be there after a power cut, and is, with a log that is written through at each checkpoint; the last
         // commits before it may be lost together, never in part.
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
@@ -73,7 +74,9 @@ impl Sqlite {
 
     /// A store that lives as long as the program.
     pub(super) fn memory() -> Result<Self> {
-        let connection = Connection::open_in_memory().map_err(|error| failed(error, "the store cannot be opened"))?;
+        let fail = |error| failed(error, "the store cannot be opened");
+        let connection = Connection::open_in_memory().map_err(fail)?;
+        give_back(&connection).map_err(fail)?;
         Self::start(connection, "memory".to_owned(), "memory")
     }
 
@@ -89,6 +92,11 @@ impl Sqlite {
         })?;
         Ok(Self { place, kind, work: Mutex::new(sender) })
     }
+}
+
+/// Lets pages that are free be given back. Has a meaning before anything is written only.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")
 }
 
 impl Database for Sqlite {
@@ -107,7 +115,11 @@ impl Database for Sqlite {
             let outside = Transaction { work: self.work.lock().await, place: &self.place, is_open: false };
             outside
                 .run(|connection| {
-                    connection.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+                    // Each step gives one page back.
+                    let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
+                    let mut pages = vacuum.query([])?;
+                    while pages.next()?.is_some() {}
+                    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
                 })
                 .await
         })
