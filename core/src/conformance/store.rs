@@ -141,7 +141,8 @@ async fn definitions(store: &Store) {
     let paused = store.job("nightly").await.unwrap();
     assert!(paused.due(now).is_none() && paused.job == Job { paused: true, ..changed });
     assert_eq!(store.pause_job("none", true).await.unwrap_err().kind(), Kind::NotFound);
-    store.set_job(&job).await.unwrap();
+    store.delete_job("nightly").await.unwrap();
+    store.add_job(&job).await.unwrap();
     store.put_registry("spare", &definition).await.unwrap();
     store.remove_registry("spare").await.unwrap();
     assert_eq!(store.remove_registry("spare").await.unwrap_err().kind(), Kind::NotFound);
@@ -173,7 +174,8 @@ async fn runs(store: &Store, other: &Store) {
     assert_eq!(store.run(run.run).await.unwrap().state, State::Canceled);
 
     // A scheduled run is begun once an occurrence.
-    let due = "2026-11-25T02:30:00Z".parse().unwrap();
+    let (now, day) = (jiff::Timestamp::now(), Duration::from_secs(86400));
+    let due = now - 3 * day;
     let next = store.start_run("nightly", RunOptions::default(), Some(due)).await.unwrap();
     let plan = store.lease_plan("a", Some(next.run), 60).await.unwrap().unwrap();
     store.fail_plan(&plan, "connection refused").await.unwrap();
@@ -181,6 +183,17 @@ async fn runs(store: &Store, other: &Store) {
     assert_eq!((failed.state, failed.error.as_deref()), (State::Error, Some("connection refused")));
     assert_eq!(store.start_run("nightly", RunOptions::default(), Some(due)).await.unwrap_err().kind(), Kind::Busy);
     assert_eq!(store.cancel_run("nightly").await.unwrap_err().kind(), Kind::InvalidState);
+
+    // What was due before another schedule was given is not made up for; a change of anything else delays nothing.
+    let stored = async || store.job("nightly").await.unwrap();
+    let job = stored().await.job;
+    let daily = job.clone().schedule(Schedule::daily());
+    store.set_job(&daily).await.unwrap();
+    let changed = stored().await;
+    assert!(changed.due(now).is_none() && changed.due(now + 2 * day).is_some());
+    store.set_job(&Job { selection: Selection::new(), ..daily }).await.unwrap();
+    assert_eq!(stored().await.served, changed.served);
+    store.set_job(&job).await.unwrap();
 
     // One that lists nothing is over at once.
     let empty = store.start_run("nightly", RunOptions::default(), None).await.unwrap();

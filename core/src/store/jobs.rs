@@ -15,7 +15,7 @@ pub struct StoredJob {
     pub job: Job,
     /// When it was added.
     pub added: Timestamp,
-    /// The occurrence that its latest scheduled run answered.
+    /// The occurrence that its latest scheduled run answered, or when it was given another schedule: nothing before is due any more.
     pub served: Option<Timestamp>,
     /// Whether its registry is paused.
     pub is_registry_paused: bool,
@@ -60,7 +60,8 @@ impl Store {
         session.commit().await
     }
 
-    /// Changes a job to `job`, which has its name. What it has scanned already stays known, unless it goes to another registry.
+    /// Changes a job to `job`, which has its name. What it has scanned already stays known, unless it goes to another registry. By
+    /// another schedule it runs from now on: what would have been due is not made up for.
     ///
     /// # Errors
     /// As [`Store::add_job`]; [`Kind::NotFound`] where there is none; [`Kind::InvalidState`] for another registry while a run is queued or
@@ -69,10 +70,10 @@ impl Store {
         job.check()?;
         let mut session = self.write().await?;
         check_registry(session.as_mut(), &job.registry).await?;
-        let statement = "SELECT registry FROM job WHERE name = $1 {lock}";
+        let statement = "SELECT definition FROM job WHERE name = $1 {lock}";
         let rows = session.query(statement, vec![job.name.as_str().into()]).await?;
-        let registry = rows.into_iter().next().ok_or_else(|| unknown(&job.name))?.text()?;
-        let statement = if registry == job.registry {
+        let before: Job = rows.into_iter().next().ok_or_else(|| unknown(&job.name))?.json()?;
+        let statement = if before.registry == job.registry {
             // What had none of the platforms may have one of those that are asked for now.
             "DELETE FROM baseline WHERE job = $1 AND outcome = 'platform'"
         } else {
@@ -84,6 +85,9 @@ impl Store {
         let statement = "UPDATE job SET registry = $2, definition = $3 WHERE name = $1";
         let values = vec![job.name.as_str().into(), job.registry.as_str().into(), json(job)?];
         session.query(statement, values).await?;
+        if before.schedule != job.schedule {
+            session.query("UPDATE job SET served = {now} WHERE name = $1", vec![job.name.as_str().into()]).await?;
+        }
         session.commit().await
     }
 
