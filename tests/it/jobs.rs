@@ -340,6 +340,26 @@ async fn a_worker_that_dies_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_stopped_while_it_plans_gives_the_plan_back() {
+    let registry = registry();
+    let (store, scanner) = set_up(&registry).await;
+    let started = scanner.start("all", RunOptions::default()).await.unwrap();
+    registry.fault("/_catalog", 1, Fault::Stall(10));
+    let context = Context::new();
+    let options = WorkerOptions::default();
+    let stop = async {
+        while !registry.log().iter().any(|access| access.path.contains("/_catalog")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        context.canceller().cancel();
+    };
+    tokio::join!(scanner.work(&options, &context), stop).0.unwrap();
+    assert!(store.holders("all").await.unwrap().is_empty());
+    let summary = run(&scanner).await;
+    assert_eq!((summary.run, counts(&summary)), (started.run, (5, 0, 0, 0)), "{summary:?}");
+}
+
+#[tokio::test]
 async fn a_run_that_is_left_alone_goes_on_with_the_next() {
     let registry = registry();
     let (store, scanner) = set_up(&registry).await;

@@ -160,7 +160,14 @@ async fn runs(store: &Store, other: &Store) {
     assert_eq!((plan.run.state, plan.job.name.as_str()), (State::Running, "nightly"));
     assert!(other.lease_plan("b", None, 60).await.unwrap().is_none(), "two plan one run");
     assert_eq!(store.beat_plan(&plan, 60).await.unwrap(), Beat::Held);
+    store.leave("b").await.unwrap();
+    assert!(other.lease_plan("b", None, 60).await.unwrap().is_none(), "somebody else has left");
+    store.leave("a").await.unwrap();
+    assert_eq!(other.holders("nightly").await.unwrap(), []);
+    assert!(other.abandoned("nightly").await.unwrap().is_some());
+    let plan = store.lease_plan("a", None, 60).await.unwrap().unwrap();
     store.release_plan(&plan).await.unwrap();
+    assert_eq!(store.holders("nightly").await.unwrap(), []);
     let again = other.lease_plan("b", Some(run.run), 60).await.unwrap().unwrap();
     assert!(again.token > plan.token);
     assert_eq!(store.beat_plan(&plan, 60).await.unwrap(), Beat::Lost);

@@ -194,7 +194,8 @@ impl Store {
     /// [`Kind::Storage`].
     pub async fn release_plan(&self, plan: &Plan) -> Result<()> {
         let mut session = self.write().await?;
-        let statement = "UPDATE run SET until = 0 WHERE id = $1 AND token = $2 AND state = 'Running' AND planned = 0";
+        let statement = "UPDATE run SET holder = NULL, until = 0
+            WHERE id = $1 AND token = $2 AND state = 'Running' AND planned = 0";
         session.query(statement, vec![plan.run.run.into(), plan.token.into()]).await?;
         session.commit().await
     }

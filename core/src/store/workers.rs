@@ -57,13 +57,16 @@ impl Store {
         session.commit().await
     }
 
-    /// Says that a worker has ended, and gives back what it holds.
+    /// Says that a worker has ended, and gives back what it holds: images, and runs that it was to plan.
     ///
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn leave(&self, worker: &str) -> Result<()> {
         self.release_items(worker).await?;
         let mut session = self.write().await?;
+        let statement =
+            "UPDATE run SET holder = NULL, until = 0 WHERE holder = $1 AND state = 'Running' AND planned = 0";
+        session.query(statement, vec![worker.into()]).await?;
         session.query("DELETE FROM worker WHERE id = $1", vec![worker.into()]).await?;
         session.commit().await
     }
