@@ -106,6 +106,27 @@ async fn what_is_no_store_is_refused() {
 }
 
 #[tokio::test]
+async fn the_database_of_another_program_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("photos.db");
+    let theirs = rusqlite::Connection::open(&path).unwrap();
+    theirs.execute_batch("CREATE TABLE photo (name TEXT)").unwrap();
+    drop(theirs);
+    let before = std::fs::read(&path).unwrap();
+    let error = match Store::file(&path) {
+        Ok(store) => store.registries().await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert_eq!((error.kind(), error.hint().is_some()), (Kind::Corrupt, true), "{error}");
+    assert!(std::fs::read(&path).unwrap() == before, "it was written to");
+    assert_eq!(Store::open("").unwrap_err().kind(), Kind::InvalidInput);
+    // A file without anything in it is nobody's.
+    let path = folder.path().join("empty.db");
+    std::fs::write(&path, "").unwrap();
+    Store::file(&path).unwrap().registries().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inventory.db");

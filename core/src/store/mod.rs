@@ -78,7 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Kind::Corrupt`] for a file that is no store, [`Kind::Storage`] for one that cannot be opened, [`Kind::InvalidInput`] for an
-    /// address that is none, [`Kind::Unsupported`] where this program was built without that database.
+    /// address that is none and an empty path, [`Kind::Unsupported`] where this program was built without that database.
     pub fn open(place: &str) -> Result<Self> {
         if place.starts_with("postgres://") || place.starts_with("postgresql://") {
             return Self::postgres(place);

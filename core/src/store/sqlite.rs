@@ -55,6 +55,10 @@ impl Sqlite {
     fn open_patiently(file: &Path, patience: Duration) -> Result<Self> {
         let place = file.display().to_string();
         let fail = |error| failed(error, "the store cannot be opened").with("store", &place);
+        if file.as_os_str().is_empty() {
+            // SQLite would make one that is gone with its handle.
+            return Err(Error::new(Kind::InvalidInput, "the path of the store is empty").with_hint("name a file"));
+        }
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| {
                 Error::new(Kind::Storage, "the folder of the store cannot be made").with("store", &place).because(error)
@@ -63,6 +67,11 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(fail)?;
         connection.busy_timeout(patience).map_err(fail)?;
+        if is_foreign(&connection).map_err(fail)? {
+            return Err(Error::new(Kind::Corrupt, "the file is the database of another program")
+                .with("store", &place)
+                .with_hint("name another file"));
+        }
         give_back(&connection).map_err(fail)?;
         // What is finished must be there after a power cut, and is, with a log that is written through at each checkpoint; the last
         // commits before it may be lost together, never in part.
@@ -92,6 +101,12 @@ impl Sqlite {
         })?;
         Ok(Self { place, kind, work: Mutex::new(sender) })
     }
+}
+
+/// Whether a database has tables, and not ours.
+fn is_foreign(connection: &Connection) -> rusqlite::Result<bool> {
+    let statement = "SELECT count(*) > 0 AND count(*) FILTER (WHERE name = 'tidewaiter') = 0 FROM sqlite_master";
+    connection.query_row(statement, [], |row| row.get(0))
 }
 
 /// Lets pages that are free be given back. Has a meaning before anything is written only.
