@@ -202,6 +202,15 @@ async fn runs(store: &Store, other: &Store) {
     assert_eq!(stored().await.served, changed.served);
     store.set_job(&job).await.unwrap();
 
+    // A worker cancels its run and no other of the job, whatever has become of it.
+    let live = store.start_run("nightly", RunOptions::default(), None).await.unwrap();
+    other.cancel_live(next.run).await.unwrap();
+    assert_eq!(store.run(next.run).await.unwrap().state, State::Error);
+    assert_eq!(store.run(live.run).await.unwrap().state, State::Queued);
+    other.cancel_live(live.run).await.unwrap();
+    assert_eq!(store.run(live.run).await.unwrap().state, State::Canceled);
+    other.cancel_live(i64::MAX).await.unwrap();
+
     // One that lists nothing is over at once.
     let empty = store.start_run("nightly", RunOptions::default(), None).await.unwrap();
     let plan = store.lease_plan("a", None, 60).await.unwrap().unwrap();

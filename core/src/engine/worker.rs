@@ -148,13 +148,12 @@ impl Worker {
         let is_canceled = matches!(&worked, Err(error) if error.kind() == Kind::Canceled);
         self.stop().await;
         // What is canceled here is canceled for all who work on it.
-        if let Some(run) = self.run.filter(|_| is_canceled) {
-            let run = self.store.run(run).await?;
-            if run.state.is_live() {
-                self.store.cancel_run(&run.job).await?;
-            }
-        }
+        let canceled = match self.run {
+            Some(run) if is_canceled => self.store.cancel_live(run).await,
+            _ => Ok(()),
+        };
         let left = self.store.leave(&self.name.worker).await;
+        canceled?;
         worked.and(left)
     }
 

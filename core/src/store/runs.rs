@@ -215,14 +215,20 @@ impl Store {
                 .with("state", state)
         };
         let run = latest(session.as_mut(), job).await?.ok_or_else(|| nothing("never ran"))?;
-        match run.state {
-            State::Queued | State::Running => end(session.as_mut(), run.run, State::Canceled, None).await?,
-            State::Canceled => return Ok(run),
-            state => return Err(nothing(state.as_str())),
-        }
+        cancel(session.as_mut(), run.run).await?;
         let run = one(session.as_mut(), run.run).await?;
         session.commit().await?;
-        Ok(run)
+        if run.state == State::Canceled { Ok(run) } else { Err(nothing(run.state.as_str())) }
+    }
+
+    /// Cancels this run, if it is still queued or running.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`].
+    pub(crate) async fn cancel_live(&self, run: i64) -> Result<()> {
+        let mut session = self.write().await?;
+        cancel(session.as_mut(), run).await?;
+        session.commit().await
     }
 
     /// The run of a job that is begun, and that nobody holds anything of any more: whoever worked on it has died, or has given it back.
@@ -356,6 +362,15 @@ async fn held(session: &mut dyn Session, plan: &Plan) -> Result<Row> {
             .with("run", plan.run.run)
             .with("job", &plan.job.name)
     })
+}
+
+/// Cancels a run, unless it is over: whoever ends it holds its row.
+async fn cancel(session: &mut dyn Session, run: i64) -> Result<()> {
+    let statement = "SELECT id FROM run WHERE id = $1 AND state IN ('Queued', 'Running') {lock}";
+    if session.query(statement, vec![run.into()]).await?.is_empty() {
+        return Ok(());
+    }
+    end(session, run, State::Canceled, None).await
 }
 
 /// Ends a run, and what of it is still open.
