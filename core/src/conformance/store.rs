@@ -394,7 +394,13 @@ async fn inventory(store: &Store) {
     assert_eq!(summary.len(), 1);
     assert_eq!((summary[0].repositories, summary[0].scanned, summary[0].vulnerable, summary[0].gone), (3, 2, 1, 2));
     assert_eq!(summary[0].vulnerable_by_severity, BTreeMap::from([(Rating::High, 1)]));
-    assert!(summary[0].last_run.is_some());
+    let last = summary[0].last_run;
+    assert_eq!(last, store.job("nightly").await.unwrap().latest.unwrap().ended);
+    let begun = store.start_run("nightly", RunOptions::default(), None).await.unwrap();
+    store.lease_plan("planner", Some(begun.run), 60).await.unwrap();
+    let summary = store.summaries(jiff::Timestamp::now()).await.unwrap();
+    assert!(last.is_some() && summary[0].last_run == last, "one that goes on has not ended");
+    store.cancel_run("nightly").await.unwrap();
     // What a part of a listing does not have is not gone; what comes back is there again.
     store.list_images("prod", "team/web", &[], false).await.unwrap();
     assert_eq!(store.known_repositories("prod").await.unwrap(), ["team/app", "team/late", "team/web"]);

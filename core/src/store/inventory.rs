@@ -125,9 +125,8 @@ impl Store {
         for mut row in session.query(names, vec![]).await? {
             let registry = row.text()?;
             let mut summary = count(session.as_mut(), registry).await?;
-            let of_registry = || jobs.iter().filter(|job| job.job.registry == summary.registry);
-            summary.last_run = of_registry().filter_map(|job| job.latest.as_ref()?.ended).max();
-            summary.next_run = of_registry().filter_map(|job| job.next(now)).min();
+            summary.next_run =
+                jobs.iter().filter(|job| job.job.registry == summary.registry).filter_map(|job| job.next(now)).min();
             summaries.push(summary);
         }
         Ok(summaries)
@@ -259,10 +258,14 @@ async fn count(session: &mut dyn Session, registry: String) -> Result<RegistrySu
             AND b.repository = i.repository AND b.digest = i.digest AND b.outcome = 'failed')
         AND NOT EXISTS (SELECT 1 FROM report r WHERE r.registry = i.registry AND r.repository = i.repository
             AND r.digest = i.digest)";
-    let mut failed = 0;
+    let (mut failed, mut last_run) = (0, None);
     for mut row in session.query(statement, key()).await? {
         failed = row.count()?;
     }
+    for mut row in session.query("SELECT max(ended) FROM run WHERE registry = $1", key()).await? {
+        last_run = row.maybe_time()?;
+    }
+    summary.last_run = last_run;
     summary.repositories = repositories;
     summary.images = images;
     summary.tags = tags;
