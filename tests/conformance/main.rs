@@ -23,6 +23,7 @@ mod msr;
 mod nexus;
 mod openshift;
 mod postgres;
+mod postgres_races;
 mod push_down;
 mod quay;
 mod samples;

@@ -17,6 +17,7 @@ impl Store {
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn lease_items(&self, worker: &str, run: Option<i64>, count: u64, seconds: u64) -> Result<Vec<Item>> {
         let mut session = self.write().await?;
+        give_up(session.as_mut()).await?;
         let mut leased = Vec::new();
         for open in ["i.state = 'waiting'", "i.state = 'leased' AND i.until < {now}"] {
             let left = count.saturating_sub(leased.len() as u64);
@@ -34,7 +35,6 @@ impl Store {
             let values = vec![worker.into(), milliseconds(seconds), run.into(), left.into()];
             leased.extend(session.query(&statement, values).await?);
         }
-        self.give_up(session.as_mut()).await?;
         let mut items = Vec::with_capacity(leased.len());
         let mut known: Option<(i64, Job, serde_json::Value)> = None;
         for mut row in leased {
@@ -130,20 +130,22 @@ impl Store {
         session.query(statement, values).await?;
         session.commit().await
     }
+}
 
-    /// Gives up on images that were handed out often, and whose workers never came back.
-    async fn give_up(&self, session: &mut dyn Session) -> Result<()> {
-        let statement = format!(
-            "UPDATE item SET state = 'failed', holder = NULL, error = $1
-            WHERE state = 'leased' AND until < {{now}} AND tries >= {TRIES} RETURNING run"
-        );
-        let error = format!("{TRIES} workers that took this image never came back");
-        let rows = session.query(&statement, vec![error.into()]).await?;
-        for mut row in rows {
-            finish(session, row.int()?).await?;
-        }
-        Ok(())
+/// Gives up on images that were handed out often, and whose workers never came back.
+async fn give_up(session: &mut dyn Session) -> Result<()> {
+    let lost = format!("state = 'leased' AND until < {{now}} AND tries >= {TRIES}");
+    // As at a commit the row of the run comes first, and is held: of two that end the last images one sees the other.
+    let statement = format!("SELECT id FROM run WHERE id IN (SELECT run FROM item WHERE {lost}) ORDER BY id {{lock}}");
+    let error = format!("{TRIES} workers that took this image never came back");
+    for mut row in session.query(&statement, vec![]).await? {
+        let run = row.int()?;
+        let statement =
+            format!("UPDATE item SET state = 'failed', holder = NULL, error = $2 WHERE run = $1 AND {lost}");
+        session.query(&statement, vec![run.into(), error.as_str().into()]).await?;
+        finish(session, run).await?;
     }
+    Ok(())
 }
 
 /// The job of a run, and the definition of its registry.
