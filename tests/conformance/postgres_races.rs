@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use tidewaiter::Selection;
-use tidewaiter::job::{Job, RunOptions, State};
+use tidewaiter::job::{Done, Item, Job, Outcome, Packed, RunOptions, State};
 use tidewaiter::model::digest::Digest;
+use tidewaiter::model::finding::{Evidence, Finding, Status};
+use tidewaiter::model::inventory::Draft;
+use tidewaiter::model::package::{PackageDraft, PackageType};
+use tidewaiter::model::platform::Platform;
 use tidewaiter::model::record::{DateSource, ImageDate, ImageRecord};
+use tidewaiter::model::report::{Provenance, Report, Stats, Subject};
+use tidewaiter::model::severity::Severity;
 use tidewaiter::select::{Reason, Verdict};
-use tidewaiter::store::{Progress, Store};
+use tidewaiter::store::{InventoryFilter, Progress, Store};
 use tokio_postgres::{Client, NoTls};
 
 use super::postgres::Postgres;
@@ -43,6 +49,39 @@ fn image(number: u32) -> ImageRecord {
         media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
         size: None,
         date: ImageDate::new(None, DateSource::Pushed),
+    }
+}
+
+/// A report of one package with one finding.
+fn report(image: &ImageRecord, id: &str) -> Report {
+    let mut draft = Draft::new(1);
+    draft.push(&PackageDraft::new(PackageType::Npm, "left-pad", "1.3.0", "left-pad/package.json", 0)).unwrap();
+    let inventory = draft.finish();
+    let finding = Finding {
+        id: id.to_owned(),
+        aliases: vec![],
+        upstream: vec![],
+        package: inventory.package(0).unwrap().purl(),
+        package_index: 0,
+        status: Status::Affected,
+        fixed: vec![],
+        severity: Severity::default(),
+        evidence: Evidence::default(),
+    };
+    Report {
+        subject: Subject {
+            reference: format!("registry.example/{}", image.repository),
+            digest: image.digest.clone(),
+            index: None,
+            platform: Platform::new("linux", "amd64", ""),
+            created: None,
+        },
+        layers: vec![],
+        findings: vec![finding],
+        inventory,
+        problems: vec![],
+        stats: Stats::default(),
+        provenance: Provenance::default(),
     }
 }
 
@@ -82,4 +121,46 @@ async fn a_run_ends_when_its_last_image_is_committed_while_another_is_given_up()
     assert!(gives_up.await.unwrap().is_empty());
     let summary = store.summary(run).await.unwrap();
     assert_eq!((summary.state, summary.scanned, summary.failed.len()), (State::Finished, 1, 1), "{summary:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_jobs_that_commit_one_image_at_once_leave_one_report() {
+    let Some(server) = Postgres::start() else { return };
+    let address = server.database("race");
+    let store = Store::open(&address).unwrap();
+    let image = image(1);
+    let commit = async |store: &Store, item: &Item, id: &str| {
+        let reports = [report(&item.image, id)];
+        let outcome = Outcome::Scanned(reports.iter().map(|report| Packed::new(report).unwrap()).collect());
+        let (run, token) = (item.run, item.token);
+        let Item { image: ImageRecord { repository, digest, .. }, .. } = item.clone();
+        store.commit(&Done { run, repository, digest, token, outcome }, &reports).await.unwrap();
+    };
+    let leased = async |job: &str| {
+        let run = planned(&store, job, std::slice::from_ref(&image)).await;
+        store.lease_items("worker", Some(run), 1, 600).await.unwrap().remove(0)
+    };
+    commit(&store, &leased("first").await, "CVE-1").await;
+    let (two, three) = (leased("second").await, leased("third").await);
+
+    let holder = Holder::new(&address).await;
+    holder.run("BEGIN; SELECT id FROM report FOR UPDATE").await;
+    let stores = [(); 2].map(|()| Store::open(&address).unwrap());
+    let one_by_one = async {
+        holder.until(2, || false).await;
+        holder.run("COMMIT").await;
+    };
+    tokio::join!(commit(&stores[0], &two, "CVE-2"), commit(&stores[1], &three, "CVE-3"), one_by_one);
+
+    let stored = store.reports("prod", "team/app", &image.digest).await.unwrap();
+    assert_eq!(stored.len(), 1);
+    let has: Vec<_> = stored[0].report.findings.iter().map(|finding| finding.id.clone()).collect();
+    let mut found = Vec::new();
+    for id in ["CVE-1", "CVE-2", "CVE-3"] {
+        let filter = InventoryFilter { advisory: Some(id.to_owned()), ..InventoryFilter::default() };
+        if !store.inventory(&filter, None, 9).await.unwrap().is_empty() {
+            found.push(id.to_owned());
+        }
+    }
+    assert_eq!(found, has, "it is found by what it has, and by nothing else");
 }

@@ -236,8 +236,9 @@ pub(super) async fn put(
     report: &Report,
     is_scan: bool,
 ) -> Result<Cost> {
+    // Held until the end: what others make of the report meanwhile would not be compared with.
     let statement = "SELECT r.id, c.findings FROM report r JOIN content c ON c.report = r.id
-        WHERE r.registry = $1 AND r.repository = $2 AND r.digest = $3 AND r.platform = $4";
+        WHERE r.registry = $1 AND r.repository = $2 AND r.digest = $3 AND r.platform = $4 {lock}";
     let known = session.query(statement, place.values()).await?.into_iter().next();
     let (known, before) = match known {
         Some(mut row) => (Some(row.int()?), Some(row.bytes()?)),
