@@ -13,9 +13,9 @@ use tidewaiter::engine::WorkerOptions;
 use tidewaiter::job::{Commit, Done, Item, RunOptions, State, Summary};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::event::Event;
-use tidewaiter::select::Reason;
+use tidewaiter::select::{Reason, Undated};
 use tidewaiter::store::InventoryFilter;
-use tidewaiter::{Context, Job, Kind, Registry, ScanOptions, Scanner, Selection, Store};
+use tidewaiter::{Context, Job, Kind, Registry, ScanOptions, Scanner, Schedule, Selection, Store};
 
 /// An image with a Debian package of its own, over a base that all share.
 fn image(word: &str) -> BuiltImage {
@@ -232,6 +232,21 @@ async fn a_changed_selection_keeps_what_was_scanned() {
     let explained: Vec<_> = scanner.explain_job("all", &Context::new()).try_collect().await.unwrap();
     assert_eq!(explained.iter().filter(|image| image.reason == Reason::Known).count(), 3);
     assert_eq!(counts(&run(&scanner).await), (2, 0, 3, 0));
+}
+
+#[tokio::test]
+async fn all_may_be_scanned_again_by_hand_whatever_the_limits() {
+    let registry = registry();
+    let store = Store::memory().unwrap();
+    let limited = Selection::new().repositories(["team/app"]).unwrap().newest(2).unwrap();
+    add(&store, &registry, limited.pushed("last-30-days".parse().unwrap()).undated(Undated::Include)).await;
+    let job = store.job("all").await.unwrap().job.schedule(Schedule::daily());
+    store.set_job(&job).await.unwrap();
+    let scanner = scanner(&store);
+    assert_eq!(counts(&run(&scanner).await), (2, 0, 0, 0));
+    let options = RunOptions { scan_all: true, pull: false };
+    let forced = scanner.run("all", options, &Context::new()).await.unwrap();
+    assert_eq!(counts(&forced), (0, 2, 0, 0), "{forced:?}");
 }
 
 #[tokio::test]

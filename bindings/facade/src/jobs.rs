@@ -239,8 +239,8 @@ impl Scanner {
     /// Runs a job now. A canceled run is an answer too: what was finished is kept.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] where not all may be
-    /// scanned again; [`Kind::Storage`].
+    /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] to pull again
+    /// without all images; [`Kind::Storage`].
     pub fn run_job(&self, request: RunJob, cancel: &Cancel) -> Result<Pending<Summary>> {
         let RunJob { job, scan_all, pull, detach, timeout } = request;
         let options = RunOptions { scan_all, pull };

@@ -5,14 +5,13 @@ use super::worker::{Worker, WorkerOptions};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Run, RunOptions, State, Summary};
-use crate::schedule::Schedule;
 
 impl Scanner {
     /// Begins a run of a job by hand; it waits for a worker, or for [`Scanner::follow`].
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] where not all may be
-    /// scanned again; [`Kind::Storage`].
+    /// [`Kind::NotFound`]; [`Kind::Busy`] while a run of the job is queued or running; [`Kind::InvalidInput`] to pull again
+    /// without all images; [`Kind::Storage`].
     pub async fn start(&self, job: &str, options: RunOptions) -> Result<Run> {
         let options = self.checked(job, options).await?;
         self.store()?.start_run(job, options, None).await
@@ -27,9 +26,6 @@ impl Scanner {
             return Err(Error::new(Kind::InvalidInput, "only a run of all images pulls those again that are known")
                 .with("field", "pull")
                 .with_hint("ask for all images too"));
-        }
-        if options.scan_all {
-            stored.check_scan_all(&Schedule::on_demand())?;
         }
         Ok(options)
     }

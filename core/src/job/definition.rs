@@ -1,10 +1,12 @@
 //! A job as a user defines it.
 
+use std::num::NonZeroU64;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::schedule::{ScanAll, Schedule};
+use crate::schedule::Schedule;
 use crate::select::Selection;
 
 /// The longest name of a job or a registry, in bytes.
@@ -66,25 +68,18 @@ impl Job {
         Self { scan_all, ..self }
     }
 
-    /// Whether this can be a job: the name, and that scanning all goes with the schedule and the limits (see [`ScanAll::new`]).
+    /// Whether this can be a job: the name, and that scanning all goes with the schedule and the limits (see
+    /// [`Schedule::check_scan_all`]).
     ///
     /// # Errors
     /// [`Kind::InvalidInput`], which names the field.
     pub fn check(&self) -> Result<()> {
         check_name(&self.name)?;
         if self.scan_all {
-            self.check_scan_all(&self.schedule)?;
+            let newest = self.selection.newest.map(NonZeroU64::get);
+            self.schedule.check_scan_all(newest, self.selection.pushed.days())?;
         }
         Ok(())
-    }
-
-    /// Whether all images may be taken again when it runs by `schedule`.
-    ///
-    /// # Errors
-    /// As [`Job::check`].
-    pub fn check_scan_all(&self, schedule: &Schedule) -> Result<()> {
-        let newest = self.selection.newest.map(|newest| u32::try_from(newest.get()).unwrap_or(u32::MAX));
-        ScanAll::new(schedule, newest, self.selection.pushed.days()).map(drop)
     }
 
     /// The occurrence that is due at `now`, if `served` is the last one that was answered and the job was added at `added`.

@@ -23,7 +23,6 @@ use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 
 pub use definition::{Definition, parse_time};
-pub use scan_all::ScanAll;
 pub use weekday::Weekday;
 
 use crate::error::{Error, Kind, Result};

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 
-use super::{ScanAll, Schedule, Weekday};
+use super::{Schedule, Weekday};
 use crate::error::Kind;
 
 fn time(text: &str) -> Timestamp {
@@ -206,22 +206,20 @@ fn written_as_it_was_read() {
 }
 
 #[test]
-fn scan_all_needs_a_week_and_one_limit() {
+fn scan_all_on_a_schedule_needs_a_week_and_one_limit() {
     let (daily, weekly, on_demand) = (Schedule::daily(), Schedule::weekly(), Schedule::on_demand());
-    assert_eq!(ScanAll::new(&on_demand, None, None).unwrap(), ScanAll::Everything);
-    assert_eq!(ScanAll::new(&on_demand, Some(5), None).unwrap(), ScanAll::Newest(5));
-    assert_eq!(ScanAll::new(&weekly, Some(5), None).unwrap(), ScanAll::Newest(5));
-    assert_eq!(ScanAll::new(&weekly, None, Some(365)).unwrap(), ScanAll::PushedWithin(365));
     for (schedule, newest, pushed) in [
-        (&daily, Some(5), None),
-        (&weekly, None, None),
-        (&weekly, Some(5), Some(5)),
-        (&on_demand, Some(5), Some(5)),
-        (&weekly, Some(0), None),
-        (&weekly, None, Some(0)),
-        (&weekly, None, Some(366)),
+        (&on_demand, None, None),
+        (&on_demand, Some(5), Some(30)),
+        (&weekly, Some(5), None),
+        (&weekly, None, Some(365)),
     ] {
-        let error = ScanAll::new(schedule, newest, pushed).unwrap_err();
+        schedule.check_scan_all(newest, pushed).unwrap();
+    }
+    for (schedule, newest, pushed) in
+        [(&daily, Some(5), None), (&weekly, None, None), (&weekly, Some(5), Some(5))]
+    {
+        let error = schedule.check_scan_all(newest, pushed).unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidInput, "{newest:?} {pushed:?}");
     }
 }
