@@ -131,11 +131,15 @@ impl Selector {
         let decide = |candidate: Candidate| {
             let reason = match candidate.against {
                 Some(reason) => reason,
-                None if left == 0 => Reason::Newest,
-                None => {
-                    left -= 1;
-                    baseline.reason(&candidate.record.digest)
-                }
+                None => match baseline.reason(&candidate.record.digest) {
+                    // What turned out not to be meant takes nobody's place.
+                    reason if !reason.is_match() => reason,
+                    _ if left == 0 => Reason::Newest,
+                    reason => {
+                        left -= 1;
+                        reason
+                    }
+                },
             };
             let note = candidate.note.filter(|_| reason.verdict() != Verdict::Skip || reason == Reason::Date);
             Decision { record: candidate.record, verdict: reason.verdict(), reason, note }

@@ -182,6 +182,18 @@ fn the_newest_are_counted_before_the_baseline() {
 }
 
 #[test]
+fn what_turned_out_not_to_be_meant_is_none_of_the_newest() {
+    let records = ["v1", "v2", "v3", "v4"].map(|tag| pushed(tag, &format!("2026-06-0{}T00:00:00Z", &tag[1..])));
+    let selector = Selection::new().newest(1).unwrap().on(&Naming::default()).unwrap();
+    let known = [("v4", Outcome::NotAnImage), ("v3", Outcome::NoPlatform)];
+    let baseline = known.into_iter().map(|(name, outcome)| (digest(name), outcome)).collect();
+    assert_eq!(
+        lines(&selector.decide(records.to_vec(), &baseline, now()).unwrap()),
+        ["v4 skip not-an-image", "v3 skip platform", "v2 scan new", "v1 skip newest"]
+    );
+}
+
+#[test]
 fn the_cap_counts_over_repositories_and_tells() {
     let selector = Selection::new().cap(3).unwrap().on(&Naming::default()).unwrap();
     let mut cap = selector.count();
