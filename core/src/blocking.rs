@@ -18,7 +18,7 @@ use crate::engine::{Listed, WorkerOptions};
 use crate::error::{Error, Kind, Result};
 use crate::job::{Commit, Done};
 #[cfg(feature = "net")]
-use crate::job::{Item, Run, RunOptions, Summary};
+use crate::job::{Item, Job, Run, RunOptions, Summary};
 use crate::model::report::Report;
 #[cfg(feature = "net")]
 use crate::registry::{Check, Registry};
@@ -172,6 +172,15 @@ impl Scanner {
 /// Jobs.
 #[cfg(feature = "net")]
 impl Scanner {
+    /// See [`Scanner::check_job`](crate::Scanner::check_job).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn check_job(&self, job: &Job) -> Result<()> {
+        let (scanner, job) = (self.scanner.clone(), job.clone());
+        self.wait(async move { scanner.check_job(&job).await })
+    }
+
     /// See [`Scanner::start`](crate::Scanner::start).
     ///
     /// # Errors

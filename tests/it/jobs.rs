@@ -250,6 +250,38 @@ async fn all_may_be_scanned_again_by_hand_whatever_the_limits() {
 }
 
 #[tokio::test]
+async fn a_job_is_held_against_its_registry_before_it_is_saved() {
+    let store = Store::memory().unwrap();
+    // The credential is not here, and nobody listens there: what a selection means can be said all the same.
+    let credential = json!({"basic": {"username": "a", "password": {"env": "TIDEWAITER_TEST_NOT_SET"}}});
+    for kind in ["docker", "harbor", "artifactory"] {
+        let definition = json!({"kind": kind, "url": "https://registry.invalid", "credential": credential});
+        store.put_registry(kind, &definition).await.unwrap();
+    }
+    let scanner = scanner(&store);
+    let check = async |registry: &str, selection: &str| {
+        let job = Job::new("all", registry, serde_json::from_str(selection).unwrap());
+        scanner.check_job(&job).await.map_err(|error| error.kind())
+    };
+    for selection in [
+        r#"{"repositories": ["a/*/b"]}"#,
+        r#"{"repositories": ["a/b:1.0"]}"#,
+        r#"{"tags": ["v.*"]}"#,
+        r#"{"exclude_tags": ["v.*"]}"#,
+        r#"{"pushed": "2999-01-01.."}"#,
+        r#"{"platforms": ["linux"]}"#,
+    ] {
+        assert_eq!(check("docker", selection).await, Err(Kind::InvalidInput), "{selection}");
+        assert_eq!(check("harbor", selection).await, Err(Kind::InvalidInput), "{selection}");
+    }
+    assert_eq!(check("artifactory", r#"{"repositories": ["a/*/b"]}"#).await, Ok(()));
+    let query = r#"{"aql": "items.find({\"name\": \"manifest.json\"})"}"#;
+    assert_eq!((check("docker", query).await, check("artifactory", query).await), (Err(Kind::Unsupported), Ok(())));
+    assert_eq!(check("harbor", r#"{"repositories": ["team/*"], "pushed": 7}"#).await, Ok(()));
+    assert_eq!(check("none", "{}").await, Err(Kind::NotFound));
+}
+
+#[tokio::test]
 async fn a_job_may_ask_for_platforms() {
     let registry = TestRegistry::start().unwrap();
     let arm = ImageBuilder::new().layer(Layer::new().file("a", "arm")).platform("linux", "arm64", None).build();

@@ -138,11 +138,14 @@ impl Scanner {
     /// Saves a job. No run starts; a job that is changed keeps what it knows of what it has scanned.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for a definition that contradicts itself; [`Kind::NotFound`] without its registry;
-    /// [`Kind::InvalidState`], [`Kind::NotFound`] as the mode says; [`Kind::Storage`].
+    /// [`Kind::InvalidInput`] for a definition that contradicts itself, or a selection that the registry cannot have;
+    /// [`Kind::Unsupported`] for a query where there is no AQL; [`Kind::NotFound`] without its registry; [`Kind::InvalidState`],
+    /// [`Kind::NotFound`] as the mode says; [`Kind::Storage`].
     pub fn put_job(&self, request: PutJob, cancel: &Cancel) -> Result<Pending<JobStatus>> {
         let PutJob { job, mode } = request;
-        self.ask(cancel, move |store| async move {
+        let store = self.store()?;
+        self.call(cancel, None, move |scanner, context| async move {
+            context.run(scanner.check_job(&job)).await?;
             match mode {
                 Mode::Add => store.add_job(&job).await?,
                 Mode::Set => store.set_job(&job).await?,

@@ -17,7 +17,7 @@ use crate::model::record::ImageRecord;
 use crate::model::reference::ImageRef;
 use crate::net::traffic::Traffic;
 use crate::registry::{Connection, Connector, Credential, Registry, Wanted, vendor};
-use crate::select::{Near, Selection, Selector};
+use crate::select::{Naming, Near, Selection, Selector};
 use crate::source::remote::{self, RemoteSource};
 
 /// How many registries stay open for the next image, and for how long: a credential that was changed is looked up again.
@@ -129,6 +129,22 @@ impl Places {
         };
         let is_plain_http = registry.base()?.scheme() == "http";
         Ok(Place { connection, connector, front, is_plain_http, image_time })
+    }
+
+    /// How a registry names its repositories, by its definition alone: nobody is asked, and no secret is looked for.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a definition that cannot be right.
+    pub(super) async fn naming(&self, registry: &Registry) -> Result<Naming> {
+        let nobody = Registry {
+            credential: Credential::Anonymous,
+            ca: None,
+            client_cert: None,
+            client_key: None,
+            ..registry.clone()
+        };
+        let place = self.open(&nobody, None, &Context::new()).await?;
+        Ok(place.connector.naming(place.connection.host()))
     }
 
     /// One image by its name, with the settings and the credential of `registry`, else with the defaults.

@@ -1,12 +1,27 @@
 //! Runs of jobs: begun by hand, and followed until they are over.
 
+use jiff::Timestamp;
+
+use super::place;
 use super::scanner::Scanner;
 use super::worker::{Worker, WorkerOptions};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::job::{Run, RunOptions, State, Summary};
+use crate::job::{Job, Run, RunOptions, State, Summary};
 
 impl Scanner {
+    /// Whether a job can be saved: [`Job::check`], and whether its selection means something on its registry, which is not asked.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`], which names the field; [`Kind::Unsupported`] for a query where there is no AQL; [`Kind::NotFound`]
+    /// without the registry; [`Kind::Storage`].
+    pub async fn check_job(&self, job: &Job) -> Result<()> {
+        job.check()?;
+        job.selection.check(Timestamp::now())?;
+        let registry = place::read(&self.store()?.registry(&job.registry).await?.definition)?;
+        job.selection.on(&self.places().naming(&registry).await?).map(drop)
+    }
+
     /// Begins a run of a job by hand; it waits for a worker, or for [`Scanner::follow`].
     ///
     /// # Errors

@@ -40,7 +40,7 @@ const SELECT: &str =
     "SELECT j.definition, j.added, j.served, g.paused FROM job j JOIN registry g ON g.name = j.registry";
 
 impl Store {
-    /// Adds a job. No run starts.
+    /// Adds a job. No run starts. What its selection means is the registry's to say: `Scanner::check_job` tells before.
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a definition that contradicts itself, [`Kind::NotFound`] without its registry,
