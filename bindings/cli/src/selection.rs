@@ -1,10 +1,8 @@
 //! The options that choose images of a registry.
 
 use clap::Args;
-use serde_json::{Map, Value, json};
-use tidewaiter::Result;
 use tidewaiter::select::Selection;
-use tidewaiter_facade::from_json;
+use tidewaiter::{Error, Result};
 
 /// Which images are meant; without any of these, all.
 #[derive(Args, Clone, Debug)]
@@ -46,9 +44,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The selection, in the shape that every language has.
+    /// The selection that was given.
     pub(crate) fn selection(&self) -> Result<Selection> {
-        from_json(&Value::Object(self.given()).to_string(), "the selection")
+        self.change(Selection::new())
     }
 
     /// The time zone.
@@ -56,23 +54,38 @@ impl Options {
         self.zone.as_deref()
     }
 
-    /// The fields of a selection that were given.
-    pub(crate) fn given(&self) -> Map<String, Value> {
-        let lists = [
-            ("repositories", &self.repositories),
-            ("tags", &self.tags),
-            ("exclude_repositories", &self.exclude_repositories),
-            ("exclude_tags", &self.exclude_tags),
-            ("platforms", &self.platforms),
-        ];
-        let texts = [("pushed", &self.pushed), ("zone", &self.zone), ("undated", &self.undated), ("aql", &self.aql)];
-        let numbers = [("newest", self.newest), ("cap", self.cap)];
-        let mut fields = Map::new();
-        fields.extend(
-            lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name.to_owned(), json!(list))),
-        );
-        fields.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?)))));
-        fields.extend(numbers.into_iter().filter_map(|(name, number)| Some((name.to_owned(), json!(number?)))));
-        fields
+    /// A selection with what was given instead. Patterns are read once it is known what registry they are for.
+    pub(crate) fn change(&self, mut selection: Selection) -> Result<Selection> {
+        let Self { repositories, tags, exclude_repositories, exclude_tags, platforms, .. } = self;
+        for (given, field) in [
+            (repositories, &mut selection.repositories),
+            (tags, &mut selection.tags),
+            (exclude_repositories, &mut selection.exclude_repositories),
+            (exclude_tags, &mut selection.exclude_tags),
+            (platforms, &mut selection.platforms),
+        ] {
+            if !given.is_empty() {
+                field.clone_from(given);
+            }
+        }
+        if let Some(pushed) = &self.pushed {
+            selection.pushed = pushed.parse().map_err(|error: Error| error.with("field", "pushed"))?;
+        }
+        if let Some(zone) = &self.zone {
+            selection = selection.zone(zone)?;
+        }
+        if let Some(undated) = &self.undated {
+            selection.undated = undated.parse()?;
+        }
+        if let Some(newest) = self.newest {
+            selection = selection.newest(newest)?;
+        }
+        if let Some(cap) = self.cap {
+            selection = selection.cap(cap)?;
+        }
+        if self.aql.is_some() {
+            selection.aql.clone_from(&self.aql);
+        }
+        Ok(selection)
     }
 }

@@ -1,11 +1,14 @@
 //! `tidewaiter job`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tidewaiter::job::{self, State as RunState, Summary};
+use tidewaiter::model::zone::Zone;
+use tidewaiter::schedule::{Definition, Schedule};
+use tidewaiter::select::Selection;
 use tidewaiter::{Cancel, Error, Kind, Result};
 use tidewaiter_facade::{
-    JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent, from_json,
+    JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent,
 };
 
 use crate::console::{self, Exit, printable};
@@ -78,16 +81,16 @@ struct Times {
     #[arg(long, value_name = "DAYS")]
     every: Option<u16>,
     /// The start time of each day; only with --every 1
-    #[arg(long, value_name = "HH:MM", requires = "every")]
+    #[arg(long, value_name = "HH:MM")]
     at: Option<String>,
     /// The day of the week, monday to sunday; only with --every 7
-    #[arg(long, value_name = "DAY", requires = "every")]
+    #[arg(long, value_name = "DAY")]
     weekday: Option<String>,
     /// What days are counted from (RFC 3339) [default: when the job is added]
-    #[arg(long, value_name = "TIME", requires = "every")]
+    #[arg(long, value_name = "TIME")]
     anchor: Option<String>,
     /// Run on demand only, as jobs do by default
-    #[arg(long, conflicts_with = "every")]
+    #[arg(long, conflicts_with_all = ["every", "at", "weekday", "anchor"])]
     on_demand: bool,
 }
 
@@ -193,8 +196,8 @@ impl Several {
 impl Put {
     fn run(self, mode: Mode, cancel: &Cancel) -> Result<Exit> {
         let scanner = self.state.open()?;
-        let saved = if mode == Mode::Set { self.saved(&scanner, cancel)? } else { Map::new() };
-        let job: job::Job = from_json(&Value::Object(self.changed(saved)?).to_string(), "the job")?;
+        let job = if mode == Mode::Set { self.saved(&scanner, cancel)? } else { self.new_job()? };
+        let job = self.change(job)?;
         let status = scanner.put_job(PutJob { job, mode }, cancel)?.wait(&mut Silent)?;
         match self.state.format {
             Format::Json => output::print_json(&status)?,
@@ -209,52 +212,76 @@ impl Put {
         Ok(Exit::Done)
     }
 
+    /// A job of which nothing is known yet.
+    fn new_job(&self) -> Result<job::Job> {
+        let registry = self.registry.as_ref().ok_or_else(|| {
+            Error::new(Kind::InvalidInput, "the registry of the job is missing")
+                .with_hint("name a saved one with --registry; `tidewaiter registry add` saves one")
+        })?;
+        Ok(job::Job::new(&self.job, registry, Selection::new()))
+    }
+
     /// The job as it is.
-    fn saved(&self, scanner: &Scanner, cancel: &Cancel) -> Result<Map<String, Value>> {
+    fn saved(&self, scanner: &Scanner, cancel: &Cancel) -> Result<job::Job> {
         let status = scanner.job(&self.job, cancel)?.wait(&mut Silent)?.status;
-        let fields = json!({
-            "registry": status.registry,
-            "selection": status.selection,
-            "schedule": status.schedule,
-            "scan_all": status.scan_all,
-            "paused": status.paused,
-        });
-        match fields {
-            Value::Object(fields) => Ok(fields),
-            _ => Ok(Map::new()),
-        }
+        let job = job::Job::new(status.job, status.registry, status.selection);
+        let mut job = job.schedule(status.schedule).scan_all(status.scan_all);
+        job.paused = status.paused;
+        Ok(job)
     }
 
     /// The job with what was given instead.
-    fn changed(&self, mut fields: Map<String, Value>) -> Result<Map<String, Value>> {
-        fields.insert("name".to_owned(), json!(self.job));
+    fn change(&self, mut job: job::Job) -> Result<job::Job> {
         if let Some(registry) = &self.registry {
-            fields.insert("registry".to_owned(), json!(registry));
+            job.registry.clone_from(registry);
         }
-        if !fields.contains_key("registry") {
-            return Err(Error::new(Kind::InvalidInput, "the registry of the job is missing")
-                .with_hint("name a saved one with --registry; `tidewaiter registry add` saves one"));
-        }
-        let given = self.selection.given();
-        match fields.get_mut("selection") {
-            Some(Value::Object(selection)) => selection.extend(given),
-            _ => drop(fields.insert("selection".to_owned(), Value::Object(given))),
-        }
-        let Times { every, at, weekday, anchor, on_demand } = &self.times;
-        if let Some(every) = every {
-            let zone = self.selection.zone();
-            let written = json!({"every": every, "at": at, "weekday": weekday, "anchor": anchor, "zone": zone});
-            fields.insert("schedule".to_owned(), written);
-        } else if *on_demand {
-            fields.insert("schedule".to_owned(), Value::Null);
-        } else if let (Some(Value::Object(schedule)), Some(zone)) = (fields.get_mut("schedule"), self.selection.zone())
-        {
-            schedule.insert("zone".to_owned(), json!(zone));
-        }
+        job.selection = self.selection.change(job.selection)?;
+        job.schedule = self.times.change(job.schedule, &job.selection.zone, self.selection.zone())?;
         if self.scan_all || self.new_only {
-            fields.insert("scan_all".to_owned(), json!(self.scan_all));
+            job.scan_all = self.scan_all;
         }
-        Ok(fields)
+        Ok(job)
+    }
+}
+
+impl Times {
+    /// A schedule with what was given instead; a new one has the zone of the selection. Of another interval, what the interval before
+    /// alone could have is left out.
+    fn change(&self, schedule: Schedule, of_selection: &Zone, zone: Option<&str>) -> Result<Schedule> {
+        let Self { every, at, weekday, anchor, on_demand } = self;
+        if *on_demand {
+            return Ok(Schedule::on_demand());
+        }
+        let times = [("at", at), ("weekday", weekday), ("anchor", anchor)];
+        let given = times.into_iter().find(|(_, time)| time.is_some());
+        let mut written = match (Option::<Definition>::from(schedule), every) {
+            (Some(saved), _) => saved,
+            (None, Some(every)) => {
+                Definition { every: *every, zone: Some(of_selection.name().to_owned()), ..Definition::default() }
+            }
+            (None, None) => {
+                let Some((field, _)) = given else { return Ok(Schedule::on_demand()) };
+                return Err(Error::new(Kind::InvalidInput, "what runs on demand has no times")
+                    .with("field", field)
+                    .with_hint("say with --every how many days are between two runs"));
+            }
+        };
+        if let Some(every) = every {
+            written.every = *every;
+            written.at = written.at.filter(|_| *every == 1);
+            written.weekday = written.weekday.filter(|_| *every == 7);
+        }
+        for (given, field) in [
+            (at.as_deref(), &mut written.at),
+            (weekday.as_deref(), &mut written.weekday),
+            (anchor.as_deref(), &mut written.anchor),
+            (zone, &mut written.zone),
+        ] {
+            if let Some(given) = given {
+                *field = Some(given.to_owned());
+            }
+        }
+        written.try_into()
     }
 }
 

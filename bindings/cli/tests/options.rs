@@ -1,0 +1,95 @@
+//! What options of the program do, seen from outside: jobs that are saved and changed, registries under a name, wrong values.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may")]
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The program, with data of its own: the registry `local`, where nobody listens.
+struct Shell(TempDir);
+
+impl Shell {
+    fn new() -> Self {
+        let shell = Self(tempfile::tempdir().unwrap());
+        shell.done("registry add local --url http://127.0.0.1:1 --no-check");
+        shell
+    }
+
+    /// The exit code, standard output, standard error. A line is split at spaces.
+    fn run(&self, line: &str) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidewaiter"));
+        command.args(line.split(' ')).env_remove("TIDEWAITER_STORE").env("HOME", self.0.path());
+        let done = command.env("XDG_DATA_HOME", self.0.path()).env("XDG_CACHE_HOME", self.0.path()).output().unwrap();
+        let [out, err] = [done.stdout, done.stderr].map(|text| String::from_utf8(text).unwrap());
+        (done.status.code().unwrap(), out, err)
+    }
+
+    fn done(&self, line: &str) -> String {
+        let (code, out, err) = self.run(line);
+        assert_eq!(code, 0, "{line}: {err}");
+        out
+    }
+
+    /// What is told about a line that cannot be.
+    fn refused(&self, line: &str) -> String {
+        let (code, out, err) = self.run(line);
+        assert_eq!((code, out.as_str()), (2, ""), "{line}: {err}");
+        err
+    }
+
+    fn job(&self, name: &str) -> Value {
+        serde_json::from_str(&self.done(&format!("job show {name} --format json"))).unwrap()
+    }
+}
+
+#[test]
+fn what_is_not_given_of_a_schedule_stays() {
+    let shell = Shell::new();
+    shell.done("job add nightly --registry local --every 1 --at 02:30 --zone Europe/Berlin --anchor 2026-01-01T00:00:00Z");
+    let written = |more: Value| {
+        let mut written = json!({"zone": "Europe/Berlin", "anchor": "2026-01-01T00:00:00Z"});
+        written.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        written
+    };
+    for (change, expected) in [
+        ("--every 1 --at 03:00", written(json!({"every": 1, "at": "03:00"}))),
+        ("--at 04:00", written(json!({"every": 1, "at": "04:00"}))),
+        ("--newest 5", written(json!({"every": 1, "at": "04:00"}))),
+        ("--every 7", written(json!({"every": 7}))),
+        ("--weekday monday", written(json!({"every": 7, "weekday": "monday"}))),
+        ("--every 14", written(json!({"every": 14}))),
+        ("--zone UTC", json!({"every": 14, "zone": "UTC", "anchor": "2026-01-01T00:00:00Z"})),
+        ("--on-demand", Value::Null),
+        ("--zone Europe/Berlin", Value::Null),
+        ("--every 30", json!({"every": 30, "zone": "Europe/Berlin"})),
+    ] {
+        shell.done(&format!("job set nightly {change}"));
+        assert_eq!(shell.job("nightly")["schedule"], expected, "{change}");
+    }
+    for change in ["--at 02:30", "--weekday monday", "--every 1 --weekday monday", "--on-demand --at 02:30"] {
+        shell.refused(&format!("job set nightly {change}"));
+    }
+    assert!(shell.refused("job add other --registry local --at 02:30").contains("--every"));
+}
+
+#[test]
+fn a_wrong_value_is_told_as_it_was_written() {
+    let shell = Shell::new();
+    for (line, told) in [
+        ("list local --newest 0", "newest"),
+        ("list local --cap 0", "cap"),
+        ("list local --undated x", "undated: x"),
+        ("list local --pushed tomorrow", "pushed: tomorrow"),
+        ("list local --pushed 400", "pushed"),
+        ("explain local --zone Nope", "zone: Nope"),
+        ("job add a --registry local --zone Nope", "zone: Nope"),
+        ("job add a --registry local --every 1 --at 25:00", "at: 25:00"),
+        ("job add a --registry local --every 0", "every"),
+        ("job add a --registry local --newest 0", "newest"),
+    ] {
+        let err = shell.refused(line);
+        assert!(err.contains(told) && !err.contains("column") && !err.contains("JSON"), "{line}: {err}");
+    }
+}
