@@ -75,6 +75,25 @@ fn what_is_not_given_of_a_schedule_stays() {
 }
 
 #[test]
+fn a_limit_is_taken_away_again() {
+    let shell = Shell::new();
+    shell.done(
+        "job add all --registry local --repo team/* --tag v* --exclude-repo team/old --exclude-tag *-rc --pushed 7 --undated exclude \
+         --newest 5 --cap 10 --platform linux/amd64 --every 7 --weekday monday",
+    );
+    shell.done("job set all --clear newest --cap 20");
+    let selection = shell.job("all")["selection"].clone();
+    assert_eq!((selection.get("newest"), &selection["cap"]), (None, &json!(20)));
+    shell.done("job set all --clear cap,tag,exclude-repo,exclude-tag,pushed,undated,platform --clear weekday --tag w*");
+    let job = shell.job("all");
+    assert_eq!(job["selection"], json!({"repositories": ["team/*"], "tags": ["w*"]}));
+    assert_eq!(job["schedule"], json!({"every": 7, "zone": "UTC"}));
+    shell.done("job set all --clear repo,tag,newest,aql,at,anchor");
+    assert_eq!(shell.job("all")["selection"], json!({}));
+    shell.refused("job set all --clear registry");
+}
+
+#[test]
 fn a_wrong_value_is_told_as_it_was_written() {
     let shell = Shell::new();
     for (line, told) in [

@@ -1,11 +1,11 @@
 //! `tidewaiter job`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use tidewaiter::job::{self, State as RunState, Summary};
 use tidewaiter::model::zone::Zone;
 use tidewaiter::schedule::{Definition, Schedule};
-use tidewaiter::select::Selection;
+use tidewaiter::select::{Pushed, Selection, Undated};
 use tidewaiter::{Cancel, Error, Kind, Result};
 use tidewaiter_facade::{
     JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent,
@@ -26,7 +26,7 @@ pub(crate) enum Job {
     /// Without --every it runs on demand only: `tidewaiter job run NAME`. `tidewaiter worker` runs what is due.
     Add(Box<Put>),
     /// Change a job: what is given replaces what was saved, the rest stays, and so does what was scanned
-    Set(Box<Put>),
+    Set(Box<Change>),
     /// List the jobs
     List {
         #[command(flatten)]
@@ -71,6 +71,33 @@ pub(crate) struct Put {
     state: State,
     #[command(flatten)]
     selection: selection::Options,
+}
+
+#[derive(Args)]
+pub(crate) struct Change {
+    /// Take this away from what was saved, before what is given is put in; several with commas, or several times
+    #[arg(long, value_name = "FIELD", value_enum, value_delimiter = ',')]
+    clear: Vec<Clear>,
+    #[command(flatten)]
+    put: Put,
+}
+
+/// What can be taken away: the options of the same names.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Clear {
+    Repo,
+    Tag,
+    ExcludeRepo,
+    ExcludeTag,
+    Pushed,
+    Undated,
+    Newest,
+    Cap,
+    Aql,
+    Platform,
+    At,
+    Weekday,
+    Anchor,
 }
 
 /// When a job runs. The time zone is that of the selection.
@@ -146,8 +173,16 @@ pub(crate) struct Restart {
 impl Job {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         match self {
-            Self::Add(put) => put.run(Mode::Add, cancel),
-            Self::Set(put) => put.run(Mode::Set, cancel),
+            Self::Add(put) => {
+                let scanner = put.state.open()?;
+                put.save(&scanner, put.new_job()?, Mode::Add, cancel)
+            }
+            Self::Set(change) => {
+                let Change { clear, put } = *change;
+                let scanner = put.state.open()?;
+                let job = clear.into_iter().try_fold(put.saved(&scanner, cancel)?, |job, field| field.take_from(job))?;
+                put.save(&scanner, job, Mode::Set, cancel)
+            }
             Self::List { state } => list(&state.open()?.list_jobs(cancel)?.wait(&mut Silent)?, state.format),
             Self::Show(Several { names, state }) => {
                 let scanner = state.open()?;
@@ -194,9 +229,8 @@ impl Several {
 }
 
 impl Put {
-    fn run(self, mode: Mode, cancel: &Cancel) -> Result<Exit> {
-        let scanner = self.state.open()?;
-        let job = if mode == Mode::Set { self.saved(&scanner, cancel)? } else { self.new_job()? };
+    /// Saves the job with what was given instead.
+    fn save(&self, scanner: &Scanner, job: job::Job, mode: Mode, cancel: &Cancel) -> Result<Exit> {
         let job = self.change(job)?;
         let status = scanner.put_job(PutJob { job, mode }, cancel)?.wait(&mut Silent)?;
         match self.state.format {
@@ -239,6 +273,36 @@ impl Put {
         job.schedule = self.times.change(job.schedule, &job.selection.zone, self.selection.zone())?;
         if self.scan_all || self.new_only {
             job.scan_all = self.scan_all;
+        }
+        Ok(job)
+    }
+}
+
+impl Clear {
+    /// The job without it.
+    fn take_from(self, mut job: job::Job) -> Result<job::Job> {
+        let selection = &mut job.selection;
+        match self {
+            Self::Repo => selection.repositories.clear(),
+            Self::Tag => selection.tags.clear(),
+            Self::ExcludeRepo => selection.exclude_repositories.clear(),
+            Self::ExcludeTag => selection.exclude_tags.clear(),
+            Self::Platform => selection.platforms.clear(),
+            Self::Pushed => selection.pushed = Pushed::all(),
+            Self::Undated => selection.undated = Undated::default(),
+            Self::Newest => selection.newest = None,
+            Self::Cap => selection.cap = None,
+            Self::Aql => selection.aql = None,
+            Self::At | Self::Weekday | Self::Anchor => {
+                if let Some(mut written) = Option::<Definition>::from(job.schedule.clone()) {
+                    match self {
+                        Self::At => written.at = None,
+                        Self::Weekday => written.weekday = None,
+                        _ => written.anchor = None,
+                    }
+                    job.schedule = written.try_into()?;
+                }
+            }
         }
         Ok(job)
     }
