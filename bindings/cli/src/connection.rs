@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     #[command(flatten)]
     fields: Fields,
     #[command(flatten)]
-    identity: Identity,
+    identity: Option<Identity>,
 }
 
 /// What definitions of some kinds say besides. A field that the kind does not have is refused by the library.
@@ -241,7 +241,18 @@ impl Connection {
         if is_address || (self.kind.is_some() && self.registries.is_none()) {
             return self.registry(Some(argument)).map(Named::from);
         }
-        Ok(Named::Name(argument.to_owned()))
+        self.saved(argument.to_owned())
+    }
+
+    /// The registry with this name. What its definition says is said there alone.
+    pub(crate) fn saved(&self, name: String) -> Result<Named> {
+        if self.identity.is_none() && self.given().is_empty() {
+            return Ok(Named::Name(name));
+        }
+        let hint = "leave the options of registries and credentials out, or change what is saved: `tidewaiter registry set`";
+        Err(Error::new(Kind::InvalidInput, "how a registry is reached that has a name is what its definition says")
+            .with("name", name.escape_debug())
+            .with_hint(hint))
     }
 
     /// The registry at `url`, or that of the image.
@@ -284,7 +295,7 @@ impl Connection {
 
     /// The credential; none where the default holds.
     fn credential(&self, kind: &str) -> Result<Option<Credential>> {
-        let identity = &self.identity;
+        let Some(identity) = &self.identity else { return Ok(None) };
         if let Some(shape) = identity.cloud(kind) {
             return from_json(&shape.to_string(), "the credential").map(Some);
         }

@@ -112,3 +112,23 @@ fn a_wrong_value_is_told_as_it_was_written() {
         assert!(err.contains(told) && !err.contains("column") && !err.contains("JSON"), "{line}: {err}");
     }
 }
+
+#[test]
+fn what_is_saved_is_not_said_again() {
+    let shell = Shell::new();
+    shell.done("job add all --registry local");
+    for line in [
+        "check local --ca /nonexistent",
+        "check local --username a --password-env NOPE",
+        "check local --plain-http",
+        "list local --docker-config /nonexistent",
+        "explain local --region eu-central-1",
+        "scan 127.0.0.1:1/app --registry local --username a --password-env NOPE",
+        "scan 127.0.0.1:1/app --registry local --plain-http",
+    ] {
+        assert!(shell.refused(line).contains("registry set"), "{line}");
+    }
+    for more in ["--repo a", "--newest 5", "--username a --password-env P", "--plain-http", "--registries f", "--region r"] {
+        assert!(shell.refused(&format!("explain --job all {more}")).contains("cannot be used with"), "{more}");
+    }
+}

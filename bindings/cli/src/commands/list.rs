@@ -33,12 +33,16 @@ pub(crate) struct Explain {
     /// The registry: host, host:port, a URL, or the name of a saved one
     #[arg(value_name = "REGISTRY|NAME", required_unless_present = "job", conflicts_with = "job")]
     registry: Option<String>,
-    /// Say what the next run of this job would do with each image, and why
-    #[arg(long, value_name = "NAME")]
+    /// Say what the next run of this job would do with each image, and why; all else is what was saved
+    #[arg(long, value_name = "NAME", conflicts_with_all = SAVED_WITH_A_JOB)]
     job: Option<String>,
     #[command(flatten)]
     line: Line,
 }
+
+/// What a job knows already: its selection, how its registry is reached, and who asks.
+const SAVED_WITH_A_JOB: [&str; 9] =
+    ["Options", "Fields", "Identity", "kind", "plain_http", "ca", "client_cert", "client_key", "registries"];
 
 #[derive(Args)]
 struct Line {

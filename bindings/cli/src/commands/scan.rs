@@ -6,7 +6,7 @@ use clap::Args;
 use tidewaiter::model::problem::ProblemKind;
 use tidewaiter::model::severity::Rating;
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::{Config, Named, Report, ScanOptions, Scanner, parse_platforms, paths};
+use tidewaiter_facade::{Config, Report, ScanOptions, Scanner, parse_platforms, paths};
 
 use crate::connection::Connection;
 use crate::console::Exit;
@@ -94,7 +94,7 @@ impl Scan {
         let scanner = Scanner::open(config)?;
         let options = ScanOptions {
             registry: Some(match self.registry {
-                Some(name) => Named::Name(name),
+                Some(name) => self.connection.saved(name)?,
                 None => self.connection.registry(None)?.into(),
             }),
             platforms: parse_platforms(&self.platforms)?,
