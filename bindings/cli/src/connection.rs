@@ -31,9 +31,6 @@ pub(crate) struct Connection {
     /// The key (PEM) of the client certificate
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<f64>,
     /// A file with definitions of registries under names (TOML or JSON)
     #[arg(long, value_name = "FILE")]
     registries: Option<PathBuf>,
@@ -219,11 +216,6 @@ struct Identity {
 }
 
 impl Connection {
-    /// Seconds after which the call ends.
-    pub(crate) fn timeout(&self) -> Option<f64> {
-        self.timeout
-    }
-
     /// Whether the kind was named.
     pub(crate) fn has_kind(&self) -> bool {
         self.kind.is_some()

@@ -132,3 +132,17 @@ fn what_is_saved_is_not_said_again() {
         assert!(shell.refused(&format!("explain --job all {more}")).contains("cannot be used with"), "{more}");
     }
 }
+
+#[test]
+fn what_takes_longer_than_it_may_is_given_up() {
+    let shell = Shell::new();
+    // It takes connections, and never answers.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    shell.done(&format!("registry add silent --url http://{address} --no-check"));
+    shell.done("job add all --registry silent");
+    for line in ["list silent", "explain silent", "explain --job all", "check silent", &format!("scan {address}/app --registry silent --offline")] {
+        let err = shell.refused(&format!("{line} --timeout 0.5"));
+        assert!(err.contains("the deadline passed"), "{line}: {err}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -11,6 +12,7 @@ use tidewaiter::store::{Change, InventoryRow};
 use tidewaiter::{Cancel, Context, Result};
 
 use crate::call::{Observer, Pending};
+use crate::config;
 use crate::scanner::Scanner;
 
 /// At most so many items are handed over at once.
@@ -40,6 +42,7 @@ pub struct Listing {
     scanner: Scanner,
     source: Arc<Source>,
     ready: VecDeque<Result<Item>>,
+    end: Option<Instant>,
 }
 
 /// The stream, and who is told of its events: the call that waits for it now.
@@ -85,7 +88,16 @@ impl Drop for Source {
 
 impl Listing {
     pub(crate) fn new(scanner: Scanner, source: Source) -> Self {
-        Self { scanner, source: Arc::new(source), ready: VecDeque::new() }
+        Self { scanner, source: Arc::new(source), ready: VecDeque::new(), end: None }
+    }
+
+    /// The same listing, which ends so many seconds from now with [`Kind::Canceled`](tidewaiter::Kind::Canceled), however far it came.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`](tidewaiter::Kind::InvalidInput) for what is no time.
+    pub fn timeout(self, seconds: Option<f64>) -> Result<Self> {
+        let end = config::timeout(seconds)?.and_then(|time| Instant::now().checked_add(time));
+        Ok(Self { end, ..self })
     }
 
     /// Asks for what comes next, up to 256 items at once, none at the end; for those who poll. `cancel` ends this wait.
@@ -93,7 +105,8 @@ impl Listing {
     /// # Errors
     /// [`Kind::InvalidState`](tidewaiter::Kind::InvalidState) of a closed scanner.
     pub fn fetch(&self, cancel: &Cancel) -> Result<Pending<Vec<Result<Item>>>> {
-        self.scanner.batch(Arc::clone(&self.source), cancel)
+        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()));
+        self.scanner.batch(Arc::clone(&self.source), left, cancel)
     }
 
     /// Waits for the next item, and tells `observer` meanwhile; none at the end.

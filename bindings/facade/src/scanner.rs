@@ -289,8 +289,13 @@ impl Scanner {
     }
 
     /// Asks a listing for what comes next.
-    pub(crate) fn batch(&self, source: Arc<Source>, cancel: &Cancel) -> Result<Pending<Vec<Result<Item>>>> {
-        self.call(cancel, None, |_, context| async move { source.batch(&context).await })
+    pub(crate) fn batch(
+        &self,
+        source: Arc<Source>,
+        timeout: Option<Duration>,
+        cancel: &Cancel,
+    ) -> Result<Pending<Vec<Result<Item>>>> {
+        self.call(cancel, timeout, |_, context| async move { source.batch(&context).await })
     }
 
     fn usable(&self) -> Result<()> {

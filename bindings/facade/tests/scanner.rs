@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use tidewaiter::{Cancel, Kind};
+use tidewaiter::{Cancel, Kind, Selection};
 use tidewaiter_facade::{CheckOptions, Config, ImportOptions, Observer, ScanOptions, Scanner, Silent, from_json};
 
 /// Generous: a busy machine must not fail a test.
@@ -59,6 +59,19 @@ fn a_timeout_ends_a_call() {
     let scanner = scanner();
     let pending = scanner.scan(&image, options(r#", "timeout": 0.1"#), &Cancel::new()).unwrap();
     assert_eq!(soon(|| pending.wait(&mut Silent)).unwrap_err().kind(), Kind::Canceled);
+}
+
+#[test]
+fn a_timeout_ends_a_listing() {
+    let (_server, image) = silent();
+    let url = image.trim_end_matches("/app");
+    let registry = from_json(&format!(r#"{{"url": "http://{url}", "credential": {{"anonymous": {{}}}}}}"#), "x").unwrap();
+    let scanner = scanner();
+    let mut listing = scanner.images(registry, Selection::new()).unwrap().timeout(Some(0.1)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(soon(|| listing.next(&mut Silent, &Cancel::new())).unwrap_err().kind(), Kind::Canceled);
+    }
+    assert_eq!(listing.timeout(Some(0.0)).unwrap_err().kind(), Kind::InvalidInput);
 }
 
 #[test]

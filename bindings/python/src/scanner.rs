@@ -73,6 +73,7 @@ impl NativeScanner {
         what: &str,
         registry: &str,
         selection: &str,
+        timeout: Option<f64>,
         on_event: Callback,
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<NativeListing> {
@@ -84,6 +85,7 @@ impl NativeScanner {
                 _ => self.0.explain(registry, selection),
             }
         });
+        let listing = listing.and_then(|listing| listing.timeout(timeout));
         let listing = listing.map_err(|error| raise(py, &error))?;
         Ok(NativeListing::new(listing, on_event, switch(cancel)))
     }
@@ -94,6 +96,7 @@ impl NativeScanner {
         py: Python<'_>,
         what: &str,
         request: &str,
+        timeout: Option<f64>,
         on_event: Callback,
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<NativeListing> {
@@ -103,6 +106,7 @@ impl NativeScanner {
             "changes" => from_json(request, "the filter").and_then(|filter| self.0.changes(filter)),
             _ => Err(unknown(what)),
         };
+        let listing = listing.and_then(|listing| listing.timeout(timeout));
         let listing = listing.map_err(|error| raise(py, &error))?;
         Ok(NativeListing::new(listing, on_event, switch(cancel)))
     }

@@ -22,6 +22,9 @@ pub(crate) struct Check {
     /// Check also whether this repository may be pulled
     #[arg(long, value_name = "REPOSITORY")]
     repository: Option<String>,
+    /// Give up after so many seconds, whatever is still to be checked
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
     /// What is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     format: Format,
@@ -36,7 +39,7 @@ impl Check {
         let (registries, store) = (self.connection.registries(), self.place.store());
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
         let registry = self.connection.named(&self.registry)?;
-        let options = CheckOptions { repository: self.repository, timeout: self.connection.timeout() };
+        let options = CheckOptions { repository: self.repository, timeout: self.timeout };
         let check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(true))?;
         match self.format {
             Format::Json => output::print_json(&check)?,

@@ -49,6 +49,9 @@ struct Line {
     /// What is written: json is one object a line
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     format: Format,
+    /// Give up after so many seconds, whatever is still to be listed
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -85,7 +88,7 @@ impl Line {
     fn run(self, cancel: &Cancel, list: impl FnOnce(&Scanner) -> Result<Listing>) -> Result<Exit> {
         let (registries, store) = (self.connection.registries(), self.place.store());
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
-        let mut listing = list(&scanner)?;
+        let mut listing = list(&scanner)?.timeout(self.timeout)?;
         let mut progress = Progress::new(self.quiet);
         while let Some(item) = listing.next(&mut progress, cancel)? {
             let line = match self.format {

@@ -58,6 +58,9 @@ pub(crate) struct Put {
     /// Requests a second to one host, such as 20 or 0.5 [default: as many as there are to ask]
     #[arg(long, value_name = "N")]
     rate: Option<f64>,
+    /// The most time of a wait for the registry: for a connection (30 at the most), an answer, a piece of it [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
     /// The most time that one image of a job may take [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     image_timeout: Option<f64>,
@@ -134,7 +137,7 @@ impl Put {
         if let Some(url) = &self.url {
             fields.entry("kind").or_insert_with(|| json!(vendor::recognise(host(url)).name()));
         }
-        let times = [("timeout", json!(self.connection.timeout())), ("image_timeout", json!(self.image_timeout))];
+        let times = [("timeout", json!(self.timeout)), ("image_timeout", json!(self.image_timeout))];
         let bounds = [("concurrency", json!(self.concurrency)), ("rate", json!(self.rate))];
         let numbers = times.into_iter().chain(bounds);
         let texts = [("url", json!(self.url)), ("proxy", json!(self.proxy))];

@@ -60,6 +60,9 @@ pub(crate) struct Scan {
     /// Change a limit: entries, path, file, layer, expansion, nesting, packages, manifest, config or index. Several times
     #[arg(long = "limit", value_name = "NAME=N", value_parser = limit)]
     limits: Vec<(String, u64)>,
+    /// Give up after so many seconds, whatever is still to be scanned
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -100,7 +103,7 @@ impl Scan {
             platforms: parse_platforms(&self.platforms)?,
             foreign_layers: self.foreign_layers,
             include_owned: self.include_owned,
-            timeout: self.connection.timeout(),
+            timeout: self.timeout,
             ..ScanOptions::default()
         };
         let reports = scanner.scan(&self.target, options, cancel)?.wait(&mut Progress::new(self.quiet))?;

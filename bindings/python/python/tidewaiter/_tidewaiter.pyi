@@ -127,6 +127,7 @@ class NativeScanner:
         what: str,
         registry: str,
         selection: str,
+        timeout: float | None,
         on_event: Callable[[dict[str, Any]], object] | None,
         cancel: Cancel | None,
     ) -> NativeListing: ...
@@ -134,6 +135,7 @@ class NativeScanner:
         self,
         what: str,
         request: str,
+        timeout: float | None,
         on_event: Callable[[dict[str, Any]], object] | None,
         cancel: Cancel | None,
     ) -> NativeListing: ...

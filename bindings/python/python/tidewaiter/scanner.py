@@ -189,17 +189,19 @@ class Scanner(StoredOperations):
         registry: Registry | str,
         selection: Selection | None = None,
         *,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
         cancel: Cancel | None = None,
     ) -> Iterator[str]:
         """Lists the repositories of a registry that the selection names, page by page as they come."""
-        return listing.repositories(self._list("repositories", registry, selection, on_event, cancel))
+        return listing.repositories(self._list("repositories", registry, selection, timeout, on_event, cancel))
 
     def images(
         self,
         registry: Registry | str,
         selection: Selection | None = None,
         *,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
         cancel: Cancel | None = None,
     ) -> Iterator[Image]:
@@ -207,30 +209,32 @@ class Scanner(StoredOperations):
 
         A repository that cannot be listed is told to ``on_event`` (``repository-failed``); the others go on, and the error is raised at the end.
         """
-        return listing.images(self._list("images", registry, selection, on_event, cancel))
+        return listing.images(self._list("images", registry, selection, timeout, on_event, cancel))
 
     def explain(
         self,
         registry: Registry | str,
         selection: Selection | None = None,
         *,
+        timeout: float | None = None,
         on_event: OnEvent | None = None,
         cancel: Cancel | None = None,
     ) -> Iterator[Image]:
         """Lists all images of the repositories that the selection names, also those that it leaves out, each with the reason."""
-        return listing.images(self._list("explain", registry, selection, on_event, cancel))
+        return listing.images(self._list("explain", registry, selection, timeout, on_event, cancel))
 
     def _list(
         self,
         what: str,
         registry: Registry | str,
         selection: Selection | None,
+        timeout: float | None,
         on_event: OnEvent | None,
         cancel: Cancel | None,
     ) -> NativeListing:
         registry = Registry.docker(registry) if isinstance(registry, str) else registry
         shape = {} if selection is None else selection._shape
-        return self._native.list(what, json.dumps(registry._shape), json.dumps(shape), on_event, cancel)
+        return self._native.list(what, json.dumps(registry._shape), json.dumps(shape), timeout, on_event, cancel)
 
     def import_advisories(
         self,

@@ -112,10 +112,15 @@ class StoredOperations:
         self._each("delete_jobs", name)
 
     def explain_job(
-        self, job: str, *, on_event: OnEvent | None = None, cancel: Cancel | None = None
+        self,
+        job: str,
+        *,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        cancel: Cancel | None = None,
     ) -> Iterator[Image]:
         """Lists what a run of the job would do with each image, and why. Nothing is saved."""
-        return listing.images(self._native.lines("explain_job", json.dumps(job), on_event, cancel))
+        return listing.images(self._native.lines("explain_job", json.dumps(job), timeout, on_event, cancel))
 
     def run(
         self,
@@ -253,7 +258,7 @@ class StoredOperations:
             "package": package,
             "vulnerable": vulnerable,
         }
-        lines = self._native.lines("inventory", json.dumps(request), None, cancel)
+        lines = self._native.lines("inventory", json.dumps(request), None, None, cancel)
         while (line := lines.next()) is not None:
             yield InventoryRow._of(line)
 
@@ -270,7 +275,7 @@ class StoredOperations:
     ) -> Iterator[Change]:
         """What scans and matches changed: findings that are new, and those that are fixed."""
         request = {"registry": registry, "since": None if since is None else _written("since", since)}
-        lines = self._native.lines("changes", json.dumps(request), None, cancel)
+        lines = self._native.lines("changes", json.dumps(request), None, None, cancel)
         while (line := lines.next()) is not None:
             yield Change._of(line)
 
