@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tidewaiter::Error;
+use tidewaiter::{Cancel, Error, Result};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,28 @@ impl From<Exit> for ExitCode {
             Exit::Canceled => 130,
         })
     }
+}
+
+/// Does something with each of several names, one after another. One that fails keeps the others from nothing; the user ends all.
+pub(crate) fn each(names: &[String], cancel: &Cancel, mut work: impl FnMut(&str) -> Result<Exit>) -> Result<Exit> {
+    let mut exit = Exit::Done;
+    for name in names {
+        let done = match work(name) {
+            Err(error) if names.len() == 1 || cancel.is_canceled() => return Err(error),
+            Err(error) => {
+                show(&error);
+                Exit::Error
+            }
+            Ok(done) => done,
+        };
+        if exit != Exit::Error && done != Exit::Done {
+            exit = done;
+        }
+        if cancel.is_canceled() {
+            break;
+        }
+    }
+    Ok(exit)
 }
 
 /// The error and what to do next, on standard error.

@@ -25,6 +25,11 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
     print(text.as_bytes())
 }
 
+/// What came of one of several names: one document where it is alone, else a line.
+pub(crate) fn print_one_of(names: &[String], value: &impl Serialize) -> Result<()> {
+    if names.len() == 1 { print_json(value) } else { print(json_line(value)?.as_bytes()) }
+}
+
 /// A value as one line of JSON.
 pub(crate) fn json_line(value: &impl Serialize) -> Result<String> {
     let mut text = serde_json::to_string(value)

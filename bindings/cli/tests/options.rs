@@ -146,3 +146,30 @@ fn what_takes_longer_than_it_may_is_given_up() {
         assert!(err.contains("the deadline passed"), "{line}: {err}");
     }
 }
+
+#[test]
+fn one_of_several_names_keeps_the_others_from_nothing() {
+    let shell = Shell::new();
+    shell.done("registry add other --url http://127.0.0.1:1 --no-check");
+    shell.done("job add a --registry local");
+    shell.done("job add b --registry local");
+    for (line, field) in [("registry show local none other", "name"), ("job show a none b", "job")] {
+        let (code, out, err) = shell.run(&format!("{line} --format json"));
+        let told: Vec<_> = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()[field].clone()).collect();
+        let names: Vec<_> = line.split(' ').skip(2).filter(|name| *name != "none").collect();
+        assert_eq!((code, told), (2, names.into_iter().map(Value::from).collect()), "{err}");
+        assert!(err.contains("none"), "{err}");
+    }
+}
+
+#[test]
+fn a_run_that_is_out_of_time_keeps_the_next_from_nothing() {
+    let shell = Shell::new();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    shell.done(&format!("registry add silent --url http://{} --no-check", server.local_addr().unwrap()));
+    shell.done("job add a --registry silent");
+    shell.done("job add b --registry silent");
+    let (code, out, err) = shell.run("job run a b --timeout 0.5 --offline --format json");
+    let told: Vec<_> = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["job"].clone()).collect();
+    assert_eq!((code, told), (130, vec!["a".into(), "b".into()]), "{err}");
+}

@@ -186,15 +186,19 @@ impl Job {
             Self::List { state } => list(&state.open()?.list_jobs(cancel)?.wait(&mut Silent)?, state.format),
             Self::Show(Several { names, state }) => {
                 let scanner = state.open()?;
-                for name in &names {
-                    show(&scanner.job(name, cancel)?.wait(&mut Silent)?, state.format)?;
-                }
-                Ok(Exit::Done)
+                console::each(&names, cancel, |name| {
+                    let details = scanner.job(name, cancel)?.wait(&mut Silent)?;
+                    match state.format {
+                        Format::Json => output::print_one_of(&names, &details)?,
+                        Format::Table => output::print(describe(&details).as_bytes())?,
+                    }
+                    Ok(Exit::Done)
+                })
             }
             Self::Run(run) => {
                 let Run { names, scan_all, pull, detach, timeout, state, means } = *run;
                 let scanner = state.open_to_scan(&means)?;
-                each(&names, &state, |job, progress| {
+                follow(&names, &state, cancel, |job, progress| {
                     let request = RunJob { job: job.to_owned(), scan_all, pull, detach, timeout };
                     scanner.run_job(request, cancel)?.wait(progress)
                 })
@@ -202,7 +206,7 @@ impl Job {
             Self::Restart(restart) => {
                 let Restart { names, detach, timeout, state, means } = *restart;
                 let scanner = state.open_to_scan(&means)?;
-                each(&names, &state, |job, progress| {
+                follow(&names, &state, cancel, |job, progress| {
                     scanner.restart_job(RestartJob { job: job.to_owned(), detach, timeout }, cancel)?.wait(progress)
                 })
             }
@@ -349,38 +353,33 @@ impl Times {
     }
 }
 
-/// Runs jobs one after another, as `run` does. One that cannot run does not keep the others from it.
-fn each(names: &[String], state: &State, run: impl Fn(&str, &mut Progress) -> Result<Summary>) -> Result<Exit> {
-    let mut exit = Exit::Done;
-    for name in names {
+/// Runs jobs one after another, as `run` does, and tells what came of each.
+fn follow(
+    names: &[String],
+    state: &State,
+    cancel: &Cancel,
+    run: impl Fn(&str, &mut Progress) -> Result<Summary>,
+) -> Result<Exit> {
+    console::each(names, cancel, |name| {
         let mut progress = Progress::new(state.quiet);
         let done = run(name, &mut progress);
         drop(progress);
-        match done {
-            Ok(summary) => {
-                match state.format {
-                    Format::Json if names.len() > 1 => output::print(output::json_line(&summary)?.as_bytes())?,
-                    Format::Json => output::print_json(&summary)?,
-                    Format::Table => output::print(tell(&summary).as_bytes())?,
-                }
-                match summary.state {
-                    RunState::Canceled => {
-                        eprintln!("canceled; go on with `tidewaiter job restart {}`", printable(name));
-                        return Ok(Exit::Canceled);
-                    }
-                    // Also of a run that is finished, where not all repositories could be listed.
-                    _ if summary.error.is_some() => exit = Exit::Error,
-                    _ => {}
-                }
-            }
-            Err(error) if names.len() == 1 || error.kind() == Kind::Canceled => return Err(error),
-            Err(error) => {
-                console::show(&error);
-                exit = Exit::Error;
-            }
+        let summary = done?;
+        match state.format {
+            Format::Json => output::print_one_of(names, &summary)?,
+            Format::Table => output::print(tell(&summary).as_bytes())?,
         }
-    }
-    Ok(exit)
+        Ok(match summary.state {
+            // By the user, the time that it may take, or somebody else.
+            RunState::Canceled => {
+                eprintln!("canceled; go on with `tidewaiter job restart {}`", printable(name));
+                Exit::Canceled
+            }
+            // Also of a run that is finished, where not all repositories could be listed.
+            _ if summary.error.is_some() => Exit::Error,
+            _ => Exit::Done,
+        })
+    })
 }
 
 /// What came of a run, for people.
@@ -450,10 +449,8 @@ fn state(job: &JobStatus) -> String {
     job.state.map_or_else(|| "never ran".to_owned(), |state| state.to_string())
 }
 
-fn show(details: &JobDetails, format: Format) -> Result<()> {
-    if format == Format::Json {
-        return output::print_json(details);
-    }
+/// A job, for people.
+fn describe(details: &JobDetails) -> String {
     let job = &details.status;
     let rows = [
         ["job".to_owned(), job.job.clone()],
@@ -477,5 +474,5 @@ fn show(details: &JobDetails, format: Format) -> Result<()> {
         let since = table::time(holding.since);
         text.push_str(&format!("  {} has {image} since {since}\n", printable(&holding.worker)));
     }
-    output::print(text.as_bytes())
+    text
 }

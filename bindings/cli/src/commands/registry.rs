@@ -7,7 +7,7 @@ use tidewaiter::{Cancel, Error, Kind, Result};
 use tidewaiter_facade::{Mode, Names, Pause, PutRegistry, SavedRegistry, Scanner, Silent};
 
 use crate::connection::{Connection, host};
-use crate::console::Exit;
+use crate::console::{self, Exit};
 use crate::output::{self, Format};
 use crate::progress::Progress;
 use crate::state::State;
@@ -93,10 +93,14 @@ impl Registry {
             }
             Self::Show(Several { names, state }) => {
                 let scanner = state.open()?;
-                for name in &names {
-                    show(&scanner.saved_registry(name, cancel)?.wait(&mut Silent)?, state.format)?;
-                }
-                Ok(Exit::Done)
+                console::each(&names, cancel, |name| {
+                    let registry = scanner.saved_registry(name, cancel)?.wait(&mut Silent)?;
+                    match state.format {
+                        Format::Json => output::print_one_of(&names, &registry)?,
+                        Format::Table => output::print(describe(&registry).as_bytes())?,
+                    }
+                    Ok(Exit::Done)
+                })
             }
             Self::Remove(Several { names, state }) => {
                 let outcomes = state.open()?.remove_registries(Names { names }, cancel)?.wait(&mut Silent)?;
@@ -182,10 +186,8 @@ fn list(registries: &[SavedRegistry], format: Format) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn show(registry: &SavedRegistry, format: Format) -> Result<()> {
-    if format == Format::Json {
-        return output::print_json(registry);
-    }
+/// A registry, for people.
+fn describe(registry: &SavedRegistry) -> String {
     let mut rows = vec![["name".to_owned(), registry.name.clone()]];
     if let Value::Object(fields) = &registry.definition {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -193,5 +195,5 @@ fn show(registry: &SavedRegistry, format: Format) -> Result<()> {
     }
     rows.push(["paused".to_owned(), registry.paused.to_string()]);
     rows.push(["added".to_owned(), table::time(registry.added)]);
-    output::print(table::columns(["FIELD", "VALUE"], &rows).as_bytes())
+    table::columns(["FIELD", "VALUE"], &rows)
 }
