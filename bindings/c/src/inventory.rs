@@ -1,7 +1,7 @@
 //! What a store knows of images.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use tidewaiter::Result;
 use tidewaiter_facade::{Listing, Scanner, from_json};
@@ -136,6 +136,6 @@ unsafe fn list(
     // SAFETY: as the caller says.
     unsafe {
         empty(listing)?;
-        give(listing, tw_listing(Mutex::new(open(&object(scanner, "scanner")?.0)?)))
+        give(listing, tw_listing(Arc::new(open(&object(scanner, "scanner")?.0)?)))
     }
 }

@@ -1,7 +1,7 @@
 //! The jobs of a store.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use tidewaiter_facade::from_json;
 
@@ -192,6 +192,6 @@ pub unsafe extern "C" fn tw_job_explain(
     status(error, || unsafe {
         empty(listing)?;
         let scanner = &object(scanner, "scanner")?.0;
-        give(listing, tw_listing(Mutex::new(scanner.explain_job(required(name, "name")?)?)))
+        give(listing, tw_listing(Arc::new(scanner.explain_job(required(name, "name")?)?)))
     })
 }

@@ -1,7 +1,7 @@
 //! Listings: what is in a registry, line by line.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use tidewaiter::Result;
 use tidewaiter::select::Selection;
@@ -15,7 +15,7 @@ use crate::error::{tw_error, tw_status};
 use crate::scanner::tw_scanner;
 
 /// A registry on its way to being listed. It may be used from one thread at a time; a second one waits.
-pub struct tw_listing(pub(crate) Mutex<Listing>);
+pub struct tw_listing(pub(crate) Arc<Listing>);
 
 /// Lists the repositories of a registry that a selection names. `registry` is JSON, such as `{"url": "https://registry.example"}`
 /// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`; `selection` is JSON, or NULL for all.
@@ -87,7 +87,7 @@ unsafe fn open(
         let scanner = &object(scanner, "scanner")?.0;
         let registry = from_json(required(registry, "registry")?, "the registry")?;
         let selection = from_json(optional(selection, "selection")?.unwrap_or_default(), "the selection")?;
-        give(listing, tw_listing(Mutex::new(list(scanner, registry, selection)?)))
+        give(listing, tw_listing(Arc::new(list(scanner, registry, selection)?)))
     }
 }
 
@@ -109,8 +109,8 @@ pub unsafe extern "C" fn tw_listing_next(
     // SAFETY: the caller vouches for the pointers.
     status(error, || unsafe {
         empty(json)?;
-        let listing = &object(listing, "listing")?.0;
-        let mut listing = listing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A handle of our own: a callback that frees the listing does not take it from under the call.
+        let listing = Arc::clone(&object(listing, "listing")?.0);
         match listing.next(&mut Callback { on_event, user }, &self::cancel(cancel))? {
             Some(item) => give_json(json, &item),
             None => Ok(()),

@@ -289,3 +289,45 @@ unsafe extern "C" fn count(event: *const c_char, user: *mut std::ffi::c_void) ->
     unsafe { *user.cast::<usize>() += 1 };
     0
 }
+
+/// What a callback of a listing does with that: it asks for the next line, and keeps the status.
+struct Again {
+    listing: *mut crate::listing::tw_listing,
+    statuses: Vec<tw_status>,
+}
+
+unsafe extern "C" fn next_line(_: *const c_char, user: *mut std::ffi::c_void) -> std::ffi::c_int {
+    // SAFETY: the test gave the place, and waits; the listing is live.
+    unsafe {
+        let again = &mut *user.cast::<Again>();
+        let (mut json, mut error) = (null_mut(), null_mut());
+        let (json, error_place) = (&raw mut json, &raw mut error);
+        let status = crate::listing::tw_listing_next(again.listing, None, null_mut(), null(), json, error_place);
+        assert!(told(error).1.contains("callback"));
+        again.statuses.push(status);
+    }
+    0
+}
+
+#[test]
+fn a_callback_of_a_listing_may_not_use_it() {
+    use crate::listing::*;
+    let registry = tidewaiter::conformance::registry::TestRegistry::start().unwrap();
+    registry.push("app", "1.0", &tidewaiter::conformance::image::ImageBuilder::new().build());
+    let definition = serde_json::json!({"url": registry.url(), "credential": {"anonymous": {}}}).to_string();
+    let definition = CString::new(definition).unwrap();
+    let scanner = open(cr#"{"offline": true, "cache": null}"#).unwrap();
+    let (mut listing, mut error) = (null_mut(), null_mut());
+    // SAFETY: the texts and the places are ours, the scanner and the listing are live until the end.
+    unsafe {
+        let status = tw_scanner_images(scanner, definition.as_ptr(), null(), &raw mut listing, &raw mut error);
+        assert_eq!(status, tw_status::TW_OK);
+        let mut again = Again { listing, statuses: Vec::new() };
+        let user = (&raw mut again).cast();
+        let line = answer(|json, error| tw_listing_next(listing, Some(next_line), user, null(), json, error)).unwrap();
+        assert_eq!(line["repository"], "app");
+        assert!(!again.statuses.is_empty() && again.statuses.iter().all(|status| *status == tw_status::TW_INVALID_STATE));
+        tw_listing_free(listing);
+        tw_scanner_free(scanner);
+    }
+}

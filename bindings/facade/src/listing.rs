@@ -41,7 +41,8 @@ pub enum Item {
 pub struct Listing {
     scanner: Scanner,
     source: Arc<Source>,
-    ready: VecDeque<Result<Item>>,
+    /// What was handed over and not taken yet; one thread at a time takes.
+    ready: Mutex<VecDeque<Result<Item>>>,
     end: Option<Instant>,
 }
 
@@ -88,7 +89,7 @@ impl Drop for Source {
 
 impl Listing {
     pub(crate) fn new(scanner: Scanner, source: Source) -> Self {
-        Self { scanner, source: Arc::new(source), ready: VecDeque::new(), end: None }
+        Self { scanner, source: Arc::new(source), ready: Mutex::default(), end: None }
     }
 
     /// The same listing, which ends so many seconds from now with [`Kind::Canceled`](tidewaiter::Kind::Canceled), however far it came.
@@ -109,20 +110,24 @@ impl Listing {
         self.scanner.batch(Arc::clone(&self.source), left, cancel)
     }
 
-    /// Waits for the next item, and tells `observer` meanwhile; none at the end.
+    /// Waits for the next item, and tells `observer` meanwhile; none at the end. A second thread waits until the first has its item.
     ///
     /// # Errors
-    /// What keeps the registry, or one repository of it, from being listed.
-    pub fn next(&mut self, observer: &mut dyn Observer, cancel: &Cancel) -> Result<Option<Item>> {
-        if self.ready.is_empty() {
-            self.ready.extend(self.fetch(cancel)?.wait(observer)?);
+    /// What keeps the registry, or one repository of it, from being listed; [`Kind::InvalidState`](tidewaiter::Kind::InvalidState)
+    /// from its own callback.
+    pub fn next(&self, observer: &mut dyn Observer, cancel: &Cancel) -> Result<Option<Item>> {
+        // Before the lock: the call around a callback holds it.
+        self.scanner.usable()?;
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.is_empty() {
+            ready.extend(self.fetch(cancel)?.wait(observer)?);
         }
-        self.ready.pop_front().transpose()
+        ready.pop_front().transpose()
     }
 }
 
 impl std::fmt::Debug for Listing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listing").field("ready", &self.ready.len()).finish_non_exhaustive()
+        f.debug_struct("Listing").finish_non_exhaustive()
     }
 }

@@ -298,7 +298,9 @@ impl Scanner {
         self.call(cancel, timeout, |_, context| async move { source.batch(&context).await })
     }
 
-    fn usable(&self) -> Result<()> {
+    /// # Errors
+    /// [`Kind::InvalidState`] in a forked child, and from a callback of its own.
+    pub(crate) fn usable(&self) -> Result<()> {
         if self.shared.process != std::process::id() {
             return Err(Error::new(Kind::InvalidState, "the scanner was opened before this process was forked")
                 .with_hint("open a scanner in the child"));

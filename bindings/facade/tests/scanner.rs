@@ -67,7 +67,7 @@ fn a_timeout_ends_a_listing() {
     let url = image.trim_end_matches("/app");
     let registry = from_json(&format!(r#"{{"url": "http://{url}", "credential": {{"anonymous": {{}}}}}}"#), "x").unwrap();
     let scanner = scanner();
-    let mut listing = scanner.images(registry, Selection::new()).unwrap().timeout(Some(0.1)).unwrap();
+    let listing = scanner.images(registry, Selection::new()).unwrap().timeout(Some(0.1)).unwrap();
     for _ in 0..2 {
         assert_eq!(soon(|| listing.next(&mut Silent, &Cancel::new())).unwrap_err().kind(), Kind::Canceled);
     }

@@ -1,7 +1,5 @@
 //! Listings: what is in a registry, line by line.
 
-use std::sync::{Mutex, PoisonError};
-
 use pyo3::prelude::*;
 use serde_json::json;
 use tidewaiter_facade::Listing;
@@ -11,14 +9,14 @@ use crate::observer::{loads, watch};
 /// What the iterators of `tidewaiter.Scanner` go through.
 #[pyclass(frozen, module = "tidewaiter._tidewaiter")]
 pub(crate) struct NativeListing {
-    listing: Mutex<Listing>,
+    listing: Listing,
     on_event: Option<Py<PyAny>>,
     cancel: tidewaiter::Cancel,
 }
 
 impl NativeListing {
     pub(crate) fn new(listing: Listing, on_event: Option<Py<PyAny>>, cancel: tidewaiter::Cancel) -> Self {
-        Self { listing: Mutex::new(listing), on_event, cancel }
+        Self { listing, on_event, cancel }
     }
 }
 
@@ -27,10 +25,7 @@ impl NativeListing {
     /// The next line as a dict; None at the end.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let on_event = self.on_event.as_ref().map(|callback| callback.clone_ref(py));
-        let item = watch(py, on_event, |observer| {
-            let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-            listing.next(observer, &self.cancel)
-        })?;
+        let item = watch(py, on_event, |observer| self.listing.next(observer, &self.cancel))?;
         item.map(|item| loads(py, &json!(item).to_string())).transpose()
     }
 }

@@ -141,7 +141,7 @@ impl Question {
 }
 
 /// Writes a listing as it comes.
-fn lines(mut listing: Listing, state: &State, cancel: &Cancel) -> Result<Exit> {
+fn lines(listing: Listing, state: &State, cancel: &Cancel) -> Result<Exit> {
     while let Some(item) = listing.next(&mut Silent, cancel)? {
         let line = match (state.format, &item) {
             (Format::Json, item) => output::json_line(item)?,

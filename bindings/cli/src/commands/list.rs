@@ -88,7 +88,7 @@ impl Line {
     fn run(self, cancel: &Cancel, list: impl FnOnce(&Scanner) -> Result<Listing>) -> Result<Exit> {
         let (registries, store) = (self.connection.registries(), self.place.store());
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
-        let mut listing = list(&scanner)?.timeout(self.timeout)?;
+        let listing = list(&scanner)?.timeout(self.timeout)?;
         let mut progress = Progress::new(self.quiet);
         while let Some(item) = listing.next(&mut progress, cancel)? {
             let line = match self.format {
