@@ -307,27 +307,27 @@ pub(crate) fn judge(record: &Record, ecosystem: &str, version: &str, row: &Affec
     true
 }
 
-/// One problem for each ecosystem of the image that the database lacks, and one for packages that OSV does not know.
+/// One problem for each ecosystem of the image that the database lacks, for a release of the image that it does not cover, and
+/// for packages that OSV does not know.
 fn problems(inventory: &Inventory, advisories: &Advisories) -> Vec<Problem> {
+    let kinds: BTreeSet<_> = inventory.packages().map(|package| (package.kind(), package.ecosystem())).collect();
     let mut missing = BTreeSet::new();
-    for package in inventory.packages() {
-        match package.ecosystem() {
-            Some(ecosystem) if advisories.has(ecosystem) => {}
-            Some(ecosystem) => {
-                let base = ecosystem::base(ecosystem);
-                missing.insert(format!(
-                    "there are no advisories for {base}: get them with `tidewaiter advisories update {}`",
-                    if base.contains(' ') { format!("'{base}'") } else { base.to_owned() },
-                ));
-            }
-            None => {
-                let distro = package.distro().map(|distro| distro.id.as_str()).filter(|id| !id.is_empty());
-                missing.insert(format!(
-                    "OSV has no advisories for the {} packages of {}",
-                    package.kind(),
-                    distro.unwrap_or("a distribution that is not known"),
-                ));
-            }
+    for (kind, ecosystem) in kinds {
+        let Some(ecosystem) = ecosystem else {
+            let distro = inventory.distro().map(|distro| distro.id.as_str()).filter(|id| !id.is_empty());
+            let distro = distro.unwrap_or("a distribution that is not known");
+            missing.insert(format!("OSV has no advisories for the {kind} packages of {distro}"));
+            continue;
+        };
+        let (base, release) = (ecosystem::base(ecosystem), ecosystem::release(ecosystem));
+        let covers = |theirs: &str| theirs.is_empty() || release.is_empty() || subject::is_of(base, theirs, release);
+        if !advisories.has(ecosystem) {
+            missing.insert(format!(
+                "there are no advisories for {base}: get them with `tidewaiter advisories update {}`",
+                if base.contains(' ') { format!("'{base}'") } else { base.to_owned() },
+            ));
+        } else if kind.is_os() && !advisories.releases(base).any(covers) {
+            missing.insert(format!("the advisories for {base} do not cover {release}, the release of the image"));
         }
     }
     missing.into_iter().map(|message| Problem::new(ProblemKind::NoAdvisories, message)).collect()

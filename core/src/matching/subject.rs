@@ -83,16 +83,8 @@ impl<'a> Subject<'a> {
         if self.release.is_empty() && self.distribution {
             return None;
         }
-        Some(match self.base {
-            "Ubuntu" => {
-                let (mine, theirs) = (plain(self.release), plain(release));
-                mine == theirs || self.is_maintained() && theirs.strip_prefix("Pro:") == Some(mine)
-            }
-            // The repository behind the version is not known of an image; other products are other repositories.
-            "Red Hat" => release.split("::").next() == Some(self.release),
-            "SUSE" => release == self.release || is_module_of(release, self.release),
-            _ => release == self.release,
-        })
+        let is_pro = || self.is_maintained() && release.strip_prefix("Pro:").map(plain) == Some(plain(self.release));
+        Some(is_of(self.base, release, self.release) || is_pro())
     }
 
     /// Whether it is an rpm, of whose versions advisories name the builds.
@@ -120,6 +112,17 @@ impl<'a> Subject<'a> {
     /// Whether it comes from Ubuntu's expanded maintenance, for which there are releases of their own (`Pro:18.04:LTS`).
     pub(super) fn is_maintained(&self) -> bool {
         self.base == "Ubuntu" && self.version.contains("esm")
+    }
+}
+
+/// Whether advisories of `base` for the release `theirs` are for images of the release `mine`.
+pub(super) fn is_of(base: &str, theirs: &str, mine: &str) -> bool {
+    match base {
+        "Ubuntu" => plain(theirs) == plain(mine),
+        // The repository behind the version is not known of an image; other products are other repositories.
+        "Red Hat" => theirs.split("::").next() == Some(mine),
+        "SUSE" => theirs == mine || is_module_of(theirs, mine),
+        _ => theirs == mine,
     }
 }
 

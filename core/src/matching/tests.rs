@@ -216,6 +216,26 @@ fn owned_packages_are_counted() {
 }
 
 #[test]
+fn a_release_that_the_database_does_not_cover_is_a_problem() {
+    let advisories = database(&[
+        &record("X-1", "", "Debian:12", "p", BEFORE_2),
+        &record("X-2", "", "Ubuntu:22.04:LTS", "p", BEFORE_2),
+        &record("X-3", "", "Ubuntu:Pro:18.04:LTS", "p", BEFORE_2),
+    ]);
+    let problems = |distro| {
+        let found = matches(&inventory(Some(distro), &[(PackageType::Deb, "q", "1", None)]), &advisories);
+        found.problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    let expected = ["the advisories for Debian do not cover 99, the release of the image"];
+    assert_eq!(problems(debian("debian", "99")), expected);
+    let expected = ["the advisories for Ubuntu do not cover 18.04:LTS, the release of the image"];
+    assert_eq!(problems(debian("ubuntu", "18.04:LTS")), expected);
+    for covered in [debian("debian", "12"), debian("debian", ""), debian("ubuntu", "22.04")] {
+        assert!(problems(covered.clone()).is_empty(), "{covered:?}");
+    }
+}
+
+#[test]
 fn packages_that_osv_does_not_know_are_a_problem() {
     let advisories = database(&[&record("X-1", "", "PyPI", "six", BEFORE_2)]);
     let arch = Distro { id: "arch".into(), ..Distro::default() };

@@ -1,6 +1,6 @@
 //! The layout of the file, and the checks that every part of it carries. Numbers are little-endian.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 /// Every database begins with it.
 const MAGIC: [u8; 8] = *b"tidewadv";
 /// Raised whenever an older program could not read the file any more.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The length of the header in bytes.
 pub(super) const HEADER: usize = 160;
 /// The length of what precedes the payload of a block: its length, its checksum.
@@ -24,8 +24,8 @@ pub(crate) const LARGEST_ENTRY: usize = 512 << 10;
 pub(super) const LARGEST_BLOCK: u32 = 1 << 20;
 /// The most that the index may take, in the file and in memory: three million packages.
 pub(super) const LARGEST_INDEX: u64 = 32 << 20;
-/// The most that the contents may take in the file: ten thousand ecosystems.
-pub(super) const LARGEST_CONTENTS: u64 = 1 << 20;
+/// The most that the contents may take in the file: ten thousand ecosystems and releases.
+pub(crate) const LARGEST_CONTENTS: u64 = 1 << 20;
 
 /// Identifies the content of a database: the digest of everything that went into it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,6 +161,8 @@ pub(crate) struct Holding {
     pub(crate) newest: String,
     /// The entity tag of the export that it came from.
     pub(crate) etag: Option<String>,
+    /// The releases that its rows concern, if it is that of a distribution; the empty one stands for all.
+    pub(crate) releases: BTreeSet<String>,
 }
 
 /// A block: its head and its payload.

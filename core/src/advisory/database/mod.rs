@@ -26,7 +26,7 @@ mod sealed;
 mod tests;
 mod write;
 
-pub(crate) use format::{Contents, Holding, LARGEST_ENTRY};
+pub(crate) use format::{Contents, Holding, LARGEST_CONTENTS, LARGEST_ENTRY};
 pub use read::Advisories;
 #[cfg(feature = "fuzzing")]
 pub(crate) use sealed::seal;

@@ -102,6 +102,12 @@ impl Advisories {
         self.0.contents.ecosystems.contains_key(ecosystem::base(ecosystem))
     }
 
+    /// The releases of a distribution's ecosystem that its rows concern, sorted; the empty one stands for all.
+    pub(crate) fn releases(&self, ecosystem: &str) -> impl Iterator<Item = &str> {
+        let holding = self.0.contents.ecosystems.get(ecosystem::base(ecosystem));
+        holding.into_iter().flat_map(|holding| &holding.releases).map(String::as_str)
+    }
+
     /// The entity tag of the export that an ecosystem came from, where that is known.
     pub fn etag(&self, ecosystem: &str) -> Option<&str> {
         self.0.contents.ecosystems.get(ecosystem)?.etag.as_deref()

@@ -21,7 +21,7 @@ fn write(path: &Path, seed: u8, rows: usize) {
             writer.row(&Affected { record: id, ranges, ..Affected::default() }).unwrap();
         }
     }
-    let holding = Holding { records: 1, newest: "2026-01-01T00:00:00Z".into(), etag: None };
+    let holding = Holding { records: 1, newest: "2026-01-01T00:00:00Z".into(), ..Holding::default() };
     writer.finish(&Contents { built: "now".into(), ecosystems: [("npm".into(), holding)].into() }).unwrap();
 }
 
@@ -160,7 +160,7 @@ fn a_row_or_a_record_that_is_larger_than_any_is_damage() {
     writer.package(b"npm\0a").unwrap();
     // Each empty text is one byte in the file and many in memory.
     writer.row(&affected).unwrap();
-    let holding = Holding { records: 1, newest: "2026-01-01T00:00:00Z".into(), etag: None };
+    let holding = Holding { records: 1, newest: "2026-01-01T00:00:00Z".into(), ..Holding::default() };
     writer.finish(&Contents { built: "now".into(), ecosystems: [("npm".into(), holding)].into() }).unwrap();
     let advisories = Advisories::open(&path).unwrap();
     assert_eq!(advisories.affected("npm", "a").unwrap_err().kind(), Kind::Corrupt);

@@ -149,7 +149,7 @@ impl Writer {
         if contents.len() as u64 > LARGEST_CONTENTS {
             return Err(Error::new(
                 Kind::LimitExceeded,
-                "the advisories concern more ecosystems than a database can hold",
+                "the advisories concern more ecosystems and releases than a database can hold",
             ));
         }
         let index_section = Section { offset: self.offset, length: index.len() as u64 };

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::runs::{Runs, storage};
-use crate::advisory::database::{Advisories, Contents, Holding, Replacement, Writer, encode};
+use crate::advisory::database::{Advisories, Contents, Holding, LARGEST_CONTENTS, Replacement, Writer, encode};
 use crate::advisory::name;
 use crate::advisory::osv::Parsed;
 use crate::advisory::record::{Affected, Record, RecordId};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::model::ecosystem;
 
 /// A record on the pile: one version of it, from one input.
 struct Version {
@@ -38,6 +39,30 @@ struct Row {
     version: u32,
     ecosystem: u16,
     affected: Affected,
+}
+
+/// The releases that the rows of each ecosystem concern.
+#[derive(Default)]
+struct Releases {
+    sets: BTreeMap<u16, BTreeSet<String>>,
+    bytes: u64,
+}
+
+impl Releases {
+    fn insert(&mut self, ecosystem: u16, release: &str) -> Result<()> {
+        let set = self.sets.entry(ecosystem).or_default();
+        if !set.contains(release) {
+            self.bytes += release.len() as u64;
+            if self.bytes > LARGEST_CONTENTS {
+                return Err(Error::new(
+                    Kind::LimitExceeded,
+                    "the advisories concern more releases than a database can hold",
+                ));
+            }
+            set.insert(release.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// Everything that was read so far.
@@ -220,7 +245,8 @@ impl Gathered {
         let places = self.write_records(&newest, &mut writer, &mut holdings, context)?;
 
         let mut package = Vec::new();
-        let Self { rows, versions, .. } = self;
+        let Self { rows, versions, ecosystems, .. } = self;
+        let mut releases = Releases::default();
         rows.merge(|key, row| {
             context.check()?;
             let Row { version, ecosystem, mut affected } = postcard::from_bytes(row)
@@ -233,9 +259,16 @@ impl Gathered {
                 key.clone_into(&mut package);
                 writer.package(key)?;
             }
+            if ecosystem::is_distribution(name::ecosystem_of(key)) {
+                releases.insert(ecosystem, &affected.release)?;
+            }
             affected.record = places.get(id as usize).copied().unwrap_or_default();
             writer.row(&affected)
         })?;
+        for (place, releases) in releases.sets {
+            let holding = ecosystems.get(usize::from(place)).and_then(|name| holdings.get_mut(name));
+            holding.into_iter().for_each(|holding| holding.releases.clone_from(&releases));
+        }
         complete(&mut holdings);
         writer.finish(&Contents { built: built.to_owned(), ecosystems: holdings.clone() })?;
         Ok(holdings)
@@ -265,7 +298,7 @@ impl Gathered {
         for (ecosystem, (records, time)) in times {
             let Some(name) = self.ecosystems.get(usize::from(ecosystem)) else { continue };
             let newest = if time == Timestamp::MIN { String::new() } else { time.to_string() };
-            holdings.insert(name.clone(), Holding { records, newest, etag: None });
+            holdings.insert(name.clone(), Holding { records, newest, ..Holding::default() });
         }
         let mut wanted = vec![false; self.versions.len()];
         for version in chosen.iter().flatten() {

@@ -238,3 +238,24 @@ fn an_archive_with_an_endless_directory_is_refused() {
     assert_eq!(error.kind(), Kind::LimitExceeded, "{error}");
     assert!(error.hint().is_some());
 }
+
+#[test]
+fn the_releases_of_a_distribution_are_kept_and_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("db");
+    let one = |ecosystems: &[String]| {
+        let packages: Vec<_> = ecosystems.iter().map(|ecosystem| (ecosystem.as_str(), "p", "2")).collect();
+        archive(&folder.path().join("all.zip"), &[record("X-1", BUILT, &packages)])
+    };
+    let of = |names: [&str; 4]| names.map(str::to_owned);
+    run(&[one(&of(["Debian:12", "Debian:11", "Debian", "Packagist:https://r.example"]))], &database).unwrap();
+    // What is kept of another import keeps its releases.
+    let other = archive(&folder.path().join("other.zip"), &[record("X-2", BUILT, &[("npm", "p", "2")])]);
+    run(&[other], &database).unwrap();
+    let advisories = Advisories::open(&database).unwrap();
+    assert_eq!(advisories.releases("Debian:13").collect::<Vec<_>>(), ["", "11", "12"]);
+    assert_eq!(advisories.releases("Packagist").count(), 0);
+
+    let many: Vec<_> = (0..300).map(|number| format!("Debian:{number}{}", "9".repeat(4_000))).collect();
+    assert_eq!(run(&[one(&many)], &database).unwrap_err().kind(), Kind::LimitExceeded);
+}
