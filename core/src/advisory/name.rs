@@ -7,9 +7,28 @@ const LONGEST: usize = 4096;
 /// The longest key, in bytes.
 pub(crate) const LONGEST_KEY: usize = LONGEST + 1;
 
-/// The name of a package as the index of `ecosystem` (without release) spells it: PEP 503 for PyPI, all others as written.
+/// The name of a package as the index of `ecosystem` (without release) spells it: PEP 503 for PyPI, in small letters where a world
+/// does not tell them from capital ones, the address of a Swift package without what only a client needs, all others as written.
 fn normalized<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
-    if ecosystem != "PyPI" || name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+    match ecosystem {
+        "PyPI" => pep503(name),
+        "NuGet" | "Packagist" => lower(name),
+        "SwiftURL" => {
+            let name = name.strip_prefix("https://").unwrap_or(name);
+            lower(name.strip_suffix(".git").unwrap_or(name))
+        }
+        _ => Cow::Borrowed(name),
+    }
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }
+}
+
+/// PEP 503, "Normalized Names".
+fn pep503(name: &str) -> Cow<'_, str> {
+    if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
         return Cow::Borrowed(name);
     }
     let mut out = String::with_capacity(name.len());
@@ -52,12 +71,16 @@ mod tests {
 
     #[test]
     fn spells_names_as_their_world_does() {
-        // PEP 503, "Normalized Names"; the other ecosystems of OSV tell upper from lower case.
         for (ecosystem, name, expected) in [
             ("PyPI", "Django", "django"),
             ("PyPI", "ruamel.yaml", "ruamel-yaml"),
             ("PyPI", "A__b.-c", "a-b-c"),
             ("npm", "JSONStream", "JSONStream"),
+            ("NuGet", "Microsoft.NETCore.App.Runtime.linux-arm", "microsoft.netcore.app.runtime.linux-arm"),
+            ("Packagist", "Symfony/HTTP-kernel", "symfony/http-kernel"),
+            ("SwiftURL", "github.com/gRPC/grpc-swift", "github.com/grpc/grpc-swift"),
+            ("SwiftURL", "https://github.com/vapor/vapor.git", "github.com/vapor/vapor"),
+            ("Go", "github.com/Azure/go-autorest", "github.com/Azure/go-autorest"),
             ("Maven", "org.apache:Log4j_2", "org.apache:Log4j_2"),
         ] {
             assert_eq!(normalized(ecosystem, name), expected, "{ecosystem} {name}");
