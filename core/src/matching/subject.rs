@@ -40,6 +40,9 @@ fn names(base: &str) -> Names {
     }
 }
 
+/// The ecosystems of languages in which a repository may stand where a distribution has its release.
+const HAS_REPOSITORIES: &[&str] = &["Maven", "Packagist"];
+
 impl<'a> Subject<'a> {
     /// All that is looked up of a package; nothing for one whose ecosystem is not known.
     pub(super) fn all(package: &Package<'a>) -> Vec<Self> {
@@ -80,7 +83,11 @@ impl<'a> Subject<'a> {
         if release.is_empty() {
             return Some(true);
         }
-        if self.release.is_empty() && self.distribution {
+        if !self.distribution {
+            // A repository, such as Drupal's of Packagist; names of its packages are its own. No image says where a package is from.
+            return Some(HAS_REPOSITORIES.contains(&self.base));
+        }
+        if self.release.is_empty() {
             return None;
         }
         let is_pro = || self.is_maintained() && release.strip_prefix("Pro:").map(plain) == Some(plain(self.release));

@@ -142,6 +142,17 @@ fn upstream_is_no_alias() {
 }
 
 #[test]
+fn a_package_of_another_repository_is_that_package() {
+    let advisories = database(&[
+        &record("X-1", "", "Packagist:https://packages.drupal.org/8", "drupal/simple_sitemap", BEFORE_2),
+        &record("X-2", "", "Maven:https://repo.spring.io", "org.a:b", BEFORE_2),
+    ]);
+    let packages =
+        [(PackageType::Composer, "drupal/simple_sitemap", "1", None), (PackageType::Maven, "org.a:b", "1", None)];
+    assert_eq!(lines(&matches(&inventory(None, &packages), &advisories)), ["X-1 affected 2", "X-2 affected 2"]);
+}
+
+#[test]
 fn what_is_withdrawn_or_says_nothing_is_no_finding() {
     let withdrawn = |id, time: &str| record(id, &format!(r#""withdrawn": "{time}","#), "npm", "p", BEFORE_2);
     let advisories = database(&[
@@ -241,6 +252,7 @@ fn packages_that_osv_does_not_know_are_a_problem() {
     let arch = Distro { id: "arch".into(), ..Distro::default() };
     let found = matches(&inventory(Some(arch), &[(PackageType::Alpm, "bash", "5", None)]), &advisories);
     assert_eq!(found.problems[0].message, "OSV has no advisories for the alpm packages of arch");
+    assert!(found.problems[0].kind.is_incomplete());
 }
 
 #[test]
