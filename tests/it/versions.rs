@@ -189,6 +189,9 @@ fn rubygems() {
 
 /// Lines that hold for PHP's `version_compare` alone, not for Composer, which brings versions into one form first.
 const NOT_COMPOSER: &[&str] = &[
+    // A branch is in no range.
+    "dev-foo < 1.26.0",
+    "1.26.0 > dev-foo",
     // 1.0 is 1.0.0.0.
     "1.0.0 > 1.0",
     "v3.0 < v3.0.0-beta",

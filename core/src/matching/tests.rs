@@ -153,6 +153,16 @@ fn a_package_of_another_repository_is_that_package() {
 }
 
 #[test]
+fn a_branch_of_composer_is_in_no_range() {
+    let advisories = database(&[
+        &record("X-1", "", "Packagist", "a/b", BEFORE_2),
+        r#"{"id": "X-2", "affected": [{"package": {"ecosystem": "Packagist", "name": "a/b"}, "versions": ["dev-main"]}]}"#,
+    ]);
+    let found = matches(&inventory(None, &[(PackageType::Composer, "a/b", "dev-main", None)]), &advisories);
+    assert_eq!(lines(&found), ["X-1 indeterminate 2", "X-2 affected -"]);
+}
+
+#[test]
 fn what_is_withdrawn_or_says_nothing_is_no_finding() {
     let withdrawn = |id, time: &str| record(id, &format!(r#""withdrawn": "{time}","#), "npm", "p", BEFORE_2);
     let advisories = database(&[

@@ -6,23 +6,18 @@ use std::cmp::Ordering;
 use super::Scheme;
 use super::digits::{self, Number};
 
-/// Composer's order: `dev-` branches before all versions (and by name among themselves), `1.x-dev` behind all of 1.
+/// Composer's order: `1.x-dev` behind all of 1. A branch (`dev-main`) is no version: with Composer, none matches a range of them
+/// (`Constraint::versionCompare`).
 ///
 /// As PHP, it takes any words, not only the stabilities that Composer knows; build metadata does not count.
 pub const SCHEME: Scheme = Scheme { id: "packagist", ecosystems: &["Packagist"], compare };
 
 fn compare(a: &str, b: &str) -> Option<Ordering> {
-    Some(Version::parse(a)?.cmp(&Version::parse(b)?))
+    Some(tokens(a)?.cmp(&tokens(b)?))
 }
 
 /// How many numbers a version has; those that are not written are 0.
 const PLACES: usize = 4;
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Version<'a> {
-    Branch(&'a str),
-    Tokens(Vec<Token<'a>>),
-}
 
 /// The derived order is that of `version_compare`; all words that PHP does not know are the same to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,50 +50,45 @@ impl Token<'_> {
     }
 }
 
-impl<'a> Version<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let text = text.trim();
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/#*".contains(&byte);
-        if text.is_empty() || !text.bytes().all(is_plain) {
-            return None;
-        }
-        if let Some(branch) = text.strip_prefix("dev-") {
-            return (!branch.is_empty()).then_some(Self::Branch(branch));
-        }
-        let text = text.split_once('+').map_or(text, |(version, _build)| version);
-        let rest = text.strip_prefix(['v', 'V']).unwrap_or(text).as_bytes();
-        if !rest.first()?.is_ascii_digit() {
-            return None;
-        }
-        let (mut tokens, mut rest) = numbers(rest);
-        while let Some((first, after)) = rest.split_first() {
-            let (number, behind) = digits::split(rest);
-            if !number.is_empty() {
-                tokens.push(Token::Number(Number::new(number)));
-                rest = behind;
-                continue;
-            }
-            let length = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-            match rest.split_at_checked(length) {
-                Some((word, behind)) if !word.is_empty() => {
-                    // Composer leaves this word out.
-                    if !word.eq_ignore_ascii_case(b"stable") {
-                        tokens.push(Token::word(word));
-                    }
-                    rest = behind;
-                }
-                // Only letters and digits count; `#` is a word that nothing else is.
-                _ => {
-                    if *first == b'#' {
-                        tokens.push(Token::Unknown);
-                    }
-                    rest = after;
-                }
-            }
-        }
-        tokens.push(Token::End);
-        Some(Self::Tokens(tokens))
+fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
+    let text = text.trim();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/#*".contains(&byte);
+    if text.is_empty() || !text.bytes().all(is_plain) {
+        return None;
     }
+    let text = text.split_once('+').map_or(text, |(version, _build)| version);
+    let rest = text.strip_prefix(['v', 'V']).unwrap_or(text).as_bytes();
+    if !rest.first()?.is_ascii_digit() {
+        return None;
+    }
+    let (mut tokens, mut rest) = numbers(rest);
+    while let Some((first, after)) = rest.split_first() {
+        let (number, behind) = digits::split(rest);
+        if !number.is_empty() {
+            tokens.push(Token::Number(Number::new(number)));
+            rest = behind;
+            continue;
+        }
+        let length = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        match rest.split_at_checked(length) {
+            Some((word, behind)) if !word.is_empty() => {
+                // Composer leaves this word out.
+                if !word.eq_ignore_ascii_case(b"stable") {
+                    tokens.push(Token::word(word));
+                }
+                rest = behind;
+            }
+            // Only letters and digits count; `#` is a word that nothing else is.
+            _ => {
+                if *first == b'#' {
+                    tokens.push(Token::Unknown);
+                }
+                rest = after;
+            }
+        }
+    }
+    tokens.push(Token::End);
+    Some(tokens)
 }
 
 /// The four numbers that a version begins with, and what comes behind.
@@ -132,8 +122,6 @@ mod tests {
         assert_order(
             &SCHEME,
             &[
-                "dev-feature/a",
-                "dev-main",
                 "1.0-dev",
                 "1.0.0-alpha",
                 "1.0a1",
@@ -172,6 +160,6 @@ mod tests {
 
     #[test]
     fn no_versions() {
-        assert_none(&SCHEME, &["", "v", "dev-", "main", ">=1.0", "1.0 as 2.0", "^1.0", "1,0"]);
+        assert_none(&SCHEME, &["", "v", "dev-", "dev-main", "main", ">=1.0", "1.0 as 2.0", "^1.0", "1,0"]);
     }
 }
