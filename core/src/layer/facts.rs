@@ -16,7 +16,7 @@ use crate::model::digest::Digest;
 use crate::model::problem::Problem;
 
 /// The shape of stored facts; raised when [`LayerFacts`], the journal or the walk change.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Everything that is kept of one layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

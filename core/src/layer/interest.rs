@@ -171,11 +171,32 @@ impl InterestTable {
     }
 }
 
-/// Whether programs have names like this. Of the files of a distribution one in twenty does.
+/// Whether programs and libraries have names like this. Of the files of a distribution one in ten does.
 fn is_like_a_program(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let folder_name = folder.rsplit('/').next().unwrap_or_default();
     let is_elsewhere =
         ["etc/", "usr/share/", "usr/include/", "usr/src/", "var/"].iter().any(|start| path.starts_with(start));
-    matches!(folder_name, "bin" | "sbin" | "libexec") || (!is_elsewhere && !name.contains('.'))
+    let is_like_a_library = name.ends_with(".so") || name.contains(".so.");
+    matches!(folder_name, "bin" | "sbin" | "libexec") || (!is_elsewhere && (is_like_a_library || !name.contains('.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_and_libraries_have_their_names() {
+        for (path, expected) in [
+            ("usr/bin/python3.12", true),
+            ("usr/lib/firefox/firefox", true),
+            ("usr/lib/librsvg-2.so.2.58.0", true),
+            ("usr/lib/python3.12/lib-dynload/_ssl.cpython-312-x86_64-linux-gnu.so", true),
+            ("usr/lib/python3.12/ssl.py", false),
+            ("etc/passwd", false),
+            ("usr/share/doc/libc6/copyright", false),
+        ] {
+            assert_eq!(is_like_a_program(path), expected, "{path}");
+        }
+    }
 }
