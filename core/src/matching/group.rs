@@ -11,6 +11,34 @@ use crate::version::scheme;
 /// What databases put before the CVE that one of their records mirrors.
 const MIRRORS: &[&str] = &["ALPINE-", "DEBIAN-", "UBUNTU-"];
 
+/// How the ids of advisories begin that stand for what an update fixes, be it one vulnerability or many: of AlmaLinux, TuxCare, Debian,
+/// Ubuntu, Mageia, openEuler, Photon OS, Red Hat, Rocky Linux and SUSE.
+const BUNDLES: &[&str] = &[
+    "ALBA-",
+    "ALEA-",
+    "ALSA-",
+    "CLSA-",
+    "DLA-",
+    "DSA-",
+    "DTSA-",
+    "ELA-",
+    "LSN-",
+    "MGAA-",
+    "MGASA-",
+    "OESA-",
+    "PHSA-",
+    "RHBA-",
+    "RHEA-",
+    "RHSA-",
+    "RLBA-",
+    "RLEA-",
+    "RLSA-",
+    "RXSA-",
+    "SUSE-",
+    "USN-",
+    "openSUSE-",
+];
+
 /// The findings of one package, sorted by id.
 pub(super) fn findings(package: &Package<'_>, subject: &Subject<'_>, hits: Vec<Hit>) -> Vec<Finding> {
     let purl = package.purl();
@@ -93,10 +121,19 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
     index
 }
 
-/// All ids of the vulnerability of a record: its own, its aliases, and the CVE that it mirrors. `upstream` is no alias:
+/// All ids of the vulnerability of a record: its own, its aliases, and the CVE that it mirrors. Else `upstream` is no alias:
 /// a DSA is not the same as one of the vulnerabilities that it fixes.
 fn ids(record: &Record) -> impl Iterator<Item = &str> {
-    let mirrored = MIRRORS.iter().filter_map(|prefix| record.id.strip_prefix(prefix));
-    let mirrored = mirrored.filter(|id| id.starts_with("CVE-"));
-    std::iter::once(record.id.as_str()).chain(record.aliases.iter().map(String::as_str)).chain(mirrored)
+    std::iter::once(record.id.as_str()).chain(record.aliases.iter().map(String::as_str)).chain(mirrored(record))
+}
+
+/// The CVE that a record mirrors: the one in its id, else the only one in its `upstream`.
+fn mirrored(record: &Record) -> Option<&str> {
+    let is_cve = |id: &&str| id.starts_with("CVE-");
+    let in_id = MIRRORS.iter().find_map(|prefix| record.id.strip_prefix(prefix).filter(is_cve));
+    if in_id.is_some() || BUNDLES.iter().any(|prefix| record.id.starts_with(prefix)) {
+        return in_id;
+    }
+    let mut upstream = record.upstream.iter().map(String::as_str).filter(is_cve);
+    upstream.next().filter(|_| upstream.next().is_none())
 }

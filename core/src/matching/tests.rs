@@ -163,6 +163,23 @@ fn a_branch_of_composer_is_in_no_range() {
 }
 
 #[test]
+fn a_record_that_mirrors_one_cve_is_named_by_it() {
+    let upstream = |id: &str, cves: &str| record(id, &format!(r#""upstream": [{cves}],"#), "Wolfi", "p", BEFORE_2);
+    let advisories = database(&[
+        &upstream("CGA-1", r#""CVE-2026-1", "GHSA-1""#),
+        &upstream("CGA-2", r#""CVE-2026-2", "CVE-2026-3""#),
+        // What one update fixes, even where that is one vulnerability.
+        &upstream("ALSA-2026:1", r#""CVE-2026-4""#),
+        &upstream("openSUSE-SU-2026:1-1", r#""CVE-2026-5""#),
+    ]);
+    let wolfi = Distro { id: "wolfi".into(), ecosystem: Some("Wolfi".into()), ..Distro::default() };
+    let found = matches(&inventory(Some(wolfi), &[(PackageType::Apk, "p", "1", None)]), &advisories);
+    let ids: Vec<_> = found.findings.iter().map(|finding| (finding.id.as_str(), finding.upstream.len())).collect();
+    assert_eq!(ids, [("ALSA-2026:1", 1), ("CGA-2", 2), ("CVE-2026-1", 1), ("openSUSE-SU-2026:1-1", 1)]);
+    assert_eq!(found.findings[2].aliases, ["CGA-1"]);
+}
+
+#[test]
 fn what_is_withdrawn_or_says_nothing_is_no_finding() {
     let withdrawn = |id, time: &str| record(id, &format!(r#""withdrawn": "{time}","#), "npm", "p", BEFORE_2);
     let advisories = database(&[
