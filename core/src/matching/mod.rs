@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::ecosystem;
 use crate::model::finding::{Evidence, Finding, Status};
 use crate::model::inventory::{Inventory, Package};
+use crate::model::package::PackageType;
 use crate::model::problem::{Problem, ProblemKind};
 use crate::version::scheme;
 pub(crate) use matcher::Matcher;
@@ -311,24 +312,39 @@ pub(crate) fn judge(record: &Record, ecosystem: &str, version: &str, row: &Affec
 /// for packages that OSV does not know.
 fn problems(inventory: &Inventory, advisories: &Advisories) -> Vec<Problem> {
     let kinds: BTreeSet<_> = inventory.packages().map(|package| (package.kind(), package.ecosystem())).collect();
-    let mut missing = BTreeSet::new();
-    for (kind, ecosystem) in kinds {
-        let Some(ecosystem) = ecosystem else {
-            let distro = inventory.distro().map(|distro| distro.id.as_str()).filter(|id| !id.is_empty());
-            let distro = distro.unwrap_or("a distribution that is not known");
-            missing.insert(format!("OSV has no advisories for the {kind} packages of {distro}"));
-            continue;
-        };
-        let (base, release) = (ecosystem::base(ecosystem), ecosystem::release(ecosystem));
-        let covers = |theirs: &str| theirs.is_empty() || release.is_empty() || subject::is_of(base, theirs, release);
-        if !advisories.has(ecosystem) {
-            missing.insert(format!(
-                "there are no advisories for {base}: get them with `tidewaiter advisories update {}`",
-                if base.contains(' ') { format!("'{base}'") } else { base.to_owned() },
-            ));
-        } else if kind.is_os() && !advisories.releases(base).any(covers) {
-            missing.insert(format!("the advisories for {base} do not cover {release}, the release of the image"));
-        }
+    let mut problems: BTreeSet<Problem> =
+        kinds.into_iter().filter_map(|(kind, ecosystem)| lack(kind, ecosystem, inventory, advisories)).collect();
+    let is_nameless = |package: &Package<'_>| package.kind() == PackageType::Maven && !package.name().contains(':');
+    let nameless = inventory.packages().filter(is_nameless).count();
+    if nameless > 0 {
+        let message = format!("jars whose group is not known, so that no advisory names them: {nameless}");
+        problems.insert(Problem::new(ProblemKind::Nameless, message));
     }
-    missing.into_iter().map(|message| Problem::new(ProblemKind::NoAdvisories, message)).collect()
+    problems.into_iter().collect()
+}
+
+/// What the database lacks for packages of one kind in the image.
+fn lack(kind: PackageType, ecosystem: Option<&str>, inventory: &Inventory, advisories: &Advisories) -> Option<Problem> {
+    let Some(ecosystem) = ecosystem else {
+        if !kind.is_os() {
+            return Some(Problem::new(ProblemKind::Nameless, format!("OSV has no advisories for {kind} packages")));
+        }
+        let distro = inventory.distro().map(|distro| distro.id.as_str()).filter(|id| !id.is_empty());
+        let distro = distro.unwrap_or("a distribution that is not known");
+        let message = format!("OSV has no advisories for the {kind} packages of {distro}");
+        return Some(Problem::new(ProblemKind::NoAdvisories, message));
+    };
+    let (base, release) = (ecosystem::base(ecosystem), ecosystem::release(ecosystem));
+    let covers = |theirs: &str| theirs.is_empty() || release.is_empty() || subject::is_of(base, theirs, release);
+    let message = if !advisories.has(ecosystem) {
+        format!(
+            "there are no advisories for {base}: get them with `tidewaiter advisories update {}`",
+            if base.contains(' ') { format!("'{base}'") } else { base.to_owned() },
+        )
+    } else if kind.is_os() && !advisories.releases(base).any(covers) {
+        format!("the advisories for {base} do not cover {release}, the release of the image")
+    } else {
+        return None;
+    };
+    Some(Problem::new(ProblemKind::NoAdvisories, message))
 }

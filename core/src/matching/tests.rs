@@ -283,6 +283,26 @@ fn packages_that_osv_does_not_know_are_a_problem() {
 }
 
 #[test]
+fn packages_that_no_advisory_can_name_are_told_and_no_more() {
+    let advisories = database(&[&record("X-1", "", "Maven", "org.a:b", BEFORE_2)]);
+    let packages = [
+        (PackageType::Conda, "openssl", "3", None),
+        (PackageType::Maven, "app", "1", None),
+        (PackageType::Maven, "org.a:b", "2", None),
+    ];
+    let found = matches(&inventory(Some(debian("debian", "12")), &packages), &advisories);
+    let told: Vec<_> = found.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "OSV has no advisories for conda packages",
+            "jars whose group is not known, so that no advisory names them: 1"
+        ]
+    );
+    assert!(found.problems.iter().all(|problem| !problem.kind.is_incomplete()));
+}
+
+#[test]
 fn the_source_of_a_severity_follows_a_fixed_order() {
     const V2: &str = r#"{"type": "CVSS_V2", "score": "AV:N/AC:L/Au:N/C:C/I:C/A:C"}"#;
     const V31: &str = r#"{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}"#;

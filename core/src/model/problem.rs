@@ -27,6 +27,8 @@ pub enum ProblemKind {
     Malformed,
     /// The last packages were not matched: there are more findings, or more advisories to compare with, than one image may have.
     Unmatched,
+    /// Packages that no advisory can name: OSV has none for their kind, or they do not say their whole name.
+    Nameless,
 }
 
 impl ProblemKind {
@@ -41,17 +43,19 @@ impl ProblemKind {
             Self::StaleAdvisories => "stale-advisories",
             Self::Malformed => "malformed",
             Self::Unmatched => "unmatched",
+            Self::Nameless => "nameless",
         }
     }
 
     /// Whether a match with advisories finds it, and not the scan: the next match says it anew.
     pub fn is_of_a_match(self) -> bool {
-        matches!(self, Self::NoAdvisories | Self::StaleAdvisories | Self::Unmatched)
+        matches!(self, Self::NoAdvisories | Self::StaleAdvisories | Self::Unmatched | Self::Nameless)
     }
 
-    /// Whether a problem of this kind means that something of the image was not looked at.
+    /// Whether a problem of this kind means that something of the image was not looked at. What no database and no other scan would
+    /// find either does not make it incomplete.
     pub fn is_incomplete(self) -> bool {
-        !matches!(self, Self::OtherPlatform | Self::StaleAdvisories | Self::Malformed)
+        !matches!(self, Self::OtherPlatform | Self::StaleAdvisories | Self::Malformed | Self::Nameless)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who a jar is: Maven's own metadata where it has them, else its manifest and its name.
 
+use super::groups;
 use crate::model::path::show;
 
 /// The most bytes of a value.
@@ -149,7 +150,7 @@ impl Manifest {
     }
 
     /// What this manifest and the name of the file say together. The name knows best how the world writes artifact and
-    /// version, since repositories name files by them; a group is only in the manifest, where it is at all.
+    /// version, since repositories name files by them; a group that not everybody knows is only in the manifest, where it is at all.
     pub(super) fn with_file_name(&self, path: &str) -> Coordinates {
         let mut found = Coordinates::of_file_name(path);
         if found.version.is_empty() {
@@ -164,7 +165,8 @@ impl Manifest {
             let rest = name.strip_suffix(found.artifact.as_str()).and_then(|rest| rest.strip_suffix('.'));
             rest.or_else(|| (found.artifact.ends_with(last) || found.artifact.starts_with(last)).then_some(group))
         });
-        found.group = of_name.filter(|group| is_group(group)).unwrap_or_default().to_owned();
+        let of_name = of_name.filter(|group| is_group(group));
+        found.group = groups::of(&found.artifact).or(of_name).unwrap_or_default().to_owned();
         if found.group.is_empty() && is_group(&self.vendor_id) {
             found.group = self.vendor_id.clone();
         }
@@ -283,6 +285,20 @@ mod tests {
                 "org.antlr",
                 "ST4",
                 "4.0.8",
+            ),
+            (
+                "Automatic-Module-Name: spring.core\nImplementation-Version: 5.3.1\n",
+                "spring-core-5.3.1.jar",
+                "org.springframework",
+                "spring-core",
+                "5.3.1",
+            ),
+            (
+                "Bundle-SymbolicName: org.apache.tomcat-embed-core\n",
+                "tomcat-embed-core-9.0.1.jar",
+                "org.apache.tomcat.embed",
+                "tomcat-embed-core",
+                "9.0.1",
             ),
             ("Implementation-Version: ${v}\n\nName: a\nImplementation-Version: 9\n", "app.jar", "", "app", ""),
         ] {

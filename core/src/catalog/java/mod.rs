@@ -4,6 +4,7 @@
 //! An archive of any size is read as it streams by, archives in it too. The central directory at its end decides what counts;
 //! where the local headers did not show what it lists, the file is read a second time, by what it lists.
 
+mod groups;
 mod identity;
 mod zip;
 
@@ -55,7 +56,7 @@ impl Cataloger for Java {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
