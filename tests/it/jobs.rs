@@ -254,9 +254,22 @@ async fn a_job_is_held_against_its_registry_before_it_is_saved() {
     let store = Store::memory().unwrap();
     // The credential is not here, and nobody listens there: what a selection means can be said all the same.
     let credential = json!({"basic": {"username": "a", "password": {"env": "TIDEWAITER_TEST_NOT_SET"}}});
-    for kind in ["docker", "harbor", "artifactory"] {
+    let kinds = ["docker", "harbor", "artifactory", "msr", "quay", "openshift", "gitlab", "gitea", "nexus", "zot"];
+    for kind in kinds {
         let definition = json!({"kind": kind, "url": "https://registry.invalid", "credential": credential});
         store.put_registry(kind, &definition).await.unwrap();
+    }
+    let clouds = [
+        json!({"kind": "dockerhub"}),
+        json!({"kind": "ecr", "region": "eu-central-1", "account": "123456789012"}),
+        json!({"kind": "ecr-public", "alias": "acme"}),
+        json!({"kind": "acr", "name": "acme"}),
+        json!({"kind": "gcr", "project": "acme"}),
+        json!({"kind": "gar", "project": "acme", "location": "europe"}),
+        json!({"kind": "ghcr", "owner": "acme"}),
+    ];
+    for definition in &clouds {
+        store.put_registry(definition["kind"].as_str().unwrap(), definition).await.unwrap();
     }
     let scanner = scanner(&store);
     let check = async |registry: &str, selection: &str| {
@@ -277,7 +290,9 @@ async fn a_job_is_held_against_its_registry_before_it_is_saved() {
     assert_eq!(check("artifactory", r#"{"repositories": ["a/*/b"]}"#).await, Ok(()));
     let query = r#"{"aql": "items.find({\"name\": \"manifest.json\"})"}"#;
     assert_eq!((check("docker", query).await, check("artifactory", query).await), (Err(Kind::Unsupported), Ok(())));
-    assert_eq!(check("harbor", r#"{"repositories": ["team/*"], "pushed": 7}"#).await, Ok(()));
+    for kind in kinds.into_iter().chain(clouds.iter().map(|definition| definition["kind"].as_str().unwrap())) {
+        assert_eq!(check(kind, r#"{"repositories": ["team/*"], "pushed": 7}"#).await, Ok(()), "{kind}");
+    }
     assert_eq!(check("none", "{}").await, Err(Kind::NotFound));
 }
 

@@ -326,7 +326,9 @@ fn a_callback_of_a_listing_may_not_use_it() {
         let user = (&raw mut again).cast();
         let line = answer(|json, error| tw_listing_next(listing, Some(next_line), user, null(), json, error)).unwrap();
         assert_eq!(line["repository"], "app");
-        assert!(!again.statuses.is_empty() && again.statuses.iter().all(|status| *status == tw_status::TW_INVALID_STATE));
+        assert!(
+            !again.statuses.is_empty() && again.statuses.iter().all(|status| *status == tw_status::TW_INVALID_STATE)
+        );
         tw_listing_free(listing);
         tw_scanner_free(scanner);
     }

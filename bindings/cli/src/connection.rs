@@ -241,7 +241,8 @@ impl Connection {
         if self.identity.is_none() && self.given().is_empty() {
             return Ok(Named::Name(name));
         }
-        let hint = "leave the options of registries and credentials out, or change what is saved: `tidewaiter registry set`";
+        let hint =
+            "leave the options of registries and credentials out, or change what is saved: `tidewaiter registry set`";
         Err(Error::new(Kind::InvalidInput, "how a registry is reached that has a name is what its definition says")
             .with("name", name.escape_debug())
             .with_hint(hint))

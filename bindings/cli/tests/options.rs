@@ -47,7 +47,9 @@ impl Shell {
 #[test]
 fn what_is_not_given_of_a_schedule_stays() {
     let shell = Shell::new();
-    shell.done("job add nightly --registry local --every 1 --at 02:30 --zone Europe/Berlin --anchor 2026-01-01T00:00:00Z");
+    shell.done(
+        "job add nightly --registry local --every 1 --at 02:30 --zone Europe/Berlin --anchor 2026-01-01T00:00:00Z",
+    );
     let written = |more: Value| {
         let mut written = json!({"zone": "Europe/Berlin", "anchor": "2026-01-01T00:00:00Z"});
         written.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -128,7 +130,9 @@ fn what_is_saved_is_not_said_again() {
     ] {
         assert!(shell.refused(line).contains("registry set"), "{line}");
     }
-    for more in ["--repo a", "--newest 5", "--username a --password-env P", "--plain-http", "--registries f", "--region r"] {
+    for more in
+        ["--repo a", "--newest 5", "--username a --password-env P", "--plain-http", "--registries f", "--region r"]
+    {
         assert!(shell.refused(&format!("explain --job all {more}")).contains("cannot be used with"), "{more}");
     }
 }
@@ -141,7 +145,13 @@ fn what_takes_longer_than_it_may_is_given_up() {
     let address = server.local_addr().unwrap();
     shell.done(&format!("registry add silent --url http://{address} --no-check"));
     shell.done("job add all --registry silent");
-    for line in ["list silent", "explain silent", "explain --job all", "check silent", &format!("scan {address}/app --registry silent --offline")] {
+    for line in [
+        "list silent",
+        "explain silent",
+        "explain --job all",
+        "check silent",
+        &format!("scan {address}/app --registry silent --offline"),
+    ] {
         let err = shell.refused(&format!("{line} --timeout 0.5"));
         assert!(err.contains("the deadline passed"), "{line}: {err}");
     }
@@ -155,7 +165,8 @@ fn one_of_several_names_keeps_the_others_from_nothing() {
     shell.done("job add b --registry local");
     for (line, field) in [("registry show local none other", "name"), ("job show a none b", "job")] {
         let (code, out, err) = shell.run(&format!("{line} --format json"));
-        let told: Vec<_> = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()[field].clone()).collect();
+        let told: Vec<_> =
+            out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()[field].clone()).collect();
         let names: Vec<_> = line.split(' ').skip(2).filter(|name| *name != "none").collect();
         assert_eq!((code, told), (2, names.into_iter().map(Value::from).collect()), "{err}");
         assert!(err.contains("none"), "{err}");

@@ -65,7 +65,8 @@ fn a_timeout_ends_a_call() {
 fn a_timeout_ends_a_listing() {
     let (_server, image) = silent();
     let url = image.trim_end_matches("/app");
-    let registry = from_json(&format!(r#"{{"url": "http://{url}", "credential": {{"anonymous": {{}}}}}}"#), "x").unwrap();
+    let registry =
+        from_json(&format!(r#"{{"url": "http://{url}", "credential": {{"anonymous": {{}}}}}}"#), "x").unwrap();
     let scanner = scanner();
     let listing = scanner.images(registry, Selection::new()).unwrap().timeout(Some(0.1)).unwrap();
     for _ in 0..2 {

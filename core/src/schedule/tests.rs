@@ -216,9 +216,7 @@ fn scan_all_on_a_schedule_needs_a_week_and_one_limit() {
     ] {
         schedule.check_scan_all(newest, pushed).unwrap();
     }
-    for (schedule, newest, pushed) in
-        [(&daily, Some(5), None), (&weekly, None, None), (&weekly, Some(5), Some(5))]
-    {
+    for (schedule, newest, pushed) in [(&daily, Some(5), None), (&weekly, None, None), (&weekly, Some(5), Some(5))] {
         let error = schedule.check_scan_all(newest, pushed).unwrap_err();
         assert_eq!(error.kind(), Kind::InvalidInput, "{newest:?} {pushed:?}");
     }

@@ -7,9 +7,7 @@ use tidewaiter::model::zone::Zone;
 use tidewaiter::schedule::{Definition, Schedule};
 use tidewaiter::select::{Pushed, Selection, Undated};
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::{
-    JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent,
-};
+use tidewaiter_facade::{JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent};
 
 use crate::console::{self, Exit, printable};
 use crate::output::{self, Format};
@@ -180,7 +178,8 @@ impl Job {
             Self::Set(change) => {
                 let Change { clear, put } = *change;
                 let scanner = put.state.open()?;
-                let job = clear.into_iter().try_fold(put.saved(&scanner, cancel)?, |job, field| field.take_from(job))?;
+                let job =
+                    clear.into_iter().try_fold(put.saved(&scanner, cancel)?, |job, field| field.take_from(job))?;
                 put.save(&scanner, job, Mode::Set, cancel)
             }
             Self::List { state } => list(&state.open()?.list_jobs(cancel)?.wait(&mut Silent)?, state.format),
