@@ -93,7 +93,7 @@ async fn planned(store: &Store, job: &str, images: &[ImageRecord]) -> i64 {
     let run = store.start_run(job, RunOptions::default(), None).await.unwrap().run;
     let plan = store.lease_plan("planner", Some(run), 60).await.unwrap().unwrap();
     let items = images.iter().map(|image| (image.clone(), Verdict::Scan, Reason::New)).collect();
-    store.add_items(&plan, Progress { items, ..Progress::default() }).await.unwrap();
+    store.add_items(&plan, Progress { repository: "team/app".to_owned(), items, ..Progress::default() }).await.unwrap();
     store.finish_plan(&plan, None).await.unwrap();
     run
 }

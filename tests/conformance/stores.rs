@@ -146,6 +146,19 @@ async fn a_damaged_file_is_told() {
 }
 
 #[tokio::test]
+async fn an_older_store_is_brought_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inventory.db");
+    Store::file(&path).unwrap().put_registry("prod", &serde_json::json!({"kind": "docker"})).await.unwrap();
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch("ALTER TABLE run DROP COLUMN counted; UPDATE tidewaiter SET version = 1").unwrap();
+    assert_eq!(Store::file(&path).unwrap().registries().await.unwrap().len(), 1);
+    let version = database.query_row("SELECT version FROM tidewaiter", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(version > 1);
+    database.query_row("SELECT count(counted) FROM run", [], |row| row.get::<_, i64>(0)).unwrap();
+}
+
+#[tokio::test]
 async fn a_newer_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inventory.db");

@@ -28,6 +28,7 @@ pub async fn store(again: impl Fn() -> Store) {
     let store = again();
     definitions(&store).await;
     runs(&store, &again()).await;
+    plans_twice(&store).await;
     commits(&store, &again()).await;
     leases_run_out(&store, &again()).await;
     inventory(&store).await;
@@ -231,11 +232,44 @@ async fn planned(store: &Store, images: &[ImageRecord], verdict: Verdict, reason
         store.list_images("prod", repository, &images, true).await.unwrap();
         let (listed, selected) = (images.len() as u64 + 1, images.len() as u64);
         let items = images.into_iter().map(|image| (image, verdict, reason)).collect();
-        let skipped = BTreeMap::from([(Reason::Tag, 1)]);
-        store.add_items(&plan, Progress { listed, selected, skipped, items }).await.unwrap();
+        let skipped = vec![(Digest::of(b"left alone"), Reason::Tag)];
+        let repository = repository.to_owned();
+        store.add_items(&plan, Progress { repository, listed, selected, skipped, items }).await.unwrap();
     }
     store.finish_plan(&plan, None).await.unwrap();
     plan
+}
+
+/// A plan that is broken off, after an image that it gave out was scanned, and made anew.
+async fn plans_twice(store: &Store) {
+    let images = [image("team/twice", 1), image("team/twice", 2)];
+    let run = store.start_run("nightly", RunOptions::default(), None).await.unwrap();
+    let lease = async || store.lease_plan("planner", Some(run.run), 60).await.unwrap().unwrap();
+    let progress = |skipped: &[usize], items: &[usize]| Progress {
+        repository: "team/twice".to_owned(),
+        listed: 2,
+        selected: 2,
+        skipped: skipped.iter().map(|index| (images[*index].digest.clone(), Reason::Known)).collect(),
+        items: items.iter().map(|index| (images[*index].clone(), Verdict::Scan, Reason::New)).collect(),
+    };
+    store.list_images("prod", "team/twice", &images, true).await.unwrap();
+    let plan = lease().await;
+    store.add_items(&plan, progress(&[1], &[0])).await.unwrap();
+    let items = store.lease_items("a", Some(run.run), 9, 60).await.unwrap();
+    let reports = [report(&images[0], &[])];
+    store.commit(&done(&items[0], scanned(&reports)), &reports).await.unwrap();
+    store.release_plan(&plan).await.unwrap();
+    // What was scanned is known by now. The first answer is lost.
+    let plan = lease().await;
+    for _ in 0..2 {
+        store.add_items(&plan, progress(&[0, 1], &[])).await.unwrap();
+    }
+    store.finish_plan(&plan, None).await.unwrap();
+    let summary = store.summary(run.run).await.unwrap();
+    assert_eq!((summary.state, summary.listed, summary.selected, summary.scanned), (State::Finished, 2, 2, 1));
+    assert_eq!(summary.skipped, BTreeMap::from([(Reason::Known, 1)]), "each image counts once");
+    store.list_images("prod", "team/twice", &[], true).await.unwrap();
+    store.prune(0).await.unwrap();
 }
 
 async fn commits(store: &Store, other: &Store) {

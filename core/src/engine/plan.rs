@@ -1,6 +1,6 @@
 //! A run's plan: the registry is listed, held against what the job knows, and what is to be looked at goes into the store.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt as _;
@@ -195,28 +195,27 @@ async fn keep(
     counts: &mut Counts,
     context: &Context,
 ) -> Result<()> {
-    let mut progress = Progress { listed: decisions.len() as u64, ..Progress::default() };
+    let (repository, listed) = (repository.to_owned(), decisions.len() as u64);
+    let mut progress = Progress { repository, listed, ..Progress::default() };
     let mut others = HashSet::new();
-    let mut skipped = BTreeMap::new();
     for Decision { record, verdict, reason, .. } in decisions {
         progress.selected += u64::from(reason.is_match());
         if reason == Reason::NotAnImage {
             others.insert(record.digest.clone());
         }
         if verdict == Verdict::Skip {
-            *skipped.entry(reason).or_default() += 1;
+            progress.skipped.push((record.digest, reason));
         } else {
             progress.items.push((record, verdict, reason));
         }
     }
-    progress.skipped = skipped;
     counts.listed += progress.listed;
     counts.selected += progress.selected;
     counts.items += progress.items.len() as u64;
     // Charts and the like are no images of the inventory.
     records.retain(|record| !others.contains(&record.digest));
     let registry = plan.run.registry.as_str();
-    patiently(context, || store.list_images(registry, repository, &records, true)).await?;
+    patiently(context, || store.list_images(registry, &progress.repository, &records, true)).await?;
     patiently(context, || store.add_items(plan, progress.clone())).await
 }
 

@@ -1,6 +1,6 @@
 //! Runs of jobs: begun once, planned by whoever holds the lease, over when no image waits any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -10,6 +10,7 @@ use super::database::{Row, Session, Value, json, time};
 use super::jobs;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Cost, Failed, Job, Run, RunOptions, State, Summary};
+use crate::model::digest::Digest;
 use crate::model::record::ImageRecord;
 use crate::select::{Reason, Verdict};
 
@@ -29,12 +30,14 @@ pub struct Plan {
 /// What planning found of one repository.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
+    /// The repository.
+    pub repository: String,
     /// Images that are listed there.
     pub listed: u64,
     /// Those that are meant.
     pub selected: u64,
-    /// Those that are left alone, by reason.
-    pub skipped: BTreeMap<Reason, u64>,
+    /// Those that are left alone, and why.
+    pub skipped: Vec<(Digest, Reason)>,
     /// Those that are to be looked at.
     pub items: Vec<(ImageRecord, Verdict, Reason)>,
 }
@@ -102,7 +105,7 @@ impl Store {
     pub async fn lease_plan(&self, worker: &str, run: Option<i64>, seconds: u64) -> Result<Option<Plan>> {
         let mut session = self.write().await?;
         let statement = "UPDATE run SET state = 'Running', began = coalesce(began, {now}), holder = $1, token = token + 1,
-            until = {now} + $2, listed = 0, selected = 0, skipped = '{}'
+            until = {now} + $2, listed = 0, selected = 0, skipped = '{}', counted = NULL
             WHERE id IN (SELECT i.id FROM run i WHERE i.planned = 0 AND (i.state = 'Queued' OR (i.state = 'Running' AND i.until < {now}))
                 AND (CAST($3 AS BIGINT) IS NULL OR i.id = $3) ORDER BY i.id LIMIT 1 {skip locked})
             RETURNING id, token, definition, registry";
@@ -134,19 +137,30 @@ impl Store {
         Ok(if rows.is_empty() { Beat::Lost } else { Beat::Held })
     }
 
-    /// Adds what planning found of one repository. Images that are there already stay as they are.
+    /// Adds what planning found of one repository. Images that are there already stay as they are. To add the same again at once, since
+    /// the answer was lost, does nothing.
     ///
     /// # Errors
     /// [`Kind::InvalidState`] once the lease is lost, [`Kind::Storage`].
     pub async fn add_items(&self, plan: &Plan, progress: Progress) -> Result<()> {
         let mut session = self.write().await?;
         let mut row = held(session.as_mut(), plan).await?;
-        let mut skipped: BTreeMap<Reason, u64> = row.json()?;
-        for (reason, count) in progress.skipped {
-            *skipped.entry(reason).or_default() += count;
+        let (mut skipped, counted) = (row.json::<BTreeMap<Reason, u64>>()?, row.maybe_text()?);
+        let repository = progress.repository.as_str();
+        if counted.as_deref() == Some(repository) {
+            return Ok(());
         }
-        let statement = "UPDATE run SET listed = listed + $2, selected = selected + $3, skipped = $4 WHERE id = $1";
-        let values = vec![plan.run.run.into(), progress.listed.into(), progress.selected.into(), json(&skipped)?];
+        // What an earlier plan of this run gave out is counted by what comes of it.
+        let statement = "SELECT digest FROM item WHERE run = $1 AND repository = $2";
+        let rows = session.query(statement, vec![plan.run.run.into(), repository.into()]).await?;
+        let given = rows.into_iter().map(|mut row| row.parse()).collect::<Result<HashSet<Digest>>>()?;
+        for (_, reason) in progress.skipped.iter().filter(|(digest, _)| !given.contains(digest)) {
+            *skipped.entry(*reason).or_default() += 1;
+        }
+        let statement =
+            "UPDATE run SET listed = listed + $2, selected = selected + $3, skipped = $4, counted = $5 WHERE id = $1";
+        let (listed, selected) = (progress.listed.into(), progress.selected.into());
+        let values = vec![plan.run.run.into(), listed, selected, json(&skipped)?, repository.into()];
         session.query(statement, values).await?;
         let statement = "INSERT INTO item (run, repository, digest, image, verdict, reason, state, token, tries)
             VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, 0) ON CONFLICT (run, repository, digest) DO NOTHING";
@@ -353,9 +367,10 @@ fn read(mut row: Row) -> Result<Run> {
     })
 }
 
-/// The run of a plan whose lease is still held, locked; gives what it has skipped.
+/// The run of a plan whose lease is still held, locked; gives what it has skipped, and the repository that it counted last.
 async fn held(session: &mut dyn Session, plan: &Plan) -> Result<Row> {
-    let statement = "SELECT skipped FROM run WHERE id = $1 AND token = $2 AND state = 'Running' AND planned = 0 {lock}";
+    let statement = "SELECT skipped, counted FROM run
+        WHERE id = $1 AND token = $2 AND state = 'Running' AND planned = 0 {lock}";
     let rows = session.query(statement, vec![plan.run.run.into(), plan.token.into()]).await?;
     rows.into_iter().next().ok_or_else(|| {
         Error::new(Kind::InvalidState, "the run was canceled, or is planned by somebody else")

@@ -4,7 +4,7 @@ use super::database::{Database, Value};
 use crate::error::{Error, Kind, Result};
 
 /// What each version adds to the one before, the first on an empty database.
-const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Makes the database below a store ready.
 ///
