@@ -115,13 +115,13 @@ impl Scanner {
     /// [`Kind::InvalidInput`] for a time that is none; as [`Scanner::inventory`].
     pub fn changes(&self, filter: ChangesFilter) -> Result<Listing> {
         let since = filter.since.as_deref().map(|since| parse_time("since", since)).transpose()?;
-        let begin = (self.store()?, filter.registry, 0, VecDeque::new());
-        let rows = stream::try_unfold(begin, move |(store, registry, mut offset, mut ready)| async move {
+        let begin = (self.store()?, filter.registry, None, VecDeque::new());
+        let rows = stream::try_unfold(begin, move |(store, registry, mut last, mut ready)| async move {
             if ready.is_empty() {
-                ready = VecDeque::from(store.changes(registry.as_deref(), since, offset, PAGE).await?);
-                offset += ready.len() as u64;
+                ready = VecDeque::from(store.changes(registry.as_deref(), since, last.as_ref(), PAGE).await?);
+                last = ready.back().cloned();
             }
-            Ok(ready.pop_front().map(|change| (Item::Changed(change), (store, registry, offset, ready))))
+            Ok(ready.pop_front().map(|change| (Item::Changed(change), (store, registry, last, ready))))
         });
         self.list(|_, _| rows.boxed())
     }

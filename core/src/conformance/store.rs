@@ -469,12 +469,17 @@ async fn what_changes(store: &Store) {
         );
     }
     assert_eq!(seen, 3);
-    let changes = store.changes(Some("prod"), Some(since), 0, 100).await.unwrap();
+    let changes = store.changes(Some("prod"), Some(since), None, 100).await.unwrap();
     assert_eq!(changes.len(), 1, "what is the same is not noted");
     assert_eq!((changes[0].new.len(), changes[0].fixed.len(), changes[0].fixed[0].id.as_str()), (0, 1, "CVE-1"));
     assert_eq!(changes[0].run, None);
-    let all = store.changes(None, None, 0, 100).await.unwrap();
+    let all = store.changes(None, None, None, 100).await.unwrap();
     assert!(all.len() > 1 && all.iter().all(|change| change.registry == "prod"));
+    let mut one_by_one = Vec::new();
+    while let Some(next) = store.changes(None, None, one_by_one.last(), 1).await.unwrap().pop() {
+        one_by_one.push(next);
+    }
+    assert_eq!(one_by_one, all);
     let gone = InventoryFilter { advisory: Some("CVE-1".into()), ..InventoryFilter::default() };
     assert!(store.inventory(&gone, None, 9).await.unwrap().is_empty());
 }
@@ -495,13 +500,16 @@ async fn retention(store: &Store) {
     store.list_images("prod", "team/web", &[], true).await.unwrap();
     store.put(&format!("{} facts", Digest::of(b"layer")), b"needed").await.unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
+    let before = store.changes(None, None, None, 1).await.unwrap();
     let pruned = store.prune(0).await.unwrap();
     assert_eq!((pruned.reports, pruned.layers), (2, 1), "{pruned:?}");
     assert!(pruned.images >= 2 && pruned.runs > 0 && pruned.changes > 0, "{pruned:?}");
     assert!(LayerCache::get(store, &format!("{} facts", Digest::of(b"layer"))).await.unwrap().is_some());
     assert!(store.status().await.unwrap().bytes < status.bytes || status.kind == "postgres");
     let latest = store.job("nightly").await.unwrap().latest.unwrap();
-    let kept = store.changes(None, None, 0, 100).await.unwrap();
+    let kept = store.changes(None, None, None, 100).await.unwrap();
+    let next = store.changes(None, None, before.last(), 100).await.unwrap();
+    assert_eq!(next, kept, "a page after one that was pruned leaves nothing out");
     assert!(!kept.is_empty() && kept.iter().all(|change| change.time >= latest.began.unwrap()), "{kept:?}");
 
     // What is no image is not looked at again, and what a run reads stays while it goes on.

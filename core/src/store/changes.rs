@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::database::{Row, time};
+use super::database::{Row, Value, time};
 use crate::error::Result;
 use crate::job::unpack;
 use crate::model::digest::Digest;
@@ -65,7 +65,7 @@ impl Changed {
 }
 
 impl Store {
-    /// What changed at or after `since`, the oldest first; of all registries, or of one. At most `limit` from `offset` on.
+    /// What changed at or after `since`, the oldest first; of all registries, or of one. At most `limit`, the next ones after `after`.
     ///
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
@@ -73,14 +73,26 @@ impl Store {
         &self,
         registry: Option<&str>,
         since: Option<Timestamp>,
-        offset: u64,
+        after: Option<&Change>,
         limit: u64,
     ) -> Result<Vec<Change>> {
         let statement = "SELECT time, run, registry, repository, digest, platform, findings FROM change
-            WHERE time >= $1 AND (CAST($2 AS TEXT) IS NULL OR registry = $2)
-            ORDER BY time, registry, repository, digest, platform LIMIT $3 OFFSET $4";
-        let since = since.map_or(super::database::Value::Int(0), time);
-        let values = vec![since, registry.into(), limit.into(), offset.into()];
+            WHERE time >= $1 AND (CAST($2 AS TEXT) IS NULL OR registry = $2) AND (CAST($3 AS TEXT) IS NULL
+                OR (time, registry, repository, digest, platform, coalesce(run, 0)) > ($1, $3, $4, $5, $6, $7))
+            ORDER BY time, registry, repository, digest, platform, coalesce(run, 0) LIMIT $8";
+        let from = after.map(|change| change.time).or(since).map_or(Value::Int(0), time);
+        let mut values = vec![from, registry.into()];
+        values.extend(match after {
+            Some(Change { run, registry, repository, digest, platform, .. }) => [
+                registry.as_str().into(),
+                repository.as_str().into(),
+                digest.to_string().into(),
+                platform.to_string().into(),
+                run.unwrap_or(0).into(),
+            ],
+            None => [Value::Null, Value::Null, Value::Null, Value::Null, Value::Null],
+        });
+        values.push(limit.into());
         let rows = self.read().await?.query(statement, values).await?;
         rows.into_iter().map(read).collect()
     }
