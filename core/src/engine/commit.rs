@@ -1,15 +1,18 @@
 //! What came of an image goes into the store, matched with today's advisories.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::image;
+use super::lanes::Plan;
 use super::scanner::Scanner;
 use crate::context::Context;
-use crate::error::Result;
-use crate::job::{Commit, Done, Failure, Outcome, Packed};
+use crate::error::{Error, Result};
+use crate::job::{Commit, Done, Failure, Outcome};
 use crate::matching::MatchOptions;
 use crate::model::event::Event;
-use crate::model::report::Report;
+use crate::store::{Fresh, PackedReport};
 
 impl Scanner {
     /// Commits what came of an image: all of it counts, or nothing does. Reports that were made without advisories are matched here.
@@ -20,19 +23,14 @@ impl Scanner {
     pub async fn commit(&self, done: &Done, context: &Context) -> Result<Commit> {
         let store = self.store()?;
         let registry = store.run(done.run).await?.registry;
-        let mut reports = match &done.outcome {
-            Outcome::Scanned(packed) => packed.iter().map(Packed::report).collect::<Result<_>>()?,
-            Outcome::Rematch => {
-                let stored = store.reports(&registry, &done.repository, &done.digest).await?;
-                stored.into_iter().map(|stored| stored.report).collect()
+        let (commit, cost) = loop {
+            let before = store.packed(&registry, &done.repository, &done.digest).await?;
+            let reports = self.fresh(&done.outcome, before, context).await?;
+            // Somebody else may have written a report of the image meanwhile.
+            if let Some(committed) = store.commit_fresh(done, reports).await? {
+                break committed;
             }
-            _ => Vec::new(),
         };
-        let is_rematch = matches!(done.outcome, Outcome::Rematch);
-        for report in reports.iter_mut().filter(|report| is_rematch || report.provenance.advisories.is_none()) {
-            self.match_again(report, context).await?;
-        }
-        let (commit, cost) = store.commit(done, &reports).await?;
         if commit == Commit::Taken {
             let (outcome, error) = told(&done.outcome);
             let error = error.map(|failure| failure.message.clone());
@@ -52,11 +50,50 @@ impl Scanner {
         Ok(commit)
     }
 
-    /// Matches a report with today's advisories; without any it stays as it is.
-    async fn match_again(&self, report: &mut Report, context: &Context) -> Result<()> {
-        let Some(matcher) = self.advisory_source().get(&report.inventory, context).await? else { return Ok(()) };
+    /// What is to be written of each report, computed in lanes.
+    async fn fresh(&self, outcome: &Outcome, before: Vec<PackedReport>, context: &Context) -> Result<Vec<Fresh>> {
+        let mut all = Vec::new();
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
-        image::match_again(report, &matcher, &options)
+        match outcome {
+            Outcome::Scanned(packed) => {
+                let before = Arc::new(before);
+                for packed in packed {
+                    let packed = packed.clone();
+                    let mut report = self.compute(move |_| packed.report()).await??;
+                    let matcher = match report.provenance.advisories {
+                        None => self.advisory_source().get(&report.inventory, context).await?,
+                        Some(_) => None,
+                    };
+                    let (before, options) = (before.clone(), options.clone());
+                    let fresh = move |_: &Plan| {
+                        if let Some(matcher) = matcher {
+                            image::match_again(&mut report, &matcher, &options)?;
+                        }
+                        Fresh::of(&report, &before, true)
+                    };
+                    all.push(self.compute(fresh).await??);
+                }
+            }
+            Outcome::Rematch => {
+                for before in before {
+                    let read = move |_: &Plan| Ok::<_, Error>((before.scan()?, before));
+                    let (mut report, before) = self.compute(read).await??;
+                    let matcher = self.advisory_source().get(&report.inventory, context).await?;
+                    let options = options.clone();
+                    let fresh = move |_: &Plan| {
+                        match matcher {
+                            Some(matcher) => image::match_again(&mut report, &matcher, &options)?,
+                            // Without advisories it stays as it is.
+                            None => report.findings = before.findings()?,
+                        }
+                        Fresh::of(&report, &[before], false)
+                    };
+                    all.push(self.compute(fresh).await??);
+                }
+            }
+            Outcome::NotAnImage(_) | Outcome::NoPlatform(_) | Outcome::Failed(_) => {}
+        }
+        Ok(all)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Store;
 use super::database::{Session, json};
 use super::images::write_outcome;
-use super::matched::{Place, put};
+use super::matched::{Fresh, put};
 use super::runs::finish;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Commit, Cost, Done, Outcome};
@@ -18,23 +18,37 @@ impl Store {
     /// [`Kind::InvalidState`] once the run is canceled or the lease lost: nothing is changed. [`Kind::NotFound`] for an image that
     /// the run does not have, [`Kind::Storage`].
     pub async fn commit(&self, done: &Done, reports: &[Report]) -> Result<(Commit, Cost)> {
+        let registry = self.run(done.run).await?.registry;
+        let is_scan = matches!(done.outcome, Outcome::Scanned(_));
+        loop {
+            let before = self.packed(&registry, &done.repository, &done.digest).await?;
+            let fresh = reports.iter().map(|report| Fresh::of(report, &before, is_scan)).collect::<Result<_>>()?;
+            if let Some(committed) = self.commit_fresh(done, fresh).await? {
+                return Ok(committed);
+            }
+        }
+    }
+
+    /// The same with reports that were compared with what the store had. None where it has others by now: nothing is changed, and they are
+    /// to be compared again.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub(crate) async fn commit_fresh(&self, done: &Done, reports: Vec<Fresh>) -> Result<Option<(Commit, Cost)>> {
         let mut transaction = self.write().await?;
         let session = transaction.as_mut();
         let (job, registry) = match self.check(session, done).await? {
             Ok(place) => place,
-            Err(before) => return Ok((before, Cost::default())),
+            Err(before) => return Ok(Some((before, Cost::default()))),
         };
         let digest = done.digest.to_string();
         let mut cost = Cost::default();
-        let is_scan = matches!(done.outcome, Outcome::Scanned(_));
-        for report in reports {
-            let place = Place {
-                registry: registry.clone(),
-                repository: done.repository.clone(),
-                digest: done.digest.clone(),
-                platform: report.subject.platform.to_string(),
-            };
-            cost.add(&put(session, done.run, &place, report, is_scan).await?);
+        for fresh in reports {
+            let place = fresh.place(&registry, done);
+            match put(session, done.run, &place, fresh).await? {
+                Some(of_one) => cost.add(&of_one),
+                None => return Ok(None),
+            }
         }
         let (state, outcome, error) = match &done.outcome {
             Outcome::Scanned(_) => ("scanned", select::Outcome::Scanned, None),
@@ -75,7 +89,7 @@ impl Store {
         }
         finish(session, done.run).await?;
         transaction.commit().await?;
-        Ok((Commit::Taken, cost))
+        Ok(Some((Commit::Taken, cost)))
     }
 
     /// The job and the registry of an image that may be committed; or that it was before.

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::changes;
 use super::database::{Session, Value, json};
+use super::reports::PackedReport;
 use super::runs::next;
-use crate::error::Result;
-use crate::job::{Cost, is_packed, pack, unpack};
+use crate::error::{Error, Result};
+use crate::job::{Cost, Done, is_packed, pack, unpack};
 use crate::model::digest::Digest;
 use crate::model::finding::Finding;
 use crate::model::problem::Problem;
@@ -176,6 +177,82 @@ fn ids(findings: &[Finding]) -> BTreeSet<&str> {
         .collect()
 }
 
+/// What a commit writes of one report.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    platform: String,
+    /// The report that it is put in the place of, and when that was matched; none where there was none.
+    before: Option<(i64, i64)>,
+    matched: Matched,
+    /// None where what was found before was matched again.
+    scan: Option<Scan>,
+}
+
+/// What a scan found, without what a match says of it.
+#[derive(Debug)]
+struct Scan {
+    packed: Vec<u8>,
+    catalogers: String,
+    layers: BTreeSet<String>,
+    cost: Cost,
+}
+
+impl Fresh {
+    /// Of a report that was scanned, or only matched again; `before` are the reports that the image has.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`](crate::Kind::Corrupt).
+    pub(crate) fn of(report: &Report, before: &[PackedReport], is_scan: bool) -> Result<Self> {
+        let platform = report.subject.platform.to_string();
+        let before = before.iter().find(|before| before.platform() == platform);
+        let matched = Matched::of(report, before.map(PackedReport::packed_findings))?;
+        let scan = if is_scan || before.is_none() { Some(Scan::of(report)?) } else { None };
+        Ok(Self { platform, before: before.map(PackedReport::version), matched, scan })
+    }
+
+    /// Where it belongs.
+    pub(super) fn place(&self, registry: &str, done: &Done) -> Place {
+        Place {
+            registry: registry.to_owned(),
+            repository: done.repository.clone(),
+            digest: done.digest.clone(),
+            platform: self.platform.clone(),
+        }
+    }
+}
+
+impl Scan {
+    fn of(report: &Report) -> Result<Self> {
+        let mut bare = Report { findings: Vec::new(), problems: Vec::new(), ..report.clone() };
+        bare.provenance.advisories = None;
+        bare.stats.owned_findings = 0;
+        Ok(Self {
+            packed: pack(&bare)?,
+            catalogers: catalogers(&report.provenance.catalogers),
+            layers: report.layers.iter().map(|layer| layer.digest.to_string()).collect(),
+            cost: Cost {
+                bytes_fetched: report.stats.bytes_fetched,
+                layers_fetched: report.stats.layers_fetched,
+                layers_from_store: report.stats.layers_from_cache,
+                ..Cost::default()
+            },
+        })
+    }
+
+    async fn write(self, session: &mut dyn Session, id: i64) -> Result<()> {
+        let statement = "INSERT INTO content (report, scan, findings) VALUES ($1, $2, $3)
+            ON CONFLICT (report) DO UPDATE SET scan = excluded.scan";
+        session.query(statement, vec![id.into(), self.packed.into(), pack(&Vec::<Finding>::new())?.into()]).await?;
+        let statement = "UPDATE report SET catalogers = $2 WHERE id = $1";
+        session.query(statement, vec![id.into(), self.catalogers.into()]).await?;
+        let layers = self.layers.into_iter().map(|digest| vec![id.into(), digest.into()]).collect();
+        let statement =
+            "INSERT INTO report_layer (report, digest) VALUES ($1, $2) ON CONFLICT (report, digest) DO NOTHING";
+        session.each(statement, layers).await?;
+        Ok(())
+    }
+}
+
 /// A stored report as today's advisories have it, to be written.
 #[derive(Debug)]
 pub(crate) struct Rematch {
@@ -225,31 +302,26 @@ impl Store {
     }
 }
 
-/// Writes the report of a run; what did not change is not written.
+/// Writes the report of a run; what did not change is not written. None where the image has another report by now than the one that
+/// this was compared with: nothing is written then.
 ///
 /// # Errors
-/// [`Kind::Storage`](crate::Kind::Storage), [`Kind::Corrupt`](crate::Kind::Corrupt).
-pub(super) async fn put(
-    session: &mut dyn Session,
-    run: i64,
-    place: &Place,
-    report: &Report,
-    is_scan: bool,
-) -> Result<Cost> {
-    // Held until the end: what others make of the report meanwhile would not be compared with.
-    let statement = "SELECT r.id, c.findings FROM report r JOIN content c ON c.report = r.id
-        WHERE r.registry = $1 AND r.repository = $2 AND r.digest = $3 AND r.platform = $4 {lock}";
-    let known = session.query(statement, place.values()).await?.into_iter().next();
-    let (known, before) = match known {
-        Some(mut row) => (Some(row.int()?), Some(row.bytes()?)),
-        None => (None, None),
-    };
-    let matched = Matched::of(report, before.as_deref())?;
-    let id = match known {
-        Some(id) => {
+/// [`Kind::Storage`](crate::Kind::Storage).
+pub(super) async fn put(session: &mut dyn Session, run: i64, place: &Place, fresh: Fresh) -> Result<Option<Cost>> {
+    let Fresh { before, matched, scan, .. } = fresh;
+    // Held until the end.
+    let statement = "SELECT id, matched FROM report
+        WHERE registry = $1 AND repository = $2 AND digest = $3 AND platform = $4 {lock}";
+    let rows = session.query(statement, place.values()).await?;
+    let now = rows.into_iter().next().map(|mut row| Ok::<_, Error>((row.int()?, row.int()?))).transpose()?;
+    if now != before {
+        return Ok(None);
+    }
+    let id = match before {
+        Some((id, _)) => {
             let mut values = vec![id.into()];
             values.extend(matched.values()?);
-            let scanned = if is_scan { ", scanned = {now}" } else { "" };
+            let scanned = if scan.is_some() { ", scanned = {now}" } else { "" };
             let statement = format!(
                 "UPDATE report SET matched = {LATER}, complete = $2, worst = $3, counts = $4, matching = $5{scanned}
                 WHERE id = $1"
@@ -270,35 +342,14 @@ pub(super) async fn put(
         }
     };
     let mut cost = matched.cost();
-    if is_scan || known.is_none() {
-        write_scan(session, id, report).await?;
-    }
-    if is_scan {
-        cost.bytes_fetched = report.stats.bytes_fetched;
-        cost.layers_fetched = report.stats.layers_fetched;
-        cost.layers_from_store = report.stats.layers_from_cache;
+    if let Some(scan) = scan {
+        cost.add(&scan.cost);
+        scan.write(session, id).await?;
     }
     if let Some(findings) = matched.findings {
         findings.write(session, id, Some(run), place).await?;
     }
-    Ok(cost)
-}
-
-/// Writes what a scan found, without what a match says of it.
-async fn write_scan(session: &mut dyn Session, id: i64, report: &Report) -> Result<()> {
-    let mut bare = Report { findings: Vec::new(), problems: Vec::new(), ..report.clone() };
-    bare.provenance.advisories = None;
-    bare.stats.owned_findings = 0;
-    let statement = "INSERT INTO content (report, scan, findings) VALUES ($1, $2, $3)
-        ON CONFLICT (report) DO UPDATE SET scan = excluded.scan";
-    session.query(statement, vec![id.into(), pack(&bare)?.into(), pack(&bare.findings)?.into()]).await?;
-    let statement = "UPDATE report SET catalogers = $2 WHERE id = $1";
-    session.query(statement, vec![id.into(), catalogers(&report.provenance.catalogers).into()]).await?;
-    let layers: BTreeSet<_> = report.layers.iter().map(|layer| layer.digest.to_string()).collect();
-    let layers = layers.into_iter().map(|digest| vec![id.into(), digest.into()]).collect();
-    let statement = "INSERT INTO report_layer (report, digest) VALUES ($1, $2) ON CONFLICT (report, digest) DO NOTHING";
-    session.each(statement, layers).await?;
-    Ok(())
+    Ok(Some(cost))
 }
 
 /// The place of a rating, from 0 for unknown.

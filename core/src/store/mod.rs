@@ -38,7 +38,7 @@ pub use inventory::{InventoryFilter, InventoryRow, RegistrySummary};
 pub use jobs::StoredJob;
 #[cfg(feature = "net")]
 pub(crate) use matched::catalogers;
-pub(crate) use matched::{Place, Rematch};
+pub(crate) use matched::{Fresh, Place, Rematch};
 pub use registries::StoredRegistry;
 pub(crate) use reports::PackedReport;
 pub use reports::Stored;

@@ -49,11 +49,20 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage), [`Kind::Corrupt`](crate::Kind::Corrupt).
     pub async fn reports(&self, registry: &str, repository: &str, digest: &Digest) -> Result<Vec<Stored>> {
+        let packed = self.packed(registry, repository, digest).await?;
+        packed.into_iter().map(PackedReport::unpack).collect()
+    }
+
+    /// The same, packed still, to be read elsewhere.
+    ///
+    /// # Errors
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub(crate) async fn packed(&self, registry: &str, repository: &str, digest: &Digest) -> Result<Vec<PackedReport>> {
         let statement =
             format!("{SELECT} WHERE r.registry = $1 AND r.repository = $2 AND r.digest = $3 ORDER BY r.platform");
         let values = vec![registry.into(), repository.into(), digest.to_string().into()];
         let rows = self.read().await?.query(&statement, values).await?;
-        rows.into_iter().map(|row| read(row)?.unpack()).collect()
+        rows.into_iter().map(read).collect()
     }
 
     /// Reports by number, beyond `after`, at most `limit`; of all registries, or of one. They are packed still, to be read elsewhere.
@@ -97,6 +106,21 @@ impl PackedReport {
     /// Its number.
     pub(crate) fn id(&self) -> i64 {
         self.id
+    }
+
+    /// Its number, and when it was matched: every write makes it another.
+    pub(super) fn version(&self) -> (i64, i64) {
+        (self.id, self.matched)
+    }
+
+    /// The platform.
+    pub(super) fn platform(&self) -> &str {
+        &self.platform
+    }
+
+    /// The findings that it has, as they are kept.
+    pub(super) fn packed_findings(&self) -> &[u8] {
+        &self.findings
     }
 
     /// The whole report, and where it belongs.
