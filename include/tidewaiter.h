@@ -264,8 +264,9 @@ tw_status tw_registry_pause(const tw_scanner *scanner,
                             tw_error **error);
 
 // Saves a job in the store. `request` is JSON: `{"job": {"name": NAME, "registry": NAME, "selection": {...}, "schedule": {...} or
-// null, "scan_all": false, "paused": false}, "mode": "put" | "add" | "set"}`; the schedule is as for tw_schedule_next, null is on
-// demand. `json` gets what tw_job_show gives, without its last two fields; free it with tw_string_free.
+// null, "scan_all": false, "paused": false}, "registry": {...}, "mode": "put" | "add" | "set"}`; the schedule is as for
+// tw_schedule_next, null is on demand; a job that does not say "paused" stays as it is. "registry" is the definition of a registry of
+// its own, which is saved, without a check, under the name that the job gives it. `json` gets what tw_job_show gives, without its last two fields; free it with tw_string_free.
 tw_status tw_job_put(const tw_scanner *scanner,
                      const char *request,
                      const tw_cancel *cancel,

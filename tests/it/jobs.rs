@@ -307,9 +307,18 @@ async fn a_job_may_ask_for_platforms() {
     let scanner = scanner(&store);
     let first = run(&scanner).await;
     assert_eq!((first.scanned, first.skipped.get(&Reason::Platform)), (1, Some(&1)), "{first:?}");
-    registry.clear_log();
-    let second = run(&scanner).await;
-    assert_eq!((second.scanned, second.skipped.get(&Reason::Platform)), (0, Some(&1)), "{second:?}");
+    for selection in [
+        Selection::new().platforms(["linux/amd64"]).unwrap(),
+        Selection::new().platforms(["linux/amd64"]).unwrap().exclude_tags(["old"]).unwrap(),
+    ] {
+        // Saved again with the same platforms: nothing else is known of the image.
+        store.set_job(&Job::new("all", "test", selection)).await.unwrap();
+        registry.clear_log();
+        let again = run(&scanner).await;
+        assert_eq!((again.scanned, again.skipped.get(&Reason::Platform)), (0, Some(&1)), "{again:?}");
+        let asked = registry.log().iter().filter(|access| access.path.contains("/blobs/")).count();
+        assert_eq!(asked, 0, "what has none of the platforms is not looked at again");
+    }
     store.set_job(&Job::new("all", "test", Selection::new())).await.unwrap();
     assert_eq!(run(&scanner).await.scanned, 1, "the other platform is asked for now");
 }

@@ -2,17 +2,20 @@
 
 use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use tidewaiter::job::{Job, RunOptions, State, Summary};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::schedule::Schedule;
 use tidewaiter::select::Selection;
-use tidewaiter::store::{Holding, StoredJob};
-use tidewaiter::{Cancel, Kind, Result};
+use tidewaiter::registry::Registry;
+use tidewaiter::store::{Holding, Store, StoredJob};
+use tidewaiter::{Cancel, Error, Kind, Result};
 
 use crate::call::Pending;
 use crate::config;
 use crate::listing::{Item, Listing};
+use crate::registries::to_saved;
 use crate::saved::{Mode, Names, Outcome, Pause, some};
 use crate::scanner::Scanner;
 
@@ -21,10 +24,35 @@ use crate::scanner::Scanner;
 #[serde(deny_unknown_fields)]
 pub struct PutJob {
     /// The job.
-    pub job: Job,
+    pub job: WrittenJob,
+    /// A registry of its own, which is saved under the name that the job gives it, without a check.
+    #[serde(default)]
+    pub registry: Option<Registry>,
     /// Whether its name may be there already.
     #[serde(default)]
     pub mode: Mode,
+}
+
+/// A job as it is written. One that does not say whether it is paused stays as it is.
+#[derive(Clone, Debug)]
+pub struct WrittenJob {
+    job: Job,
+    says_paused: bool,
+}
+
+impl From<Job> for WrittenJob {
+    fn from(job: Job) -> Self {
+        Self { job, says_paused: true }
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenJob {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        let written = Value::deserialize(source)?;
+        let says_paused = written.get("paused").is_some();
+        let job = Job::deserialize(written).map_err(serde::de::Error::custom)?;
+        Ok(Self { job, says_paused })
+    }
 }
 
 /// A run by hand.
@@ -135,27 +163,34 @@ impl From<StoredJob> for JobStatus {
 }
 
 impl Scanner {
-    /// Saves a job. No run starts; a job that is changed keeps what it knows of what it has scanned.
+    /// Saves a job, and its registry where it has one of its own. No run starts; a job that is changed keeps what it knows of what it
+    /// has scanned.
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a definition that contradicts itself, or a selection that the registry cannot have;
     /// [`Kind::Unsupported`] for a query where there is no AQL; [`Kind::NotFound`] without its registry; [`Kind::InvalidState`],
-    /// [`Kind::NotFound`] as the mode says; [`Kind::Storage`].
+    /// [`Kind::NotFound`] as the mode says, and for another definition of a registry that other jobs use; [`Kind::Storage`].
     pub fn put_job(&self, request: PutJob, cancel: &Cancel) -> Result<Pending<JobStatus>> {
-        let PutJob { job, mode } = request;
+        let PutJob { job: WrittenJob { mut job, says_paused }, registry, mode } = request;
+        let definition = registry.map(|registry| to_saved(&job.registry, &registry)).transpose()?;
         let store = self.store()?;
         self.call(cancel, None, move |scanner, context| async move {
-            context.run(scanner.check_job(&job)).await?;
-            match mode {
-                Mode::Add => store.add_job(&job).await?,
-                Mode::Set => store.set_job(&job).await?,
-                Mode::Put => match store.job(&job.name).await {
-                    Ok(_) => store.set_job(&job).await?,
-                    Err(error) if error.kind() == Kind::NotFound => store.add_job(&job).await?,
-                    Err(error) => return Err(error),
-                },
-            }
-            store.job(&job.name).await.map(JobStatus::from)
+            let work = async {
+                let saved = find(&store, &job.name, mode).await?;
+                if let Some(saved) = saved.as_ref().filter(|_| !says_paused) {
+                    job.paused = saved.job.paused;
+                }
+                if let Some(definition) = definition {
+                    put_own_registry(&store, &job, &definition).await?;
+                }
+                scanner.check_job(&job).await?;
+                match saved {
+                    Some(_) => store.set_job(&job).await?,
+                    None => store.add_job(&job).await?,
+                }
+                store.job(&job.name).await.map(JobStatus::from)
+            };
+            context.run(Box::pin(work)).await
         })
     }
 
@@ -279,4 +314,34 @@ impl Scanner {
         self.store()?;
         self.list(|scanner, context| scanner.explain_job(job, context).map_ok(Item::Image).boxed())
     }
+}
+
+/// The job of this name, where it may be there already.
+async fn find(store: &Store, name: &str, mode: Mode) -> Result<Option<StoredJob>> {
+    match (mode, store.job(name).await) {
+        (Mode::Add, Ok(_)) => Err(Error::new(Kind::InvalidState, "there is a job with this name")
+            .with("job", name)
+            .with_hint("change it with `tidewaiter job set`, or choose another name")),
+        (Mode::Add | Mode::Put, Err(error)) if error.kind() == Kind::NotFound => Ok(None),
+        (_, found) => found.map(Some),
+    }
+}
+
+/// Saves the registry of a job of its own. One that others use as well is changed by nobody's job.
+async fn put_own_registry(store: &Store, job: &Job, definition: &Value) -> Result<()> {
+    match store.registry(&job.registry).await {
+        Ok(saved) if saved.definition == *definition => return Ok(()),
+        Ok(_) => {
+            let jobs = store.jobs().await?;
+            if let Some(other) = jobs.iter().find(|other| other.job.registry == job.registry && other.job.name != job.name) {
+                return Err(Error::new(Kind::InvalidState, "the saved registry of this name is another, and other jobs use it")
+                    .with("registry", &job.registry)
+                    .with("job", &other.job.name)
+                    .with_hint("give the job another name, or change the registry itself: `tidewaiter registry set`"));
+            }
+        }
+        Err(error) if error.kind() == Kind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    store.put_registry(&job.registry, definition).await
 }

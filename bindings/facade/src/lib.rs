@@ -29,7 +29,7 @@ pub use call::{Observer, Pending, Silent};
 pub use config::{CheckOptions, Config, ImportOptions, ScanOptions, UpdateOptions, from_json, parse_platforms};
 pub use event::to_json as event_to_json;
 pub use inventory::{ChangesFilter, PruneOptions, RematchOptions, SummaryFilter};
-pub use jobs::{JobDetails, JobHolding, JobStatus, PutJob, RestartJob, RunJob};
+pub use jobs::{JobDetails, JobHolding, JobStatus, PutJob, RestartJob, RunJob, WrittenJob};
 pub use listing::{Item, Listing};
 pub use records::{AdvisoryStatus, Imported, Skipped};
 pub use registries::Named;

@@ -252,3 +252,34 @@ def test_explain_job_says_why(scanner, shelf, job):
     assert {(image.verdict, image.reason) for image in scanner.explain_job("nightly")} == {("scan", "new")}
     scanner.run("nightly")
     assert {(image.verdict, image.reason) for image in scanner.explain_job("nightly")} == {("skip", "known")}
+
+
+def test_a_job_that_is_saved_again_stays_paused_unless_it_says_otherwise(scanner, job):
+    for paused, expected in [(None, False), (True, True), (None, True), (False, False)]:
+        saved = scanner.put_job(tw.Job(job.name, job.registry, job.selection, paused=paused))
+        assert saved.paused is expected, paused
+    scanner.pause_job("nightly")
+    scanner.run(job)
+    assert scanner.job("nightly").paused
+
+
+def test_a_job_replaces_no_registry_of_others(scanner, shelf, job):
+    scanner.put_job(job)
+    scanner.put_job(tw.Job("weekly", "nightly"))
+    scanner.put_job(job)
+    other = tw.Job("nightly", tw.Registry.docker("https://registry.invalid"))
+    for put in (lambda: scanner.put_job(other), lambda: scanner.run(other), lambda: scanner.put_job(job, mode="add")):
+        with pytest.raises(tw.InvalidState):
+            put()
+    assert scanner.registry("nightly").definition["url"] == shelf.url
+    scanner.delete_job("weekly")
+    scanner.put_job(other)
+    assert scanner.registry("nightly").definition["url"] == "https://registry.invalid"
+
+
+def test_a_job_is_saved_only_with_a_selection_that_can_be(scanner, shelf):
+    registry = tw.Registry.docker(shelf.url)
+    for selection in (tw.Selection(repositories=["a/*/b"]), tw.Selection(tags=["v.*"]), tw.Selection(pushed="2999-01-01..")):
+        with pytest.raises(tw.InvalidInput):
+            scanner.put_job(tw.Job("nightly", registry, selection))
+    assert scanner.jobs() == []

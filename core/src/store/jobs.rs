@@ -73,15 +73,15 @@ impl Store {
         let statement = "SELECT definition FROM job WHERE name = $1 {lock}";
         let rows = session.query(statement, vec![job.name.as_str().into()]).await?;
         let before: Job = rows.into_iter().next().ok_or_else(|| unknown(&job.name))?.json()?;
-        let statement = if before.registry == job.registry {
-            // What had none of the platforms may have one of those that are asked for now.
-            "DELETE FROM baseline WHERE job = $1 AND outcome = 'platform'"
-        } else {
+        if before.registry != job.registry {
             over(session.as_mut(), &job.name).await?;
             // The same image is new there: the inventory has no report of it.
-            "DELETE FROM baseline WHERE job = $1"
-        };
-        session.query(statement, vec![job.name.as_str().into()]).await?;
+            session.query("DELETE FROM baseline WHERE job = $1", vec![job.name.as_str().into()]).await?;
+        } else if before.selection.platforms != job.selection.platforms {
+            // What had none of the platforms may have one of those that are asked for now.
+            let statement = "DELETE FROM baseline WHERE job = $1 AND outcome = 'platform'";
+            session.query(statement, vec![job.name.as_str().into()]).await?;
+        }
         let statement = "UPDATE job SET registry = $2, definition = $3 WHERE name = $1";
         let values = vec![job.name.as_str().into(), job.registry.as_str().into(), json(job)?];
         session.query(statement, values).await?;

@@ -235,7 +235,7 @@ impl Put {
     /// Saves the job with what was given instead.
     fn save(&self, scanner: &Scanner, job: job::Job, mode: Mode, cancel: &Cancel) -> Result<Exit> {
         let job = self.change(job)?;
-        let status = scanner.put_job(PutJob { job, mode }, cancel)?.wait(&mut Silent)?;
+        let status = scanner.put_job(PutJob { job: job.into(), registry: None, mode }, cancel)?.wait(&mut Silent)?;
         match self.state.format {
             Format::Json => output::print_json(&status)?,
             Format::Table => {

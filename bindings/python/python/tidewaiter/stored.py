@@ -82,10 +82,12 @@ class StoredOperations:
     # Jobs
 
     def put_job(self, job: Job, *, mode: str = "put") -> JobStatus:
-        """Saves a job, and its registry where the job has one of its own. ``mode`` is as for :meth:`put_registry`."""
-        if (registry := job._definition) is not None:
-            self.put_registry(job.name, registry, check=False)
-        return JobStatus._of(self._ask("put_job", {"job": job._shape, "mode": mode}))
+        """Saves a job, and its registry where the job has one of its own. ``mode`` is as for :meth:`put_registry`.
+
+        A saved registry of that name with another definition is replaced only while no other job uses it.
+        """
+        registry = None if (own := job._definition) is None else own._shape
+        return JobStatus._of(self._ask("put_job", {"job": job._shape, "registry": registry, "mode": mode}))
 
     def job(self, name: str) -> JobStatus:
         """The job with this name, what came of its latest run, and who works on it."""
