@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import times
 from ._tidewaiter import NativeListing
 
 
@@ -94,7 +95,7 @@ def images(listing: NativeListing) -> Iterator[Image]:
     """The images of a listing as they come."""
     while (line := listing.next()) is not None:
         time = line["date"]["time"]
-        when = None if time is None else datetime.fromisoformat(time.replace("Z", "+00:00"))
+        when = None if time is None else times.read(time)
         yield Image(
             line["repository"],
             line["digest"],

@@ -7,18 +7,13 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from . import times
 from .listing import Selection
 from .registry import Registry
 from .schedule import Schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-def moment(text: str) -> datetime:
-    """A time that the library wrote. Python 3.10 reads no fractions of other lengths than its own."""
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{whole}.{fraction:0<6.6}+00:00")
 
 
 class Record:
@@ -32,7 +27,7 @@ class Record:
     def _of(cls, shape: dict[str, Any]) -> Self:
         values: dict[str, Any] = {field.name: shape.get(field.name) for field in fields(cls)}  # type: ignore[arg-type]
         for name in cls._times:
-            values[name] = None if values[name] is None else moment(values[name])
+            values[name] = None if values[name] is None else times.read(values[name])
         for name, record in cls._lists.items():
             values[name] = [record._of(line) for line in values[name] or []]
         return cls(**values)

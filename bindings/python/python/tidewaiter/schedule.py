@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, time, timezone
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from . import times
 from ._tidewaiter import schedule_next
 from .errors import InvalidInput
 
@@ -67,7 +68,7 @@ class Schedule:
     def _of(cls, every: int, zone: ZoneInfo | str | None, anchor: datetime | None, **more: str | None) -> Schedule:
         shape: dict[str, Any] = {"every": every, **more}
         shape["zone"] = zone if zone is None or isinstance(zone, str) else _name(zone)
-        shape["anchor"] = None if anchor is None else _written("anchor", anchor)
+        shape["anchor"] = None if anchor is None else times.write("anchor", anchor)
         return cls({name: value for name, value in shape.items() if value is not None})
 
     def next(self, after: datetime | None = None, count: int = 1) -> list[datetime]:
@@ -77,9 +78,9 @@ class Schedule:
         """
         options: dict[str, Any] = {"count": count}
         if after is not None:
-            options["after"] = _written("after", after)
+            options["after"] = times.write("after", after)
         runs = schedule_next(json.dumps(self._shape), json.dumps(options))
-        return [datetime.fromisoformat(run.replace("Z", "+00:00")) for run in runs]
+        return [times.read(run) for run in runs]
 
     def __eq__(self, other: object) -> bool:
         return self._shape == other._shape if isinstance(other, Schedule) else NotImplemented
@@ -103,9 +104,3 @@ def _name(zone: ZoneInfo) -> str:
     if zone.key is None:
         raise InvalidInput("a time zone needs its name in the IANA database (field: zone)")
     return zone.key
-
-
-def _written(field: str, moment: datetime) -> str:
-    if moment.tzinfo is None:
-        raise InvalidInput(f"a time needs a time zone (field: {field}, time: {moment})")
-    return moment.astimezone(timezone.utc).isoformat()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import errors, listing
+from . import errors, listing, times
 from ._tidewaiter import Cancel, NativeScanner, Report
 from .errors import InvalidInput
 from .job import Job
@@ -28,7 +28,6 @@ from .records import (
     Worker,
 )
 from .registry import Registry
-from .schedule import _written
 
 #: Is told what happens during a call, on the thread that made it. What it raises ends the call and is raised by it.
 OnEvent = Callable[[dict[str, Any]], object]
@@ -276,7 +275,7 @@ class StoredOperations:
         self, *, registry: str | None = None, since: datetime | None = None, cancel: Cancel | None = None
     ) -> Iterator[Change]:
         """What scans and matches changed: findings that are new, and those that are fixed."""
-        request = {"registry": registry, "since": None if since is None else _written("since", since)}
+        request = {"registry": registry, "since": None if since is None else times.write("since", since)}
         lines = self._native.lines("changes", json.dumps(request), None, None, cancel)
         while (line := lines.next()) is not None:
             yield Change._of(line)
