@@ -150,7 +150,8 @@ tw_status tw_scanner_check(const tw_scanner *scanner,
 void tw_scanner_free(tw_scanner *scanner);
 
 // Lists the repositories of a registry that a selection names. `registry` is JSON, such as `{"url": "https://registry.example"}`
-// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`; `selection` is JSON, or NULL for all.
+// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`, or a text: an address (with a dot or a colon, or `localhost`) or
+// the name of a saved registry. Without a kind it is the one that the address leaves no doubt about, else `docker`. `selection` is JSON, or NULL for all.
 // Each line of the listing is `{"repository"}`. Free it with tw_listing_free.
 tw_status tw_scanner_repositories(const tw_scanner *scanner,
                                   const char *registry,

@@ -18,7 +18,8 @@ use crate::scanner::tw_scanner;
 pub struct tw_listing(pub(crate) Arc<Listing>);
 
 /// Lists the repositories of a registry that a selection names. `registry` is JSON, such as `{"url": "https://registry.example"}`
-/// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`; `selection` is JSON, or NULL for all.
+/// or `{"kind": "harbor", "url": ..., "credential": {"basic": {...}}}`, or a text: an address (with a dot or a colon, or `localhost`) or
+/// the name of a saved registry. Without a kind it is the one that the address leaves no doubt about, else `docker`. `selection` is JSON, or NULL for all.
 /// Each line of the listing is `{"repository"}`. Free it with tw_listing_free.
 ///
 /// # Safety

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tidewaiter::registry::{Credential, Registry, vendor};
+use tidewaiter::registry::{Credential, Registry};
 use tidewaiter::{Error, Kind, Result};
-use tidewaiter_facade::{Named, from_json};
+use tidewaiter_facade::{Definition, Named, from_json, is_address};
 use zeroize::Zeroizing;
 
 use crate::words;
@@ -216,11 +216,6 @@ struct Identity {
 }
 
 impl Connection {
-    /// Whether the kind was named.
-    pub(crate) fn has_kind(&self) -> bool {
-        self.kind.is_some()
-    }
-
     /// The file of definitions.
     pub(crate) fn registries(&self) -> Option<PathBuf> {
         self.registries.clone()
@@ -229,8 +224,7 @@ impl Connection {
     /// The registry that an argument means: an address, which has a dot, a colon, or is `localhost`, or else a name of the file of
     /// definitions or of the store.
     pub(crate) fn named(&self, argument: &str) -> Result<Named> {
-        let is_address = argument.contains(['.', ':']) || argument == "localhost";
-        if is_address || (self.kind.is_some() && self.registries.is_none()) {
+        if is_address(argument) || (self.kind.is_some() && self.registries.is_none()) {
             return self.registry(Some(argument)).map(Named::from);
         }
         self.saved(argument.to_owned())
@@ -252,7 +246,6 @@ impl Connection {
     pub(crate) fn registry(&self, url: Option<&str>) -> Result<Registry> {
         let mut fields = self.given();
         if let Some(url) = url {
-            fields.entry("kind").or_insert_with(|| json!(vendor::recognise(host(url)).name()));
             fields.insert("url".to_owned(), json!(url));
         }
         self.define(fields)
@@ -278,9 +271,8 @@ impl Connection {
 
     /// The registry with these fields, and the credential that was given.
     pub(crate) fn define(&self, fields: Map<String, Value>) -> Result<Registry> {
-        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or("docker").to_owned();
-        let mut registry: Registry = from_json(&Value::Object(fields).to_string(), "the registry")?;
-        if let Some(credential) = self.credential(&kind)? {
+        let Definition(mut registry) = from_json(&Value::Object(fields).to_string(), "the registry")?;
+        if let Some(credential) = self.credential(&registry.kind)? {
             registry.credential = credential;
         }
         Ok(registry)
@@ -366,12 +358,6 @@ impl Identity {
             .into_iter()
             .find_map(|(name, shape)| Some(json!({name: shape?})))
     }
-}
-
-/// The host of an address, with its port.
-pub(crate) fn host(address: &str) -> &str {
-    let address = address.split_once("://").map_or(address, |(_, rest)| rest);
-    address.split('/').next().unwrap_or(address)
 }
 
 /// The first line of standard input.

@@ -8,14 +8,13 @@ use tidewaiter::job::{Job, RunOptions, State, Summary};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::schedule::Schedule;
 use tidewaiter::select::Selection;
-use tidewaiter::registry::Registry;
 use tidewaiter::store::{Holding, Store, StoredJob};
 use tidewaiter::{Cancel, Error, Kind, Result};
 
 use crate::call::Pending;
 use crate::config;
 use crate::listing::{Item, Listing};
-use crate::registries::to_saved;
+use crate::registries::{Definition, to_saved};
 use crate::saved::{Mode, Names, Outcome, Pause, some};
 use crate::scanner::Scanner;
 
@@ -27,7 +26,7 @@ pub struct PutJob {
     pub job: WrittenJob,
     /// A registry of its own, which is saved under the name that the job gives it, without a check.
     #[serde(default)]
-    pub registry: Option<Registry>,
+    pub registry: Option<Definition>,
     /// Whether its name may be there already.
     #[serde(default)]
     pub mode: Mode,
@@ -172,7 +171,7 @@ impl Scanner {
     /// [`Kind::NotFound`] as the mode says, and for another definition of a registry that other jobs use; [`Kind::Storage`].
     pub fn put_job(&self, request: PutJob, cancel: &Cancel) -> Result<Pending<JobStatus>> {
         let PutJob { job: WrittenJob { mut job, says_paused }, registry, mode } = request;
-        let definition = registry.map(|registry| to_saved(&job.registry, &registry)).transpose()?;
+        let definition = registry.map(|Definition(registry)| to_saved(&job.registry, &registry)).transpose()?;
         let store = self.store()?;
         self.call(cancel, None, move |scanner, context| async move {
             let work = async {

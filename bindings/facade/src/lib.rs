@@ -32,7 +32,7 @@ pub use inventory::{ChangesFilter, PruneOptions, RematchOptions, SummaryFilter};
 pub use jobs::{JobDetails, JobHolding, JobStatus, PutJob, RestartJob, RunJob, WrittenJob};
 pub use listing::{Item, Listing};
 pub use records::{AdvisoryStatus, Imported, Skipped};
-pub use registries::Named;
+pub use registries::{Definition, Named, is_address};
 pub use report::{Report, format_of, write_file};
 pub use saved::{Mode, Names, Outcome, Pause, PutRegistry, Reason, SavedRegistry};
 pub use scanner::Scanner;

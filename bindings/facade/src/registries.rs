@@ -5,23 +5,51 @@ use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
-use tidewaiter::registry::Registry;
+use serde_json::{Value, json};
+use tidewaiter::registry::{Registry, vendor};
 use tidewaiter::store::Store;
 use tidewaiter::{Error, Kind, Result};
 
-use crate::config::without_values;
+use crate::config::{from_json, without_values};
 
 /// The longest file of definitions.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// A registry: its definition, or the name of one that was defined before.
+/// A registry: its definition, or a text.
 #[derive(Clone, Debug)]
 pub enum Named {
     /// Defined here.
     Definition(Box<Registry>),
-    /// The name in the file of definitions, or in the store.
+    /// The name in the file of definitions, else an address, else the name in the store.
     Name(String),
+}
+
+/// A definition as it is written: without a kind it has the one that its address leaves no doubt about, else `docker`.
+#[derive(Clone, Debug)]
+pub struct Definition(pub Registry);
+
+impl<'de> Deserialize<'de> for Definition {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        let mut written = Value::deserialize(source)?;
+        if let Value::Object(fields) = &mut written
+            && let Some(url) = fields.get("url").and_then(Value::as_str)
+        {
+            let kind = vendor::recognise(host(url)).name();
+            fields.entry("kind").or_insert_with(|| kind.into());
+        }
+        Registry::deserialize(written).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Whether a text is the address of a registry: it has a dot or a colon, or is `localhost`. Else it is a name.
+pub fn is_address(text: &str) -> bool {
+    text.contains(['.', ':']) || text == "localhost"
+}
+
+/// The host of an address, with its port.
+fn host(address: &str) -> &str {
+    let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+    address.split('/').next().unwrap_or(address)
 }
 
 impl From<Registry> for Named {
@@ -31,11 +59,11 @@ impl From<Registry> for Named {
 }
 
 impl<'de> Deserialize<'de> for Named {
-    /// A text is a name, an object a definition.
+    /// An object is a definition.
     fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
         match Value::deserialize(source)? {
             Value::String(name) => Ok(Self::Name(name)),
-            definition => Registry::deserialize(definition).map(Self::from).map_err(serde::de::Error::custom),
+            written => Definition::deserialize(written).map(|Definition(registry)| registry.into()).map_err(serde::de::Error::custom),
         }
     }
 }
@@ -54,10 +82,10 @@ pub(crate) enum Lookup {
     },
 }
 
-/// The registry that `named` means, where its name stands in `file`; else the store is to be asked.
+/// The registry that `named` means, where its name stands in `file` or is an address; else the store is to be asked.
 ///
 /// # Errors
-/// Those of [`read`].
+/// Those of [`read`], and [`Kind::InvalidInput`] for what is no address.
 pub(crate) fn find(named: Named, file: Option<&Path>) -> Result<Lookup> {
     let name = match named {
         Named::Definition(registry) => return Ok(Lookup::Found(registry)),
@@ -66,6 +94,10 @@ pub(crate) fn find(named: Named, file: Option<&Path>) -> Result<Lookup> {
     let mut definitions = file.map(read).transpose()?.unwrap_or_default();
     Ok(match definitions.remove(&name) {
         Some(registry) => Lookup::Found(Box::new(registry)),
+        None if is_address(&name) => {
+            let Definition(registry) = from_json(&json!({"url": name}).to_string(), "the address of the registry")?;
+            Lookup::Found(Box::new(registry))
+        }
         None => Lookup::Saved { name, others: definitions.into_keys().collect(), store: None },
     })
 }
@@ -165,7 +197,7 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
     })?;
     let mut definitions = BTreeMap::new();
     for (name, definition) in parsed {
-        let registry = Registry::deserialize(definition).map_err(|error| {
+        let Definition(registry) = Definition::deserialize(definition).map_err(|error| {
             wrong("a definition in the file of registries cannot be right")
                 .with("name", name.escape_debug())
                 .with("reason", without_values(&error.to_string()))
@@ -214,6 +246,31 @@ mod tests {
         assert_eq!(named(r#"{"url": "x.io"}"#).unwrap().url.as_deref(), Some("x.io"));
         let error = named("\"test\"").unwrap_err();
         assert!(error.kind() == Kind::NotFound && error.hint().unwrap().contains("dev, prod"), "{error}");
+    }
+
+    #[test]
+    fn an_address_tells_the_kind_and_a_name_none() {
+        let (_folder, file) = written("r.toml", "[hub]\nurl = \"https://docker.io\"\n[\"quay.io\"]\nurl = \"r.io\"\n");
+        let kind = |text: &str| {
+            let named = serde_json::from_str(text).unwrap();
+            let registry = futures_util::FutureExt::now_or_never(find(named, Some(&file)).unwrap().load()).unwrap();
+            registry.map(|registry| registry.kind)
+        };
+        let ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+        for (text, expected) in [
+            ("\"hub\"", "dockerhub"),
+            ("\"quay.io\"", "docker"),
+            (&format!("{ecr:?}"), "ecr"),
+            ("\"https://ghcr.io\"", "ghcr"),
+            ("\"ghcr.io:5000\"", "docker"),
+            ("\"localhost\"", "docker"),
+            (&format!(r#"{{"url": "{ecr}"}}"#), "ecr"),
+            (&format!(r#"{{"url": "{ecr}", "kind": "docker"}}"#), "docker"),
+            ("{}", "docker"),
+        ] {
+            assert_eq!(kind(text).unwrap(), expected, "{text}");
+        }
+        assert_eq!(kind("\"ghcr\"").unwrap_err().kind(), Kind::NotFound, "a name that nobody defined");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tidewaiter::{Cancel, Error, Kind, Result};
 
 use crate::call::Pending;
 use crate::config;
-use crate::registries::{read, to_saved};
+use crate::registries::{Definition, read, to_saved};
 use crate::scanner::Scanner;
 
 /// Whether what is saved may be there already.
@@ -33,7 +33,7 @@ pub struct PutRegistry {
     /// Its name: no address, so without dots, colons and slashes.
     pub name: String,
     /// Its definition, with references to secrets.
-    pub registry: Registry,
+    pub registry: Definition,
     /// Whether the name may be there already.
     #[serde(default)]
     pub mode: Mode,
@@ -134,7 +134,7 @@ impl Scanner {
     /// [`Kind::InvalidInput`] for a name that is none, or a secret in plain text; [`Kind::InvalidState`], [`Kind::NotFound`] as the
     /// mode says; what the step of the check says that does not hold; [`Kind::Storage`].
     pub fn put_registry(&self, request: PutRegistry, cancel: &Cancel) -> Result<Pending<SavedRegistry>> {
-        let PutRegistry { name, registry, mode, check, timeout } = request;
+        let PutRegistry { name, registry: Definition(registry), mode, check, timeout } = request;
         let definition = to_saved(&name, &registry)?;
         let (store, timeout) = (self.store()?, config::timeout(timeout)?);
         self.call(cancel, timeout, |scanner, context| async move {

@@ -115,6 +115,17 @@ def test_nobody_listens(scanner):
     assert "no " in str(check)
 
 
+def test_a_text_that_is_no_address_is_a_name(tmp_path):
+    with tw.Scanner(offline=True, cache=False, store=tmp_path / "store.db") as scanner:
+        for ask in (scanner.check, lambda name: next(scanner.images(name))):
+            with pytest.raises(tw.NotFound, match="no registry of this name"):
+                ask("production")
+        scanner.put_registry("production", tw.Registry.at("ghcr.io"), check=False)
+        assert scanner.registry("production").definition["kind"] == "ghcr"
+        assert repr(tw.Registry.at("ghcr.io")) == "Registry.at(url='ghcr.io')"
+        assert scanner.check("localhost:1").kind == "docker", "an address"
+
+
 def test_a_cancel_from_another_thread_ends_a_scan(scanner, silent):
     cancel = tw.Cancel()
     threading.Timer(0.2, cancel.cancel).start()

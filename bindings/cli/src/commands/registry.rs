@@ -2,11 +2,10 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use tidewaiter::registry::vendor;
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::{Mode, Names, Pause, PutRegistry, SavedRegistry, Scanner, Silent};
+use tidewaiter_facade::{Definition, Mode, Names, Pause, PutRegistry, SavedRegistry, Scanner, Silent};
 
-use crate::connection::{Connection, host};
+use crate::connection::Connection;
 use crate::console::{self, Exit};
 use crate::output::{self, Format};
 use crate::progress::Progress;
@@ -126,7 +125,7 @@ impl Put {
         let fields = if mode == Mode::Set { self.changed(&scanner, cancel)? } else { self.given() };
         let registry = self.connection.define(fields)?;
         let (name, check) = (self.saved_as, !self.no_check);
-        let request = PutRegistry { name, registry, mode, check, timeout: None };
+        let request = PutRegistry { name, registry: Definition(registry), mode, check, timeout: None };
         let saved = scanner.put_registry(request, cancel)?.wait(&mut Progress::new(self.state.quiet))?;
         match self.state.format {
             Format::Json => output::print_json(&saved)?,
@@ -135,12 +134,9 @@ impl Put {
         Ok(Exit::Done)
     }
 
-    /// The fields that were given, and the kind that an address tells.
+    /// The fields that were given.
     fn given(&self) -> Map<String, Value> {
         let mut fields = self.connection.given();
-        if let Some(url) = &self.url {
-            fields.entry("kind").or_insert_with(|| json!(vendor::recognise(host(url)).name()));
-        }
         let times = [("timeout", json!(self.timeout)), ("image_timeout", json!(self.image_timeout))];
         let bounds = [("concurrency", json!(self.concurrency)), ("rate", json!(self.rate))];
         let numbers = times.into_iter().chain(bounds);
@@ -156,10 +152,8 @@ impl Put {
         let Value::Object(mut fields) = saved.definition else {
             return Err(Error::new(Kind::Corrupt, "the saved definition is no object").with("name", &self.saved_as));
         };
-        let mut given = self.given();
-        if !self.connection.has_kind() {
-            given.remove("kind");
-        } else if fields.get("kind") != given.get("kind") {
+        let given = self.given();
+        if given.get("kind").is_some_and(|kind| fields.get("kind") != Some(kind)) {
             return Ok(given);
         }
         fields.extend(given);

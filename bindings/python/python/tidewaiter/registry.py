@@ -45,15 +45,20 @@ class Registry:
     #: The JSON object that every language has for it, or the name of a definition.
     _shape: dict[str, Any] | str
 
-    def __init__(self, kind: str, credential: Credential | None = None, **fields: Any) -> None:
+    def __init__(self, kind: str | None, credential: Credential | None = None, **fields: Any) -> None:
         self.credential = credential
-        shape: dict[str, Any] = {"kind": kind}
+        shape: dict[str, Any] = {} if kind is None else {"kind": kind}
         for name, value in fields.items():
             if value is not None and value is not False:
                 shape[name] = os.fspath(value) if isinstance(value, os.PathLike) else value
         if credential is not None:
             shape["credential"] = credential._shape
         self._shape = shape
+
+    @classmethod
+    def at(cls, url: str, *, credential: Credential | None = None, **network: Unpack[Network]) -> Registry:
+        """The registry at ``url``, of the kind that its host leaves no doubt about, else of any that speaks Docker V2 or OCI."""
+        return cls(None, credential, url=url, **network)
 
     @classmethod
     def docker(
@@ -240,4 +245,4 @@ class Registry:
         shown = {name: value for name, value in self._shape.items() if name not in ("kind", "credential", "proxy")}
         if self.credential is not None:
             shown["credential"] = self.credential
-        return f"Registry.{self._shape['kind']}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return f"Registry.{self._shape.get('kind', 'at')}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

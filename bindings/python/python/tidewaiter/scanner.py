@@ -177,10 +177,12 @@ class Scanner(StoredOperations):
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> Check:
-        """Tells what works between here and a registry, step by step; with a repository also whether it may be pulled."""
-        registry = Registry.docker(registry) if isinstance(registry, str) else registry
+        """Tells what works between here and a registry, step by step; with a repository also whether it may be pulled.
+
+        A registry as a text is an address, where it has a dot or a colon or is ``localhost``, else the name of a saved one.
+        """
         options = _given(repository=repository, timeout=timeout)
-        checked = self._native.check(json.dumps(registry._shape), json.dumps(options), cancel)
+        checked = self._native.check(json.dumps(_meant(registry)), json.dumps(options), cancel)
         steps = [Step(step["step"], step["ok"], step["detail"], step["hint"]) for step in checked["steps"]]
         return Check(checked["registry"], checked["kind"], steps)
 
@@ -232,9 +234,8 @@ class Scanner(StoredOperations):
         on_event: OnEvent | None,
         cancel: Cancel | None,
     ) -> NativeListing:
-        registry = Registry.docker(registry) if isinstance(registry, str) else registry
         shape = {} if selection is None else selection._shape
-        return self._native.list(what, json.dumps(registry._shape), json.dumps(shape), timeout, on_event, cancel)
+        return self._native.list(what, json.dumps(_meant(registry)), json.dumps(shape), timeout, on_event, cancel)
 
     def import_advisories(
         self,
@@ -279,6 +280,11 @@ class Scanner(StoredOperations):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _meant(registry: Registry | str) -> Any:
+    """The JSON that every language has for a registry, an address or a name."""
+    return registry if isinstance(registry, str) else registry._shape
 
 
 def _given(**options: Any) -> dict[str, Any]:
