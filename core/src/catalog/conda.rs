@@ -18,7 +18,7 @@ impl Cataloger for Conda {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -45,7 +45,9 @@ struct Json {
 }
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let Json { name, version, license } = json::read(file.bytes()?, "this is not the JSON of a package")?;
+    let Some(Json { name, version, license }) = json::read(file, "this is not the JSON of a package")? else {
+        return Ok(());
+    };
     if !name.0.is_empty() && !version.0.is_empty() {
         let licenses = Some(license.0).filter(|license| !license.is_empty()).into_iter().collect();
         records.push(&Record { name: name.0, version: version.0, licenses })?;

@@ -19,7 +19,7 @@ impl Cataloger for Dotnet {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -50,7 +50,7 @@ struct Library {
 }
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let found: Dependencies = json::read(file.bytes()?, "this is not the JSON of dependencies")?;
+    let Some(found) = json::read::<Dependencies>(file, "this is not the JSON of dependencies")? else { return Ok(()) };
     for (key, library) in found.libraries.members {
         let Some((name, version)) = key.split_once('/') else { continue };
         // `project` is the application itself, `reference` a file of unknown origin.

@@ -16,7 +16,7 @@ impl Cataloger for Lua {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -70,7 +70,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         let mut parts = stem.rsplitn(3, '-');
         let (revision, version, name) = (parts.next(), parts.next(), parts.next());
         let (Some(revision), Some(version), Some(name)) = (revision, version, name) else {
-            file.problem(Problem::new(ProblemKind::Corrupt, "the specification has no name or no version"));
+            file.problem(Problem::new(ProblemKind::Malformed, "the specification has no name or no version"));
             return Ok(());
         };
         (package.name, package.version) = (name.to_owned(), format!("{version}-{revision}"));

@@ -32,7 +32,7 @@ impl Cataloger for Pacman {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn interests(&self) -> &[Interest] {
@@ -98,7 +98,7 @@ fn description(file: &mut File<'_>) -> Result<Option<Facts>> {
         }
     }
     if found.name.is_empty() || found.version.is_empty() {
-        file.problem(Problem::new(ProblemKind::Corrupt, "the package has no name or no version"));
+        file.problem(Problem::new(ProblemKind::Malformed, "the package has no name or no version"));
         return Ok(None);
     }
     Facts::encode(&found).map(Some)

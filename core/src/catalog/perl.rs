@@ -11,6 +11,7 @@ use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View}
 use crate::model::inventory::Draft;
 use crate::model::package::PackageType;
 use crate::model::path::show;
+use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads `.meta/*/install.json` and `cpanfile.snapshot`.
 pub struct Perl;
@@ -21,7 +22,7 @@ impl Cataloger for Perl {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -49,7 +50,10 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     if file.path().ends_with("/install.json") {
         let mut bytes = Vec::new();
         file.reader().take(INSTALLATION).read_to_end(&mut bytes)?;
-        let Json { dist } = json::read(&bytes, "this is not the JSON of an installation")?;
+        let Some(Json { dist }) = json::parse(&bytes) else {
+            file.problem(Problem::new(ProblemKind::Malformed, "this is not the JSON of an installation"));
+            return Ok(());
+        };
         return distribution(&dist.0, records);
     }
     let mut lines = Lines::new();

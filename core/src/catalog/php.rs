@@ -52,11 +52,12 @@ struct Json {
 }
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let (bytes, what) = (file.bytes()?, "this is not the JSON of installed packages");
+    let what = "this is not the JSON of installed packages";
     // Composer 1 wrote the list alone.
-    let is_list = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let packages: Few<Json> =
-        if is_list { json::read(bytes, what)? } else { json::read::<Installed>(bytes, what)?.packages };
+    let is_list = file.bytes()?.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let packages: Option<Few<Json>> =
+        if is_list { json::read(file, what)? } else { json::read(file, what)?.map(|Installed { packages }| packages) };
+    let Some(packages) = packages else { return Ok(()) };
     for Json { name, version, license } in packages.elements {
         if !name.0.is_empty() && !version.0.is_empty() {
             records.push(&Record { name: name.0, version: version.0, licenses: license.0 })?;

@@ -16,7 +16,7 @@ impl Cataloger for Ruby {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -68,7 +68,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         }
     }
     if package.name.is_empty() || package.version.is_empty() {
-        file.problem(Problem::new(ProblemKind::Corrupt, "the specification has no name or no version"));
+        file.problem(Problem::new(ProblemKind::Malformed, "the specification has no name or no version"));
         return Ok(());
     }
     records.push(&package)

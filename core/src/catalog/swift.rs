@@ -19,7 +19,7 @@ impl Cataloger for Swift {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -42,7 +42,7 @@ impl Cataloger for Swift {
 struct Resolved {
     pins: Few<Pin>,
     /// Where the first form has its pins.
-    object: Object,
+    object: Option<Object>,
 }
 
 #[derive(Default, Deserialize)]
@@ -66,7 +66,10 @@ struct State {
 }
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
-    let Resolved { pins, object } = json::read(file.bytes()?, "this is not the JSON of resolved packages")?;
+    let Some(Resolved { pins, object }) = json::read(file, "this is not the JSON of resolved packages")? else {
+        return Ok(());
+    };
+    let object = object.unwrap_or_default();
     let refused = pins.refused + object.pins.refused;
     if refused > 0 {
         file.problem(Problem::new(ProblemKind::LimitExceeded, format!("{refused} more packages are not read")));

@@ -320,7 +320,7 @@ fn pacman_bases_and_owners() {
         .file(0, "var/lib/pacman/local/broken/desc", "%VERSION%\n1\n")
         .run_all();
     assert_eq!(rows(&outcome), ["alpm python-six 1.16-1 from six 1.16-1 [MIT]", "pypi six 1.16 of python-six"]);
-    assert_eq!(kinds(&outcome), ["corrupt"]);
+    assert_eq!(kinds(&outcome), ["malformed"]);
 }
 
 #[test]
@@ -332,7 +332,14 @@ fn languages_say_what_is_installed() {
              s.version = \"13.0.6\"\n  s.licenses = [\"MIT\".freeze, \"Ruby\".freeze]\n  s.add_runtime_dependency(\"x\")\nend\n",
             "gem rake 13.0.6 [MIT, Ruby]",
         ),
-        ("usr/lib/ruby/specifications/a-1.gemspec", "nothing", "corrupt"),
+        ("usr/lib/ruby/specifications/a-1.gemspec", "nothing", "malformed"),
+        ("x/luarocks/rocks-5.1/a/1/a.rockspec", "nothing", "malformed"),
+        ("app/a.deps.json", "", "malformed"),
+        ("vendor/composer/installed.json", "<html>", "malformed"),
+        ("app/Package.resolved", "", "malformed"),
+        ("lib/.meta/A-1/install.json", "", "malformed"),
+        ("app/Package.resolved", r#"{"object": null, "pins": []}"#, ""),
+        ("vendor/composer/installed.json", r#"{"packages": [{"name": "a", "version": "1"}]}"#, ""),
         (
             "app/vendor/composer/installed.json",
             r#"[{"name": "a/b", "version": "v1.2.0", "license": "MIT"}]"#,
@@ -350,7 +357,7 @@ fn languages_say_what_is_installed() {
             r#"{"name": "a", "version": "1", "license": "BSD", "files": ["x"]}"#,
             "conda a 1 [BSD]",
         ),
-        ("opt/conda/conda-meta/a.json", "{", "corrupt"),
+        ("opt/conda/conda-meta/a.json", "{", "malformed"),
         ("usr/lib/R/site-library/a/DESCRIPTION", "Package: a\nVersion: 1.0-2\n", ""),
         (
             "usr/lib/R/library/a/DESCRIPTION",

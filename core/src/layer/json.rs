@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::error::{Error, Kind, Result};
+use super::cataloger::File;
+use crate::error::Result;
+use crate::model::problem::{Problem, ProblemKind};
 
 /// The most bytes of a text.
 const TEXT: usize = 256;
@@ -14,13 +16,22 @@ const TEXTS: usize = 16;
 /// The most elements of a list.
 const ELEMENTS: usize = 20_000;
 
-/// Reads a document, with or without a byte order mark; `what` names it in the error.
+/// Reads a file that is a document; what is no JSON of this shape is the problem `what` of the file.
 ///
 /// # Errors
-/// [`Kind::Corrupt`] for what is no JSON of this shape.
-pub fn read<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
+/// Those of [`File::bytes`].
+pub fn read<T: DeserializeOwned>(file: &mut File<'_>, what: &'static str) -> Result<Option<T>> {
+    let found = parse(file.bytes()?);
+    if found.is_none() {
+        file.problem(Problem::new(ProblemKind::Malformed, what));
+    }
+    Ok(found)
+}
+
+/// Reads a document, with or without a byte order mark; none for what is no JSON of this shape.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(bytes).map_err(|error| Error::new(Kind::Corrupt, what).because(error))
+    serde_json::from_slice(bytes).ok()
 }
 
 /// A text of a sensible length; empty for anything else.
@@ -252,18 +263,18 @@ mod tests {
             ("null", "", vec![]),
             ("\"a\\u0000b\"", "", vec![]),
         ] {
-            assert_eq!(read::<Text>(json.as_bytes(), "x").unwrap().0, text, "{json}");
-            assert_eq!(read::<Texts>(json.as_bytes(), "x").unwrap().0, texts, "{json}");
+            assert_eq!(parse::<Text>(json.as_bytes()).unwrap().0, text, "{json}");
+            assert_eq!(parse::<Texts>(json.as_bytes()).unwrap().0, texts, "{json}");
         }
-        assert!(read::<Text>(b"{", "x").is_err());
+        assert!(parse::<Text>(b"{").is_none());
     }
 
     #[test]
     fn lists_are_bounded() {
         let list = format!("[{}0]", "0,".repeat(ELEMENTS + 4));
-        let few: Few<u8> = read(list.as_bytes(), "x").unwrap();
+        let few: Few<u8> = parse(list.as_bytes()).unwrap();
         assert_eq!((few.elements.len(), few.refused), (ELEMENTS, 5));
-        let members: Members<u8> = read(br#"{"a": 1, "b": 2}"#, "x").unwrap();
+        let members: Members<u8> = parse(br#"{"a": 1, "b": 2}"#).unwrap();
         assert_eq!(members.members, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum ProblemKind {
     /// A limit was met; what lies beyond it was not read.
     LimitExceeded,
-    /// A layer, or a file that describes many packages, is damaged: what it says of others may be lost.
+    /// A layer, or a database of packages, is damaged: what it says of others may be lost.
     Corrupt,
     /// Understood, and not read: a foreign layer, an encrypted one.
     Unsupported,
@@ -22,8 +22,8 @@ pub enum ProblemKind {
     NoAdvisories,
     /// The advisories are older than they should be.
     StaleAdvisories,
-    /// A file lies where one that describes a single package would, and is none: its own package manager does not take it
-    /// for a package either. Tests of packages bring such files along.
+    /// A file lies where one that describes a package, or those of an application, would, and is none: its own package manager does
+    /// not take it for one either. Tests of packages bring such files along.
     Malformed,
     /// The last packages were not matched: there are more findings, or more advisories to compare with, than one image may have.
     Unmatched,

@@ -9,6 +9,7 @@ mod identity;
 mod zip;
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
@@ -144,9 +145,10 @@ impl Reading<'_> {
         }
         self.named -= archive.parts.len();
         let directory = zip.directory(|name| Part::of(name).is_some())?;
-        if !directory.is_whole {
-            let message = if is_empty { "this is no zip archive" } else { "the archive has no end" };
-            self.notes.push(Error::new(Kind::Corrupt, message), inner)?;
+        if !directory.is_whole && is_empty {
+            self.notes.note(ProblemKind::Malformed, inner, "this is no zip archive");
+        } else if !directory.is_whole {
+            self.notes.push(Error::new(Kind::Corrupt, "the archive has no end"), inner)?;
         } else if directory.is_full {
             let message = "the archive lists more archives and metadata than are looked at";
             self.notes.push(Error::new(Kind::LimitExceeded, message), inner)?;
@@ -414,13 +416,17 @@ impl Notes {
             Kind::Unsupported => ProblemKind::Unsupported,
             _ => return Err(error),
         };
+        self.note(kind, inner, error);
+        Ok(())
+    }
+
+    fn note(&mut self, kind: ProblemKind, inner: &str, message: impl Display) {
         if self.first.iter().any(|(known, _)| *known == kind) {
             self.others += 1;
         } else {
             let place = if inner.is_empty() { String::new() } else { format!("{}: ", shortened(inner)) };
-            self.first.push((kind, format!("{place}{error}")));
+            self.first.push((kind, format!("{place}{message}")));
         }
-        Ok(())
     }
 
     fn tell(self, file: &mut File<'_>) {

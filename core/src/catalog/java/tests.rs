@@ -225,7 +225,9 @@ fn a_zip64_lie_and_a_cut_end_are_told() {
     let whole = zip(&[properties("org.a", "real", "1"), Part::new("a.class", vec![1; 10_000])]);
     let outcome = run("x.jar", &whole[..whole.len() - 30]);
     assert_eq!((rows(&outcome).len(), kinds(&outcome)), (1, vec!["corrupt"]));
-    assert_eq!(kinds(&run("x.jar", b"not an archive")), ["corrupt"]);
+    for foreign in [&b"not an archive"[..], b"Rar!\x1a\x07\x01\0", b""] {
+        assert_eq!(kinds(&run("x.rar", foreign)), ["malformed"], "{foreign:?}");
+    }
 }
 
 #[test]
