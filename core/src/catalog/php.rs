@@ -19,7 +19,7 @@ impl Cataloger for Php {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -59,7 +59,8 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         if is_list { json::read(file, what)? } else { json::read(file, what)?.map(|Installed { packages }| packages) };
     let Some(packages) = packages else { return Ok(()) };
     for Json { name, version, license } in packages.elements {
-        if !name.0.is_empty() && !version.0.is_empty() {
+        // A name without a vendor is none.
+        if name.0.contains('/') && !version.0.is_empty() {
             records.push(&Record { name: name.0, version: version.0, licenses: license.0 })?;
         }
     }

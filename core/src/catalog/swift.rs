@@ -75,8 +75,7 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         file.problem(Problem::new(ProblemKind::LimitExceeded, format!("{refused} more packages are not read")));
     }
     for Pin { location, state } in pins.elements.into_iter().chain(object.pins.elements) {
-        let name = name(&location.0);
-        if !name.is_empty() && !state.version.0.is_empty() {
+        if let Some(name) = name(&location.0).filter(|_| !state.version.0.is_empty()) {
             records.push(&Record { name, version: state.version.0, licenses: Vec::new() })?;
         }
     }
@@ -84,13 +83,38 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
 }
 
 /// The name that the world gives a repository: `github.com/apple/swift-nio` of `https://github.com/apple/swift-nio.git` and of
-/// `git@github.com:apple/swift-nio`.
-fn name(location: &str) -> String {
-    let (is_url, rest) = match location.split_once("://") {
-        Some((_, rest)) => (true, rest),
-        None => (false, location),
+/// `git@github.com:apple/swift-nio`. None for a folder, which is no name to anybody else.
+fn name(location: &str) -> Option<String> {
+    let (authority, path) = match location.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?,
+        None => location.split_once([':', '/'])?,
     };
-    let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest).trim_end_matches('/');
-    let rest = rest.strip_suffix(".git").unwrap_or(rest);
-    if is_url { rest.to_owned() } else { rest.replacen(':', "/", 1) }
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    let path = path.trim_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    let is_named = !host.is_empty() && !host.starts_with('.') && !path.is_empty();
+    is_named.then(|| format!("{host}/{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_host_and_a_path() {
+        for (location, expected) in [
+            ("https://github.com/apple/swift-nio.git", Some("github.com/apple/swift-nio")),
+            ("git@github.com:apple/swift-nio.git", Some("github.com/apple/swift-nio")),
+            ("ssh://git@github.com:22/grpc/grpc-swift.git", Some("github.com/grpc/grpc-swift")),
+            ("https://me:secret@github.com/a/b/", Some("github.com/a/b")),
+            ("github.com/a/b", Some("github.com/a/b")),
+            ("../Local", None),
+            ("/home/me/Local", None),
+            ("file:///home/me/Local", None),
+            ("https://github.com", None),
+            ("", None),
+        ] {
+            assert_eq!(name(location).as_deref(), expected, "{location}");
+        }
+    }
 }

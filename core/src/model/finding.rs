@@ -48,7 +48,7 @@ pub struct Finding {
     pub upstream: Vec<String>,
     /// The package URL of the package.
     pub package: String,
-    /// The package, by its place in the inventory.
+    /// The package, by its place in the inventory; a place that is none, where a report was read that lacks the package.
     #[serde(skip)]
     pub package_index: usize,
     /// Whether it is affected.

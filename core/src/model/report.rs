@@ -110,7 +110,7 @@ impl Report {
         let places: HashMap<String, usize> =
             self.inventory.packages().map(|package| (package.purl(), package.index())).collect();
         for finding in &mut self.findings {
-            finding.package_index = places.get(&finding.package).copied().unwrap_or_default();
+            finding.package_index = places.get(&finding.package).copied().unwrap_or(usize::MAX);
         }
     }
 
