@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::distro::Distro;
+use super::ecosystem;
 use super::fingerprint::Fingerprints;
 use super::package::{Certainty, PackageDraft, PackageType};
 use super::purl;
@@ -227,12 +228,13 @@ impl<'a> Package<'a> {
 
     /// Its OSV ecosystem with the release, such as `Debian:12` or `PyPI`; none where OSV has none.
     pub fn ecosystem(&self) -> Option<&'a str> {
-        if self.row.kind.is_os() {
-            self.inventory.distro.as_ref()?.ecosystem.as_deref()
-        } else {
-            self.row.kind.ecosystem()
+        let kind = self.row.kind;
+        if !kind.is_os() {
+            return kind.ecosystem();
         }
     }
+        let of_distro = self.inventory.distro.as_ref()?.ecosystem.as_deref();
+        of_distro.filter(|of_distro| ecosystem::has_kind(of_distro, kind))
 
     /// The package that it was built from, and that one's version.
     pub fn source(&self) -> Option<(&'a str, &'a str)> {
@@ -473,6 +475,22 @@ mod tests {
             version: "12".into(),
             ecosystem: Some("Debian:12".into()),
             ..Distro::default()
+        // One file may name a package twice.
+        let mut kept = 0;
+        for row in &mut rows {
+            let start = kept;
+            for at in range(&row.locations) {
+                let Some(location) = locations.get(at).copied() else { continue };
+                let before = (kept > start).then(|| locations.get(kept as usize - 1)).flatten();
+                if before.is_some_and(|before| before.1 == location.1 && text.at(before.0) == text.at(location.0)) {
+                    continue;
+                }
+                locations.get_mut(kept as usize).into_iter().for_each(|slot| *slot = location);
+                kept += 1;
+            }
+            row.locations = start..kept;
+        }
+        locations.truncate(kept as usize);
         });
         let npm = |path| PackageDraft::new(PackageType::Npm, "b", "1.0.0", path, 1);
         draft.push(&npm("z/node_modules/b/package.json")).unwrap();
@@ -520,6 +538,42 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn a_package_of_another_family_is_not_of_the_distribution() {
+        let mut draft = Draft::new(10);
+        draft.set_distro(Distro {
+            id: "alpine".into(),
+            version: "3.20".into(),
+            ecosystem: Some("Alpine:v3.20".into()),
+            ..Distro::default()
+        });
+        for kind in [PackageType::Apk, PackageType::Deb] {
+            draft.push(&PackageDraft::new(kind, "openssl", "3", "db", 0)).unwrap();
+        }
+        let inventory = draft.finish();
+        let found: Vec<_> = inventory.packages().map(|package| (package.ecosystem(), package.purl())).collect();
+        assert_eq!(
+            found,
+            [
+                (Some("Alpine:v3.20"), "pkg:apk/alpine/openssl@3?distro=alpine-3.20".to_owned()),
+                (None, "pkg:deb/debian/openssl@3".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn one_place_is_told_once() {
+        let mut draft = Draft::new(10);
+        for path in ["b/Package.resolved", "a/Package.resolved", "b/Package.resolved"] {
+            draft.push(&PackageDraft::new(PackageType::Swift, "x.org/a", "1", path, 0)).unwrap();
+        }
+        draft.push(&PackageDraft::new(PackageType::Swift, "x.org/b", "1", "b/Package.resolved", 0)).unwrap();
+        let inventory = draft.finish();
+        let places = |index| -> Vec<_> { inventory.package(index).unwrap().locations().map(|at| at.path).collect() };
+        assert_eq!(places(0), ["a/Package.resolved", "b/Package.resolved"]);
+        assert_eq!(places(1), ["b/Package.resolved"]);
+    }
+
 
     #[test]
     fn two_hundred_thousand_packages_are_small() {
