@@ -235,11 +235,7 @@ fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut P
             problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
         }
     }
-    if draft.refused() > 0 {
-        let message =
-            format!("{} packages beyond the limit of {} are not listed", draft.refused(), plan.limits.packages);
-        problems.push(Problem::new(ProblemKind::LimitExceeded, message));
-    }
+    draft.problems().into_iter().for_each(|problem| problems.push(problem));
     draft.finish()
 }
 

@@ -12,6 +12,7 @@ use super::distro::Distro;
 use super::ecosystem;
 use super::fingerprint::Fingerprints;
 use super::package::{Certainty, PackageDraft, PackageType};
+use super::problem::{Problem, ProblemKind};
 use super::purl;
 use crate::error::{Error, Kind, Result};
 
@@ -232,9 +233,9 @@ impl<'a> Package<'a> {
         if !kind.is_os() {
             return kind.ecosystem();
         }
-    }
         let of_distro = self.inventory.distro.as_ref()?.ecosystem.as_deref();
         of_distro.filter(|of_distro| ecosystem::has_kind(of_distro, kind))
+    }
 
     /// The package that it was built from, and that one's version.
     pub fn source(&self) -> Option<(&'a str, &'a str)> {
@@ -307,7 +308,15 @@ pub struct Draft {
     locations: Vec<(Span, u32)>,
     owned: Owned,
     limit: u64,
-    refused: u64,
+    refused: Refused,
+}
+
+/// How many packages were turned away, by what there is too much of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Refused {
+    packages: u64,
+    text: u64,
+    names: u64,
 }
 
 /// Who owns a file, by the fingerprint of its path: a distribution owns many, and whoever makes two paths meet would hide a package.
@@ -357,9 +366,14 @@ impl Draft {
     /// # Errors
     /// [`Kind::LimitExceeded`] for a package with 4 GiB of text.
     pub fn push(&mut self, package: &PackageDraft<'_>) -> Result<Pushed> {
-        let is_endless = package.name.len() > NAME || package.version.len() > NAME;
-        if self.rows.len() as u64 >= self.limit || self.text.0.len() > TEXT || is_endless {
-            self.refused += 1;
+        let refused = match () {
+            () if package.name.len() > NAME || package.version.len() > NAME => Some(&mut self.refused.names),
+            () if self.rows.len() as u64 >= self.limit => Some(&mut self.refused.packages),
+            () if self.text.0.len() > TEXT => Some(&mut self.refused.text),
+            () => None,
+        };
+        if let Some(refused) = refused {
+            *refused += 1;
             return Ok(Pushed(None));
         }
         let Self { text, known, .. } = self;
@@ -396,9 +410,19 @@ impl Draft {
         }
     }
 
-    /// How many packages the limit turned away.
-    pub fn refused(&self) -> u64 {
-        self.refused
+    /// A problem for each reason for which packages were turned away.
+    pub fn problems(&self) -> Vec<Problem> {
+        let Refused { packages, text, names } = self.refused;
+        let told = [
+            (packages, format!("{packages} packages beyond the limit of {} are not listed", self.limit)),
+            (
+                text,
+                format!("{text} packages are not listed: those before them have more than {} MiB of text", TEXT >> 20),
+            ),
+            (names, format!("{names} packages with a name or a version of more than {NAME} bytes are not listed")),
+        ];
+        let told = told.into_iter().filter(|(count, _)| *count > 0);
+        told.map(|(_, message)| Problem::new(ProblemKind::LimitExceeded, message)).collect()
     }
 
     /// The inventory: rows of one type, name, version and architecture become one, sorted, owners linked.
@@ -451,6 +475,22 @@ impl Draft {
                 .flatten()
                 .and_then(|place| NonZeroU32::new(*place));
         }
+        // One file may name a package twice.
+        let mut kept = 0;
+        for row in &mut rows {
+            let start = kept;
+            for at in range(&row.locations) {
+                let Some(location) = locations.get(at).copied() else { continue };
+                let before = (kept > start).then(|| locations.get(kept as usize - 1)).flatten();
+                if before.is_some_and(|before| before.1 == location.1 && text.at(before.0) == text.at(location.0)) {
+                    continue;
+                }
+                locations.get_mut(kept as usize).into_iter().for_each(|slot| *slot = location);
+                kept += 1;
+            }
+            row.locations = start..kept;
+        }
+        locations.truncate(kept as usize);
         text.0.shrink_to_fit();
         rows.shrink_to_fit();
         licenses.shrink_to_fit();
@@ -475,22 +515,6 @@ mod tests {
             version: "12".into(),
             ecosystem: Some("Debian:12".into()),
             ..Distro::default()
-        // One file may name a package twice.
-        let mut kept = 0;
-        for row in &mut rows {
-            let start = kept;
-            for at in range(&row.locations) {
-                let Some(location) = locations.get(at).copied() else { continue };
-                let before = (kept > start).then(|| locations.get(kept as usize - 1)).flatten();
-                if before.is_some_and(|before| before.1 == location.1 && text.at(before.0) == text.at(location.0)) {
-                    continue;
-                }
-                locations.get_mut(kept as usize).into_iter().for_each(|slot| *slot = location);
-                kept += 1;
-            }
-            row.locations = start..kept;
-        }
-        locations.truncate(kept as usize);
         });
         let npm = |path| PackageDraft::new(PackageType::Npm, "b", "1.0.0", path, 1);
         draft.push(&npm("z/node_modules/b/package.json")).unwrap();
@@ -514,30 +538,6 @@ mod tests {
         assert_eq!(inventory.package(0).unwrap().ecosystem(), Some("Debian:12"));
     }
 
-    #[test]
-    fn texts_of_every_length_are_found_again() {
-        let mut text = Text::default();
-        let mut known = Known::default();
-        let lengths = [0, 1, 63, 64, 65, 4_095, 4_096, 300_000];
-        let all: Vec<String> = lengths.iter().map(|length| "\u{e9}".repeat(*length)).collect();
-        let spans: Vec<Span> = all.iter().map(|one| known.push(&mut text, one).unwrap()).collect();
-        for (span, one) in spans.iter().zip(&all) {
-            assert_eq!(text.at(*span), one);
-        }
-        let length = text.0.len();
-        assert_eq!(known.push(&mut text, all.last().unwrap()).unwrap(), *spans.last().unwrap());
-        assert_eq!(text.0.len(), length, "what repeats is kept once");
-    }
-
-    #[test]
-    fn spans_that_point_nowhere_are_empty() {
-        for damaged in ["", "\u{5}abc", "@@@@@@@@@@@@@@@", "\u{1}\u{e9}", "\u{e9}"] {
-            let text = Text(damaged.to_owned());
-            for start in [0, 1, 2, 20, u32::MAX] {
-                assert_eq!(text.at(Span(start)), "", "{damaged:?} at {start}");
-            }
-        }
-    }
     #[test]
     fn a_package_of_another_family_is_not_of_the_distribution() {
         let mut draft = Draft::new(10);
@@ -574,6 +574,30 @@ mod tests {
         assert_eq!(places(1), ["b/Package.resolved"]);
     }
 
+    #[test]
+    fn texts_of_every_length_are_found_again() {
+        let mut text = Text::default();
+        let mut known = Known::default();
+        let lengths = [0, 1, 63, 64, 65, 4_095, 4_096, 300_000];
+        let all: Vec<String> = lengths.iter().map(|length| "\u{e9}".repeat(*length)).collect();
+        let spans: Vec<Span> = all.iter().map(|one| known.push(&mut text, one).unwrap()).collect();
+        for (span, one) in spans.iter().zip(&all) {
+            assert_eq!(text.at(*span), one);
+        }
+        let length = text.0.len();
+        assert_eq!(known.push(&mut text, all.last().unwrap()).unwrap(), *spans.last().unwrap());
+        assert_eq!(text.0.len(), length, "what repeats is kept once");
+    }
+
+    #[test]
+    fn spans_that_point_nowhere_are_empty() {
+        for damaged in ["", "\u{5}abc", "@@@@@@@@@@@@@@@", "\u{1}\u{e9}", "\u{e9}"] {
+            let text = Text(damaged.to_owned());
+            for start in [0, 1, 2, 20, u32::MAX] {
+                assert_eq!(text.at(Span(start)), "", "{damaged:?} at {start}");
+            }
+        }
+    }
 
     #[test]
     fn two_hundred_thousand_packages_are_small() {
@@ -605,7 +629,9 @@ mod tests {
             let path = format!("{folder}/app.jar!/{number}.jar");
             draft.push(&PackageDraft::new(PackageType::Maven, &format!("a{number}"), "1", &path, 0)).unwrap();
         }
-        assert!(draft.refused() > 10_000);
+        assert!(draft.refused.text > 10_000);
+        assert_eq!(draft.problems().len(), 1);
+        assert!(draft.problems()[0].message.contains("24 MiB of text"), "{:?}", draft.problems());
         let inventory = draft.finish();
         assert!(
             inventory.len() > 5_000 && inventory.memory() < 30 << 20,
@@ -621,7 +647,9 @@ mod tests {
         for (name, version) in [(long.as_str(), "1"), ("a", long.as_str()), ("a", "1")] {
             draft.push(&PackageDraft::new(PackageType::Nuget, name, version, "a", 0)).unwrap();
         }
-        assert_eq!((draft.refused(), draft.finish().len()), (2, 1));
+        let told: Vec<_> = draft.problems().into_iter().map(|problem| problem.message).collect();
+        assert_eq!(told, ["2 packages with a name or a version of more than 4096 bytes are not listed"]);
+        assert_eq!(draft.finish().len(), 1);
     }
 
     #[test]
@@ -630,7 +658,8 @@ mod tests {
         for version in ["1", "2", "3"] {
             draft.push(&PackageDraft::new(PackageType::Npm, "a", version, "a/package.json", 0)).unwrap();
         }
-        assert_eq!(draft.refused(), 2);
+        let told: Vec<_> = draft.problems().into_iter().map(|problem| problem.message).collect();
+        assert_eq!(told, ["2 packages beyond the limit of 1 are not listed"]);
         assert_eq!(draft.finish().len(), 1);
     }
 }
