@@ -12,9 +12,31 @@ use crate::model::problem::{Problem, ProblemKind};
 /// Names the distribution.
 pub struct OsRelease;
 
-/// Where a distribution may name itself; the first that is there holds, the last three only where there is no `os-release`.
-const FILES: &[&str] =
-    &["etc/os-release", "usr/lib/os-release", "etc/lsb-release", "etc/alpine-release", "etc/debian_version"];
+/// Where a distribution may name itself; the first that is there holds, the others behind the second only where there is no
+/// `os-release`. Oracle's images also have the file of Red Hat.
+const FILES: &[&str] = &[
+    "etc/os-release",
+    "usr/lib/os-release",
+    "etc/lsb-release",
+    "etc/alpine-release",
+    "etc/debian_version",
+    "etc/oracle-release",
+    "etc/centos-release",
+    "etc/redhat-release",
+    "etc/system-release",
+];
+
+/// What relatives of Red Hat call themselves in their file, and the `ID` that their os-release has.
+const RELEASES: &[(&str, &str)] = &[
+    ("AlmaLinux", "almalinux"),
+    ("Amazon Linux", "amzn"),
+    ("CentOS", "centos"),
+    ("Fedora", "fedora"),
+    ("Oracle Linux", "ol"),
+    ("Red Hat Enterprise Linux", "rhel"),
+    ("Rocky Linux", "rocky"),
+    ("Scientific Linux", "scientific"),
+];
 
 /// What apk installs from, which tells Alpine's edge from a release.
 const REPOSITORIES: &str = "etc/apk/repositories";
@@ -59,13 +81,19 @@ const ECOSYSTEMS: &[(&str, &str, Release)] = &[
     ("openEuler", "openEuler", Release::OpenEuler),
     ("opensuse", "openSUSE", Release::Product),
     ("opensuse-leap", "openSUSE", Release::Product),
+    ("opensuse-leap-micro", "openSUSE", Release::Product),
+    ("opensuse-microos", "openSUSE", Release::Product),
     ("opensuse-tumbleweed", "openSUSE", Release::Product),
     ("photon", "Photon OS", Release::Whole),
     ("rhel", "Red Hat", Release::RedHat),
     ("rocky", "Rocky Linux", Release::Major),
+    ("sl-micro", "SUSE", Release::Product),
+    ("sle-micro", "SUSE", Release::Product),
+    ("sle_hpc", "SUSE", Release::Product),
     ("sled", "SUSE", Release::Product),
     ("sles", "SUSE", Release::Product),
     ("sles_sap", "SUSE", Release::Product),
+    ("suse-microos", "SUSE", Release::Product),
     ("ubuntu", "Ubuntu", Release::Ubuntu),
     ("wolfi", "Wolfi", Release::None),
 ];
@@ -84,12 +112,13 @@ impl Cataloger for OsRelease {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
         &[
             Interest::Path("etc/{os-release,lsb-release,alpine-release,debian_version}", Take::Whole),
+            Interest::Path("etc/{oracle,centos,redhat,system}-release", Take::Whole),
             Interest::Path("usr/lib/os-release", Take::Whole),
             Interest::Path(REPOSITORIES, Take::Whole),
         ]
@@ -117,6 +146,9 @@ impl Cataloger for OsRelease {
                 name: format!("Debian GNU/Linux {text}"),
                 version: if text.starts_with(|first: char| first.is_ascii_digit()) { text } else { String::new() },
             }),
+            "oracle-release" | "centos-release" | "redhat-release" | "system-release" => {
+                first_line(file)?.and_then(|text| numbered(&text))
+            }
             _ => branch(file)?.map(|version| Named { version, ..Named::default() }),
         };
         named
@@ -239,6 +271,14 @@ fn first_line(file: &mut File<'_>) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// `NAME release N.N (CODENAME)`, as Red Hat and its relatives write it; none for a name that is not known.
+fn numbered(text: &str) -> Option<Named> {
+    let (product, rest) = text.split_once(" release ")?;
+    let (_, id) = RELEASES.iter().find(|(name, _)| product.starts_with(name))?;
+    let version = rest.split_whitespace().next().unwrap_or_default().to_owned();
+    Some(Named { id: (*id).to_owned(), version, name: text.to_owned() })
 }
 
 /// The branch of the first repository, such as `v3.20` or `edge`: the component before that of the repository's name. A

@@ -114,6 +114,9 @@ fn names_the_distribution() {
             "SUSE:Linux Enterprise Server 15 SP5",
         ),
         ("ID=\"opensuse-leap\"\nVERSION_ID=\"15.5\"\nPRETTY_NAME=\"openSUSE Leap 15.5\"", "openSUSE:Leap 15.5"),
+        ("ID=\"sl-micro\"\nPRETTY_NAME=\"SUSE Linux Micro 6.0\"", "SUSE:Linux Micro 6.0"),
+        ("ID=\"sle-micro\"\nPRETTY_NAME=\"SUSE Linux Enterprise Micro 5.5\"", "SUSE:Linux Enterprise Micro 5.5"),
+        ("ID=\"opensuse-leap-micro\"\nPRETTY_NAME=\"openSUSE Leap Micro 5.5\"", "openSUSE:Leap Micro 5.5"),
         (
             "ID=\"opensuse-tumbleweed\"\nVERSION_ID=\"20260101\"\nPRETTY_NAME=\"openSUSE Tumbleweed\"",
             "openSUSE:Tumbleweed",
@@ -165,6 +168,18 @@ fn the_first_file_names_the_distribution() {
         "#comment\n@testing https://x/alpine/edge/testing\nhttps://x/alpine/edge/main\n",
     );
     assert_eq!(name(edge).unwrap(), "alpine 3.20.0 Some(\"Alpine:edge\")");
+    let red_hat = "Red Hat Enterprise Linux Server release 6.10 (Santiago)\n";
+    let old = Sample::new().file(0, "etc/redhat-release", red_hat).link(0, "etc/system-release", "redhat-release");
+    assert_eq!(name(old).unwrap(), "rhel 6.10 Some(\"Red Hat:enterprise_linux:6\")");
+    let oracle = Sample::new().file(0, "etc/redhat-release", red_hat).file(
+        0,
+        "etc/oracle-release",
+        "Oracle Linux Server release 6.10\n",
+    );
+    assert_eq!(name(oracle).unwrap(), "ol 6.10 None");
+    let centos = Sample::new().file(0, "etc/centos-release", "CentOS release 5.11 (Final)\n");
+    assert_eq!(name(centos).unwrap(), "centos 5.11 None");
+    assert_eq!(name(Sample::new().file(0, "etc/system-release", "something else\n")), None);
     assert_eq!(name(Sample::new()), None);
 }
 
