@@ -7,7 +7,8 @@ use crate::model::inventory::Draft;
 use crate::model::package::PackageType;
 use crate::model::path::show;
 
-/// Reads `pubspec.lock`: packages of a server or a repository, not those of the SDK or a folder.
+/// Reads `pubspec.lock`: packages of the public server. Those of another, of a repository, of the SDK or a folder may have the same
+/// names.
 pub struct Dart;
 
 impl Cataloger for Dart {
@@ -16,7 +17,7 @@ impl Cataloger for Dart {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -36,17 +37,17 @@ impl Cataloger for Dart {
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     // The file is YAML, and always written by the same program: two blanks a level, a scalar a line.
-    let (mut package, mut is_published, mut is_packages) = (Record::default(), false, false);
+    let (mut package, mut is_hosted, mut is_elsewhere, mut is_packages) = (Record::default(), false, false, false);
     let mut lines = Lines::new();
     loop {
         let line = lines.next(file)?;
         let depth = line.map_or(0, |line| line.bytes.iter().take_while(|byte| **byte == b' ').count());
         if line.is_none() || depth <= 2 {
             let done = std::mem::take(&mut package);
-            if is_published && !done.name.is_empty() && !done.version.is_empty() {
+            if is_hosted && !is_elsewhere && !done.name.is_empty() && !done.version.is_empty() {
                 records.push(&done)?;
             }
-            is_published = false;
+            (is_hosted, is_elsewhere) = (false, false);
         }
         let Some(line) = line else { return Ok(()) };
         let Some((name, value)) = (Line { bytes: line.bytes.trim_ascii_start(), ..line }).field() else { continue };
@@ -55,7 +56,8 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
             0 => is_packages = name == b"packages",
             2 if is_packages => package.name = show(name.get(..name.len().min(VALUE)).unwrap_or(name)).into_owned(),
             4 if name == b"version" && value.len() <= VALUE => package.version = show(value).into_owned(),
-            4 if name == b"source" => is_published = matches!(value, b"hosted" | b"git"),
+            4 if name == b"source" => is_hosted = value == b"hosted",
+            6 if name == b"url" => is_elsewhere = !matches!(value, b"https://pub.dev" | b"https://pub.dartlang.org"),
             _ => {}
         }
     }

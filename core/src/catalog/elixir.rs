@@ -6,7 +6,7 @@ use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View}
 use crate::model::inventory::Draft;
 use crate::model::package::PackageType;
 
-/// Reads `mix.lock`.
+/// Reads `mix.lock`: packages of the public repository, since others may have the same names.
 pub struct Elixir;
 
 impl Cataloger for Elixir {
@@ -15,7 +15,7 @@ impl Cataloger for Elixir {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn interests(&self) -> &[Interest] {
@@ -41,7 +41,12 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         let Some((_, rest)) = text.split_once("{:hex, :") else { continue };
         let mut fields = rest.split(", ");
         let (Some(name), Some(version)) = (fields.next(), fields.next()) else { continue };
-        let (name, version) = (name.trim_matches('"'), version.trim_matches('"'));
+        // A repository that is not named is the public one.
+        let repository = rest.rsplit_once("], \"").and_then(|(_, rest)| rest.split('"').next());
+        if repository.is_some_and(|repository| repository != "hexpm") {
+            continue;
+        }
+        let (name, version) = (name.trim_matches('"'), version.trim_matches(['"', '}', ',']));
         if [name, version].iter().all(|text| (1..=VALUE).contains(&text.len())) {
             records.push(&Record { name: name.to_owned(), version: version.to_owned(), licenses: Vec::new() })?;
         }

@@ -388,8 +388,10 @@ fn languages_say_what_is_installed() {
         (
             "app/mix.lock",
             "%{\n  \"jason\": {:hex, :jason, \"1.4.0\", \"e8\", [:mix], [{:decimal, \"~> 1.0\"}], \"hexpm\"},\n\
-               \"own\": {:git, \"https://x\", \"abc\", []},\n}\n",
-            "hex jason 1.4.0",
+               \"own\": {:git, \"https://x\", \"abc\", []},\n\
+               \"ours\": {:hex, :ours, \"1.0.0\", \"e8\", [:mix], [{:a, \"~> 1.0\", [hex: :a, repo: \"hexpm\"]}], \"hexpm:acme\", \"x\"},\n\
+               \"old\": {:hex, :old, \"1.0.0\"},\n}\n",
+            "hex jason 1.4.0\nhex old 1.0.0",
         ),
         (
             "app/Package.resolved",
@@ -400,8 +402,10 @@ fn languages_say_what_is_installed() {
         (
             "app/pubspec.lock",
             "packages:\n  async:\n    dependency: transitive\n    description:\n      name: async\n      version: \"9\"\n    source: hosted\n\
-             \u{20}   version: \"2.10.0\"\n  flutter:\n    source: sdk\n    version: \"0.0.0\"\nsdks:\n  dart: \">=2.18\"\n",
-            "pub async 2.10.0",
+             \u{20}   version: \"2.10.0\"\n  ours:\n    description:\n      name: ours\n      url: \"https://dart.acme.io\"\n    source: hosted\n\
+             \u{20}   version: \"1.0.0\"\n  http:\n    description:\n      url: \"https://pub.dev\"\n    source: hosted\n    version: \"1.1.0\"\n\
+             \u{20} fork:\n    description:\n      url: \"https://x/y.git\"\n    source: git\n    version: \"1.0.0\"\n  flutter:\n    source: sdk\n    version: \"0.0.0\"\nsdks:\n  dart: \">=2.18\"\n",
+            "pub async 2.10.0\npub http 1.1.0",
         ),
         (
             "app/cpanfile.snapshot",
