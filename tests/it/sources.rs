@@ -130,13 +130,13 @@ fn layouts_with_indexes_names_and_things_that_are_no_images() {
     let cases: &[Case<'_>] = &[
         ("test_index_one_image", "", Ok(1)),
         // Of its four entries two are indexes of the first image, and one has a media type that nobody knows.
-        ("test_index", "", Ok(1)),
+        ("test_index", "", Err((Kind::InvalidInput, "several images"))),
         ("test_index", ":1", Ok(1)),
         ("test_index", ":2", Ok(1)),
         ("test_index", ":3", Ok(1)),
         ("test_index", ":4", Ok(1)),
         ("test_index", ":5", Err((Kind::NotFound, "no image of this name"))),
-        ("test_gc_index", "", Ok(1)),
+        ("test_gc_index", "", Err((Kind::InvalidInput, "several images"))),
         ("test_gc_index", ":3", Ok(1)),
         ("test_index_media_type", "", Err((Kind::Unsupported, "helm"))),
         ("test_gc_image_unknown_mediatype", "", Err((Kind::NotFound, "32589985702551b6"))),

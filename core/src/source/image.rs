@@ -143,7 +143,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     async fn run(&self, platforms: &Platforms) -> Result<Vec<Resolved>> {
-        let image = match self.root().await? {
+        let image = match self.root(*platforms == Platforms::All).await? {
             Root::Index(children) => return self.choose(children, platforms).await,
             Root::Image(image) => *image,
         };
@@ -164,7 +164,7 @@ impl Resolver<'_> {
     }
 
     async fn look(&self, look: Look) -> Result<(Option<Image>, Vec<Platform>)> {
-        let mut children = match self.root().await? {
+        let mut children = match self.root(true).await? {
             Root::Index(children) => children,
             Root::Image(image) => {
                 let platforms = vec![image.platform.clone()];
@@ -182,13 +182,16 @@ impl Resolver<'_> {
         Ok((first, platforms))
     }
 
-    /// What the reference names.
-    async fn root(&self) -> Result<Root> {
+    /// What the reference names; images of `several` names only where they are welcome.
+    async fn root(&self, several: bool) -> Result<Root> {
         let root = self.source.root(self.context).await?;
         self.check_size(root.bytes.len() as u64, self.limits.manifest, "manifest")?;
         let (kind, document) = Document::read(&root)?;
         if kind != DocumentKind::Index {
             return Ok(Root::Image(Box::new(self.image(&root.digest, kind, document, None).await?)));
+        }
+        if !several {
+            root::of_one_image(&document)?;
         }
         let mut children = Children::default();
         children.seen.insert(root.digest.clone());

@@ -1,5 +1,7 @@
 //! Which document of an OCI layout is the root: the one that its `index.json` names, or the index itself.
 
+use std::collections::BTreeSet;
+
 use super::RawManifest;
 use super::wire::{Document, WireDescriptor};
 use crate::error::{Error, Kind, Result};
@@ -46,6 +48,20 @@ pub(super) fn of_layout(
         None => read(&descriptor.digest)?,
     };
     verified(&descriptor, bytes)
+}
+
+/// Refuses an index that holds images of several names, as only that of a layout can: whoever means one of them has to name it.
+pub(super) fn of_one_image(index: &Document) -> Result<()> {
+    let wires = index.manifests.as_deref().unwrap_or_default();
+    let names: BTreeSet<_> = wires.iter().filter_map(|wire| wire.annotation(REF_NAME)).collect();
+    if names.len() < 2 {
+        return Ok(());
+    }
+    let names: Vec<_> = names.into_iter().take(20).collect();
+    Err(Error::new(Kind::InvalidInput, "the layout has several images").with_hint(format!(
+        "name one of them behind the folder (oci:FOLDER:NAME), or ask for all platforms; it has: {}",
+        names.join(", ").escape_debug()
+    )))
 }
 
 /// A document that a descriptor names, if it is the one.
