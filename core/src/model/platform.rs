@@ -51,7 +51,7 @@ impl Platform {
 
     /// The platform that images run on here: `linux` and this machine's architecture.
     pub fn host() -> Self {
-        Self::new("linux", std::env::consts::ARCH, "")
+        Self::new("linux", in_go(std::env::consts::ARCH, cfg!(target_endian = "little")), "")
     }
 
     /// Whether an image of `other` is what was asked for with `self`. A variant that was not asked for is not looked at.
@@ -64,6 +64,17 @@ impl Platform {
     /// Whether it is the `unknown/unknown` of attestation manifests.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" || self.architecture == "unknown"
+    }
+}
+
+/// What Go calls an architecture of Rust's.
+fn in_go(architecture: &str, is_little_endian: bool) -> &str {
+    match architecture {
+        "x86" => "386",
+        "loongarch64" => "loong64",
+        "powerpc64" if is_little_endian => "ppc64le",
+        "powerpc64" => "ppc64",
+        other => other,
     }
 }
 
@@ -101,6 +112,27 @@ impl FromStr for Platform {
             _ => Err(Error::new(Kind::InvalidInput, "a platform is os/architecture or os/architecture/variant")
                 .with("platform", text.escape_debug())
                 .with_hint("for example linux/amd64 or linux/arm/v7")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_named_as_images_name_it() {
+        for (rust, is_little_endian, expected) in [
+            ("x86_64", true, "linux/amd64"),
+            ("x86", true, "linux/386"),
+            ("aarch64", true, "linux/arm64"),
+            ("powerpc64", true, "linux/ppc64le"),
+            ("powerpc64", false, "linux/ppc64"),
+            ("loongarch64", true, "linux/loong64"),
+            ("s390x", false, "linux/s390x"),
+            ("riscv64", true, "linux/riscv64"),
+        ] {
+            assert_eq!(Platform::new("linux", in_go(rust, is_little_endian), "").to_string(), expected);
         }
     }
 }
