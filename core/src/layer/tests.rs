@@ -439,6 +439,9 @@ fn limits_are_problems() {
     bench.limits = Limits { entries: 2, ..Limits::default() };
     let facts = bench.walk(&layer, 4096, None);
     assert_eq!((facts.facts.len(), facts.problems[0].kind), (2, ProblemKind::LimitExceeded));
+    bench.limits.entries = 4;
+    let facts = bench.walk(&layer, 4096, None);
+    assert_eq!((facts.facts.len(), facts.problems.len()), (4, 0), "as many as the limit are not more");
     bench.limits = Limits { path: 5, ..Limits::default() };
     assert_eq!(bench.walk(&layer, 4096, None).problems.len(), 3);
 }

@@ -136,14 +136,16 @@ impl<R: BufRead> Walk<'_, R> {
         parser.set_allow_empty_path(true);
         parser.set_ignore_pax_errors(true);
         loop {
-            match self.next(&mut parser)? {
-                Next::Entry(header) => self.entry(header)?,
-                Next::Skipped => {}
-                Next::End => return Ok(()),
+            let next = self.next(&mut parser)?;
+            if matches!(next, Next::End) {
+                return Ok(());
             }
-            self.entries += 1;
             if self.entries >= self.reading.limits.entries {
                 return Err(full(format!("the layer has more than {} entries", self.entries)));
+            }
+            self.entries += 1;
+            if let Next::Entry(header) = next {
+                self.entry(header)?;
             }
         }
     }
