@@ -269,9 +269,10 @@ fn manifest(file: &mut File<'_>, found: &mut Found) -> Result<()> {
         if line.is_blank() {
             continue;
         }
-        let text = line.text();
-        let fields: Vec<&str> = text.split("\\x09").collect();
-        let field = |index: usize| fields.get(index).copied().filter(|field| *field != "(none)").unwrap_or_default();
+        let fields: Vec<_> = line.bytes.trim_ascii().split(|byte| *byte == b'\t').map(show).collect();
+        let field = |index: usize| {
+            fields.get(index).map(|field| &**field).filter(|field| *field != "(none)").unwrap_or_default()
+        };
         let (name, version, epoch) = (field(0), field(1), field(8));
         if line.is_cut || name.is_empty() || version.is_empty() {
             found.strange += 1;
