@@ -1,12 +1,10 @@
 //! OSV records, read leniently: unknown fields, ecosystems and types are fine, and null is the same as absent
 //! (OSV schema 1.7, <https://ossf.github.io/osv-schema/>).
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
 
 use super::record::{Affected, Event, Range, RangeKind, Record, RecordId, Score};
+use crate::layer::json::{Take, take};
 use crate::model::ecosystem;
 
 /// The largest record that is read, in bytes of JSON.
@@ -194,9 +192,17 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializ
 #[derive(Default)]
 struct Word(Option<String>);
 
+impl Take for Word {
+    type Part = IgnoredAny;
+
+    fn text(&mut self, text: &str) {
+        self.0 = Some(text.to_owned());
+    }
+}
+
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Lenient(PhantomData))
+        take(deserializer)
     }
 }
 
@@ -209,86 +215,26 @@ struct Specific {
     cvss: Option<String>,
 }
 
+impl Take for Specific {
+    type Part = Word;
+
+    fn wants(&self, name: &str) -> bool {
+        matches!(name, "severity" | "urgency" | "ubuntu_priority" | "cvss")
+    }
+
+    fn member(&mut self, name: &str, Word(word): Word) {
+        match name {
+            "severity" => self.severity = word,
+            "urgency" => self.urgency = word,
+            "ubuntu_priority" => self.ubuntu_priority = word,
+            _ => self.cvss = word,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Specific {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Lenient(PhantomData))
-    }
-}
-
-/// What a lenient value takes; everything else is passed over.
-trait Take: Default {
-    fn text(&mut self, _text: &str) {}
-    fn field(&mut self, _key: &str, _word: Word) {}
-}
-
-impl Take for Word {
-    fn text(&mut self, text: &str) {
-        self.0 = Some(text.to_owned());
-    }
-}
-
-impl Take for Specific {
-    fn field(&mut self, key: &str, word: Word) {
-        match key {
-            "severity" => self.severity = word.0,
-            "urgency" => self.urgency = word.0,
-            "ubuntu_priority" => self.ubuntu_priority = word.0,
-            "cvss" => self.cvss = word.0,
-            _ => {}
-        }
-    }
-}
-
-struct Lenient<T>(PhantomData<T>);
-
-impl<'de, T: Take> Visitor<'de> for Lenient<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<T, E> {
-        let mut value = T::default();
-        value.text(text);
-        Ok(value)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut value = T::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if matches!(key.as_str(), "severity" | "urgency" | "ubuntu_priority" | "cvss") {
-                value.field(&key, map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(value)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(T::default())
-    }
-
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<T, E> {
-        Ok(T::default())
+        take(deserializer)
     }
 }
 

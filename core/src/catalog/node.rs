@@ -1,22 +1,19 @@
 //! Node packages that are installed: their `package.json` (docs.npmjs.com, "package.json").
 
-use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::layer::json::{self, Text};
 use crate::layer::{Cataloger, Facts, File, Interest, Take, View};
 use crate::model::inventory::Draft;
 use crate::model::package::{PackageDraft, PackageType};
-use crate::model::problem::{Problem, ProblemKind};
 
 /// Reads every `package.json` below a `node_modules` directory or `usr/share/nodejs` that has a name and a version.
 pub struct Node;
 
-/// The most bytes of a name, a version or a licence: npm allows 214 for a name.
-const VALUE: usize = 256;
 /// The most licences of a package.
 const LICENSES: usize = 16;
 
@@ -26,7 +23,7 @@ impl Cataloger for Node {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn interests(&self) -> &[Interest] {
@@ -37,13 +34,7 @@ impl Cataloger for Node {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let bytes = file.bytes()?;
-        // Windows editors leave a byte order mark, and npm takes it away.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let Ok(Json(package)) = serde_json::from_slice(bytes) else {
-            file.problem(Problem::new(ProblemKind::Malformed, "this is not the JSON of a package"));
-            return Ok(None);
-        };
+        let Some(Json(package)) = json::read(file, "this is not the JSON of a package")? else { return Ok(None) };
         let is_named = !package.name.is_empty() && !package.version.is_empty();
         if is_named { Facts::encode(&package).map(Some) } else { Ok(None) }
     }
@@ -101,10 +92,10 @@ impl<'de> Deserialize<'de> for Json {
                 let (mut license, mut licenses) = (Vec::new(), Vec::new());
                 while let Some(key) = map.next_key()? {
                     match key {
-                        Key::Name => package.name = map.next_value_seed(DEPTH)?.text(),
-                        Key::Version => package.version = map.next_value_seed(DEPTH)?.text(),
-                        Key::License => license = map.next_value_seed(DEPTH)?.licenses(),
-                        Key::Licenses => licenses = map.next_value_seed(DEPTH)?.licenses(),
+                        Key::Name => package.name = map.next_value::<Value>()?.text,
+                        Key::Version => package.version = map.next_value::<Value>()?.text,
+                        Key::License => license = map.next_value::<Value>()?.into_licenses(),
+                        Key::Licenses => licenses = map.next_value::<Value>()?.into_licenses(),
                         Key::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }
@@ -117,100 +108,71 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Any JSON value, as much of it as a name, a version or a licence may be.
-enum Value {
-    /// A string of a sensible length.
-    Text(String),
-    /// The licences of `{"type": "MIT"}`, or of a list of these or of strings.
-    Licenses(Vec<String>),
-    /// Something else.
-    Other,
+/// Any value, as much of it as a name, a version or the licences may be.
+#[derive(Default)]
+struct Value {
+    /// It is a text.
+    text: String,
+    /// It is a list of licences, or one with a type.
+    licenses: Vec<String>,
 }
 
 impl Value {
-    fn text(self) -> String {
-        if let Self::Text(text) = self { text } else { String::new() }
-    }
-
-    fn licenses(self) -> Vec<String> {
-        match self {
-            Self::Text(text) => vec![text],
-            Self::Licenses(licenses) => licenses,
-            Self::Other => Vec::new(),
-        }
+    fn into_licenses(self) -> Vec<String> {
+        if self.text.is_empty() { self.licenses } else { vec![self.text] }
     }
 }
 
-/// Reads a [`Value`] with so many values in values; what lies deeper is passed over.
-#[derive(Clone, Copy)]
-struct Depth(u8);
+impl json::Take for Value {
+    type Part = License;
 
-/// A list of licences, each an object with a type.
-const DEPTH: Depth = Depth(3);
+    fn text(&mut self, text: &str) {
+        self.text = json::sensible(text).unwrap_or_default();
+    }
 
-impl<'de> DeserializeSeed<'de> for Depth {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        struct Any(Depth);
-
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                let is_sensible = (1..=VALUE).contains(&text.len()) && !text.chars().any(char::is_control);
-                Ok(if is_sensible { Value::Text(text.trim().to_owned()) } else { Value::Other })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-                let mut licenses = Vec::new();
-                while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-                    if key == "type" {
-                        licenses = map.next_value_seed(self.0)?.licenses();
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(Value::Licenses(licenses))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-                let mut licenses = Vec::new();
-                while let Some(value) = list.next_element_seed(self.0)? {
-                    licenses.extend(value.licenses());
-                    licenses.truncate(LICENSES);
-                }
-                Ok(Value::Licenses(licenses))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
-
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Other)
-            }
+    fn element(&mut self, License(license): License) {
+        if self.licenses.len() < LICENSES {
+            self.licenses.extend(Some(license).filter(|license| !license.is_empty()));
         }
+    }
 
-        match self.0.checked_sub(1) {
-            Some(depth) => deserializer.deserialize_any(Any(Self(depth))),
-            None => IgnoredAny::deserialize(deserializer).map(|_| Value::Other),
-        }
+    fn wants(&self, name: &str) -> bool {
+        name == "type"
+    }
+
+    fn member(&mut self, _type: &str, license: License) {
+        self.element(license);
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        json::take(deserializer)
+    }
+}
+
+/// `MIT`, or `{"type": "MIT"}`.
+#[derive(Default)]
+struct License(String);
+
+impl json::Take for License {
+    type Part = Text;
+
+    fn text(&mut self, text: &str) {
+        self.0 = json::sensible(text).unwrap_or_default();
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        name == "type"
+    }
+
+    fn member(&mut self, _type: &str, Text(license): Text) {
+        self.0 = license;
+    }
+}
+
+impl<'de> Deserialize<'de> for License {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        json::take(deserializer)
     }
 }

@@ -306,7 +306,7 @@ fn node_reads_what_javascript_would() {
         ("\u{feff}{\"name\": \"@a/x\", \"version\": \"1\"}", "npm @a/x 1"),
         (r#"{"name": "y", "version": "1", "name": "x"}"#, "npm x 1"),
         (r#"{"name": "x", "version": "1", "license": {"type": "MIT", "url": "u"}}"#, "npm x 1 [MIT]"),
-        (r#"{"name": "x", "version": "1", "licenses": [{"type": "MIT"}, "BSD", 7]}"#, "npm x 1 [MIT, BSD]"),
+        (r#"{"name": "x", "version": "1", "licenses": [{"type": "MIT"}, "BSD", 7, ["X"]]}"#, "npm x 1 [MIT, BSD]"),
         (r#"{"name": "x", "version": "1", "license": false, "main": null}"#, "npm x 1"),
         (r#"{"name": {"type": "x"}, "version": "1"}"#, ""),
         (r#"{"name": "x", "version": 1}"#, ""),

@@ -1,5 +1,6 @@
 //! JSON that somebody else wrote: a field of the wrong type counts as missing, and what is kept is bounded.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -34,6 +35,90 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes).ok()
 }
 
+/// What a value takes of whatever stands there; everything else is passed over.
+pub trait Take: Default {
+    /// The elements of a list, and the members of an object.
+    type Part: DeserializeOwned;
+
+    /// The value is a text.
+    fn text(&mut self, _text: &str) {}
+
+    /// One element of the list that the value is.
+    fn element(&mut self, _element: Self::Part) {}
+
+    /// Whether a member of the object that the value is matters.
+    fn wants(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// One of the members that do.
+    fn member(&mut self, _name: &str, _member: Self::Part) {}
+}
+
+/// Reads whatever stands there as a `T`: what implements [`Take`] is deserialized so.
+///
+/// # Errors
+/// Those of the deserializer: what stands there is no JSON.
+pub fn take<'de, D: Deserializer<'de>, T: Take>(deserializer: D) -> std::result::Result<T, D::Error> {
+    deserializer.deserialize_any(Anything(PhantomData))
+}
+
+struct Anything<T>(PhantomData<T>);
+
+impl<'de, T: Take> Visitor<'de> for Anything<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> std::result::Result<T, E> {
+        let mut value = T::default();
+        value.text(text);
+        Ok(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<T, A::Error> {
+        let mut value = T::default();
+        while let Some(element) = list.next_element()? {
+            value.element(element);
+        }
+        Ok(value)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<T, A::Error> {
+        let mut value = T::default();
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            if value.wants(&name) {
+                value.member(&name, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(value)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<T, E> {
+        Ok(T::default())
+    }
+}
+
 /// A text of a sensible length; empty for anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(pub String);
@@ -58,113 +143,42 @@ impl<T> Default for Few<T> {
 }
 
 /// The text, if it may be a name, a version or a licence.
-fn sensible(text: &str) -> Option<String> {
+pub fn sensible(text: &str) -> Option<String> {
     let is_sensible = (1..=TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
     is_sensible.then(|| text.trim().to_owned())
 }
 
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Any;
+impl Take for Text {
+    type Part = IgnoredAny;
 
-        impl<'de> Visitor<'de> for Any {
-            type Value = Texts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
-            }
-
-            fn visit_str<E>(self, text: &str) -> std::result::Result<Texts, E> {
-                Ok(Texts(sensible(text).into_iter().collect()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Texts, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(Text(text)) = list.next_element()? {
-                    if !text.is_empty() && texts.len() < TEXTS {
-                        texts.push(text);
-                    }
-                }
-                Ok(Texts(texts))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Texts, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Texts::default())
-            }
-
-            fn visit_bool<E>(self, _: bool) -> std::result::Result<Texts, E> {
-                Ok(Texts::default())
-            }
-
-            fn visit_i64<E>(self, _: i64) -> std::result::Result<Texts, E> {
-                Ok(Texts::default())
-            }
-
-            fn visit_u64<E>(self, _: u64) -> std::result::Result<Texts, E> {
-                Ok(Texts::default())
-            }
-
-            fn visit_f64<E>(self, _: f64) -> std::result::Result<Texts, E> {
-                Ok(Texts::default())
-            }
-
-            fn visit_unit<E>(self) -> std::result::Result<Texts, E> {
-                Ok(Texts::default())
-            }
-        }
-
-        deserializer.deserialize_any(Any)
+    fn text(&mut self, text: &str) {
+        self.0 = sensible(text).unwrap_or_default();
     }
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Any;
+        take(deserializer)
+    }
+}
 
-        impl<'de> Visitor<'de> for Any {
-            type Value = Text;
+impl Take for Texts {
+    type Part = Text;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
-            }
+    fn text(&mut self, text: &str) {
+        self.0.extend(sensible(text));
+    }
 
-            fn visit_str<E>(self, text: &str) -> std::result::Result<Text, E> {
-                Ok(Text(sensible(text).unwrap_or_default()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Text, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Text::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Text, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Text::default())
-            }
-
-            fn visit_bool<E>(self, _: bool) -> std::result::Result<Text, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_i64<E>(self, _: i64) -> std::result::Result<Text, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_u64<E>(self, _: u64) -> std::result::Result<Text, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_f64<E>(self, _: f64) -> std::result::Result<Text, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_unit<E>(self) -> std::result::Result<Text, E> {
-                Ok(Text::default())
-            }
+    fn element(&mut self, Text(text): Text) {
+        if !text.is_empty() && self.0.len() < TEXTS {
+            self.0.push(text);
         }
+    }
+}
 
-        deserializer.deserialize_any(Any)
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        take(deserializer)
     }
 }
 
