@@ -1,6 +1,6 @@
 //! Dart packages, from the one trace that they leave (dart.dev, "pubspec.lock").
 
-use super::record::{self, Record};
+use super::record::{self, Record, VALUE};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Line, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
@@ -25,9 +25,7 @@ impl Cataloger for Dart {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let mut records = Records::new();
-        read(file, &mut records)?;
-        Ok(records.finish(file))
+        record::read(file, read)
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
@@ -62,6 +60,3 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
         }
     }
 }
-
-/// The most bytes of a name or a version.
-const VALUE: usize = 256;

@@ -1,6 +1,6 @@
 //! Elixir and Erlang packages of Hex, from the one trace that they leave (Mix sources: `Mix.Dep.Lock`).
 
-use super::record::{self, Record};
+use super::record::{self, Record, VALUE};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
@@ -23,9 +23,7 @@ impl Cataloger for Elixir {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let mut records = Records::new();
-        read(file, &mut records)?;
-        Ok(records.finish(file))
+        record::read(file, read)
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
@@ -53,6 +51,3 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     }
     Ok(())
 }
-
-/// The most bytes of a name or a version.
-const VALUE: usize = 256;

@@ -1,6 +1,6 @@
 //! Rocks that LuaRocks installed: their specification (LuaRocks wiki, "Rockspec format").
 
-use super::record::{self, Record};
+use super::record::{self, Record, VALUE};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
@@ -24,18 +24,13 @@ impl Cataloger for Lua {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let mut records = Records::new();
-        read(file, &mut records)?;
-        Ok(records.finish(file))
+        record::read(file, read)
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
         record::resolve(PackageType::Luarocks, view, draft)
     }
 }
-
-/// The most bytes of a name, a version or a licence.
-const VALUE: usize = 256;
 /// The most bytes that are looked at.
 const HEAD: usize = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! R packages that are installed (CRAN, "Writing R Extensions", "The DESCRIPTION file").
 
-use super::record::{self, Record};
+use super::record::{self, Record, VALUE};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
@@ -27,18 +27,13 @@ impl Cataloger for R {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let mut records = Records::new();
-        read(file, &mut records)?;
-        Ok(records.finish(file))
+        record::read(file, read)
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
         record::resolve(PackageType::Cran, view, draft)
     }
 }
-
-/// The most bytes of a name, a version or a licence.
-const VALUE: usize = 256;
 
 fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     let (mut package, mut is_installed) = (Record::default(), false);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::layer::View;
+use crate::layer::{Facts, File, Records, View};
 use crate::model::inventory::Draft;
 use crate::model::package::{PackageDraft, PackageType};
 
@@ -13,6 +13,24 @@ pub(super) struct Record {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) licenses: Vec<String>,
+}
+
+/// The most bytes of a name, a version or a licence.
+pub(super) const VALUE: usize = 256;
+
+/// Reads a file into records. What was found before an error stays, and the error is a problem of the file.
+///
+/// # Errors
+/// What does not come from the file, as [`File::error`] says.
+pub(super) fn read(
+    file: &mut File<'_>,
+    read: impl FnOnce(&mut File<'_>, &mut Records) -> Result<()>,
+) -> Result<Option<Facts>> {
+    let mut records = Records::new();
+    if let Err(error) = read(file, &mut records) {
+        file.error(error)?;
+    }
+    Ok(records.finish(file))
 }
 
 /// Every record of the files that are left is a package of this kind.

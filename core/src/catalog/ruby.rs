@@ -1,6 +1,6 @@
 //! Gems that are installed: the specification that RubyGems writes for each (`Gem::Specification#to_ruby`).
 
-use super::record::{self, Record};
+use super::record::{self, Record, VALUE};
 use crate::error::Result;
 use crate::layer::{Cataloger, Facts, File, Interest, Lines, Records, Take, View};
 use crate::model::inventory::Draft;
@@ -27,9 +27,7 @@ impl Cataloger for Ruby {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let mut records = Records::new();
-        read(file, &mut records)?;
-        Ok(records.finish(file))
+        record::read(file, read)
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {
@@ -73,6 +71,3 @@ fn read(file: &mut File<'_>, records: &mut Records) -> Result<()> {
     }
     records.push(&package)
 }
-
-/// The most bytes of a name, a version or a licence.
-const VALUE: usize = 256;

@@ -27,9 +27,7 @@ impl Cataloger for Swift {
     }
 
     fn read(&self, file: &mut File<'_>) -> Result<Option<Facts>> {
-        let mut records = Records::new();
-        read(file, &mut records)?;
-        Ok(records.finish(file))
+        record::read(file, read)
     }
 
     fn resolve(&self, view: &View<'_>, draft: &mut Draft) -> Result<()> {

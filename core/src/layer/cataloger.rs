@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::inventory::Draft;
 use crate::model::limits::Limits;
 use crate::model::path;
-use crate::model::problem::Problem;
+use crate::model::problem::{Problem, ProblemKind};
 
 /// Finds one kind of package.
 ///
@@ -239,6 +239,28 @@ impl<'a> File<'a> {
     pub fn problem(&mut self, problem: Problem) {
         self.problems.push(problem.at(self.path));
     }
+
+    /// Reports an error about this file, and lets what was read of it count.
+    ///
+    /// # Errors
+    /// One that comes from outside, such as [`Kind::Canceled`] or [`Kind::Unavailable`], stays an error.
+    pub fn error(&mut self, error: Error) -> Result<()> {
+        self.problem(problem_of(error)?);
+        Ok(())
+    }
+}
+
+/// A cataloger's error as a problem; what comes from outside stays an error.
+pub(super) fn problem_of(error: Error) -> Result<Problem> {
+    let kind = match error.kind() {
+        Kind::LimitExceeded => ProblemKind::LimitExceeded,
+        Kind::Unsupported => ProblemKind::Unsupported,
+        Kind::Canceled | Kind::Unavailable | Kind::Unauthenticated | Kind::PermissionDenied | Kind::RateLimited => {
+            return Err(error);
+        }
+        _ => ProblemKind::Corrupt,
+    };
+    Ok(Problem::new(kind, error.to_string()))
 }
 
 /// The image after the overlay, as one cataloger sees it.

@@ -9,7 +9,7 @@ use tar_core::HEADER_SIZE;
 use tar_core::parse::{Limits as TarLimits, ParseError, ParseEvent, Parser};
 
 use super::buffered;
-use super::cataloger::{Cataloger, Content, File, Surroundings};
+use super::cataloger::{self, Cataloger, Content, File, Surroundings};
 use super::facts::{Gathered, LayerFacts};
 use super::interest::{InterestTable, MAGIC, Take};
 use super::journal::EntryKind;
@@ -419,24 +419,11 @@ impl Offer<'_> {
                     self.facts.push(taker.entry, taker.cataloger, facts.as_bytes());
                 }
                 Ok(None) => {}
-                Err(error) => self.problems.push(file_problem(error, &taker.shown)?),
+                Err(error) => self.problems.push(cataloger::problem_of(error)?.at(&taker.shown)),
             }
         }
         Ok(())
     }
-}
-
-/// A cataloger's error as a problem of the file; what comes from outside stays an error.
-fn file_problem(error: Error, path: &str) -> Result<Problem> {
-    let kind = match error.kind() {
-        Kind::LimitExceeded => ProblemKind::LimitExceeded,
-        Kind::Unsupported => ProblemKind::Unsupported,
-        Kind::Canceled | Kind::Unavailable | Kind::Unauthenticated | Kind::PermissionDenied | Kind::RateLimited => {
-            return Err(error);
-        }
-        _ => ProblemKind::Corrupt,
-    };
-    Ok(Problem::new(kind, error.to_string()).at(path))
 }
 
 /// The content of one entry, without what follows it.
