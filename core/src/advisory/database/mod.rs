@@ -16,7 +16,6 @@
 //! The digests find damage; they do not stop who writes a file on purpose. So nothing in it is trusted: every place and
 //! length is held against the file before it is used, and every walk goes forward only, each block read once.
 
-mod file;
 mod format;
 mod index;
 mod read;

@@ -1,12 +1,12 @@
 //! Reading the database.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::file::read_exact_at;
 use super::format::{
     BLOCK_HEAD, BlockHead, Contents, HEADER, Header, LARGEST_CONTENTS, LARGEST_ENTRY, LARGEST_INDEX, Section, corrupt,
 };
@@ -57,7 +57,7 @@ impl Advisories {
             if length < HEADER as u64 {
                 return Err(corrupt("this is not an advisory database"));
             }
-            read_exact_at(&file, &mut bytes, 0)?;
+            file.read_exact_at(&mut bytes, 0)?;
             let header = Header::decode(&bytes, length)?;
             let index = whole(&file, header.index, length, LARGEST_INDEX)?;
             let contents = whole(&file, header.contents, length, LARGEST_CONTENTS)?;
@@ -215,7 +215,7 @@ impl Advisories {
     }
 
     fn read(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        read_exact_at(&self.0.file, buffer, offset).map_err(|error| match error.kind() {
+        self.0.file.read_exact_at(buffer, offset).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.damaged(),
             _ => Error::from(error).with("path", self.0.path.display()),
         })
@@ -240,7 +240,7 @@ fn whole(file: &File, section: Section, length: u64, most: u64) -> Result<Vec<u8
         ));
     }
     let mut bytes = vec![0; section.length as usize];
-    read_exact_at(file, &mut bytes, section.offset)?;
+    file.read_exact_at(&mut bytes, section.offset)?;
     Ok(bytes)
 }
 

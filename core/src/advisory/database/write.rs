@@ -60,7 +60,6 @@ impl Replacement {
         file.sync_all().map_err(|error| storage(&self.fresh, error))?;
         std::fs::rename(&self.fresh, &self.target).map_err(|error| storage(&self.target, error))?;
         // The rename itself is on disk once the folder is.
-        #[cfg(unix)]
         if let Some(folder) = self.target.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| storage(folder, error))?;
