@@ -9,6 +9,7 @@ pub mod dotnet;
 pub mod dpkg;
 pub mod elixir;
 pub mod executable;
+mod fnv;
 pub mod java;
 pub mod lua;
 pub mod node;

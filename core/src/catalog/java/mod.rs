@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use self::identity::{Coordinates, Manifest};
 use self::zip::{Entry, Form, Listed, Zip};
+use super::fnv::fnv;
 use crate::error::{Error, Kind, Result};
 use crate::layer::{Cataloger, Facts, File, Interest, Records, Take, View, buffered};
 use crate::model::inventory::Draft;
@@ -368,10 +369,10 @@ fn write(
     records.push(&Record { inner, name: &name, version, license, certainty })
 }
 
-/// A number for a name, so that ten thousand names take little (FNV-1a; it only finds out names that differ by mistake or by
-/// intent, and a collision costs a second look or hides a lie that names the same kind of file).
+/// A number for a name, so that ten thousand names take little. It only finds out names that differ by mistake or by intent, and
+/// a collision costs a second look or hides a lie that names the same kind of file.
 fn fingerprint(name: &[u8]) -> u64 {
-    name.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv(name.iter().copied())
 }
 
 /// Content that counts against what may be inflated of a file.

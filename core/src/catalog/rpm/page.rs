@@ -1,5 +1,7 @@
 //! What is on a page of a SQLite database (sqlite.org, "Database File Format", "B-tree Pages").
 
+use crate::catalog::fnv::fnv;
+
 /// A page, by what it is in a tree of a table.
 pub(super) enum Page<'a> {
     /// A leaf with these rows, and whether more lie in one another.
@@ -77,11 +79,10 @@ impl<'a> Row<'a> {
         Some(Self { key, length, local, next: number(rest, 0, 4)? as u32 })
     }
 
-    /// A sum over all that its leaf has of it (FNV-1a).
+    /// A sum over all that its leaf has of it.
     pub(super) fn mark(&self) -> u64 {
         let numbers = self.key.to_be_bytes().into_iter().chain(self.length.to_be_bytes());
-        let bytes = numbers.chain(self.local.iter().copied());
-        bytes.fold(0xcbf2_9ce4_8422_2325, |mark, byte| (mark ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+        fnv(numbers.chain(self.local.iter().copied()))
     }
 
     /// The types of the first columns, and where the values start ("Record Format").
