@@ -15,7 +15,7 @@ const PATHS: &[&str] = &[
     "var/lib/pacman/local/a-1-1/desc",
     "var/lib/pacman/local/a-1-1/files",
     "usr/lib/python3/dist-packages/a-1.dist-info/METADATA",
-    "usr/lib/python3/dist-packages/a-1.dist-info/RECORD",
+    "usr/lib/python3/dist-packages/a-1.egg/EGG-INFO/PKG-INFO",
     "usr/lib/python3/dist-packages/a-1.egg-info",
     "usr/lib/python3/dist-packages/a.egg-info/PKG-INFO",
     "usr/lib/node_modules/a/package.json",
@@ -38,6 +38,7 @@ const PATHS: &[&str] = &[
     "app/pubspec.lock",
     "usr/lib/opkg/status",
     "var/lib/rpm/rpmdb.sqlite-wal",
+    "etc/redhat-release",
 ];
 
 fuzz_target!(|input: &[u8]| {

@@ -90,7 +90,7 @@ struct PackageObject<'a>(Package<'a>);
 impl Serialize for PackageObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let package = &self.0;
-        let mut object = serializer.serialize_struct("Package", 9)?;
+        let mut object = serializer.serialize_struct("Package", 11)?;
         object.serialize_field("name", package.name())?;
         object.serialize_field("version", package.version())?;
         object.serialize_field("type", package.kind().as_str())?;
@@ -197,6 +197,8 @@ mod tests {
             "source",
             "name",
             "version",
+            "module",
+            "certainty",
             "licenses",
             "locations",
             "path",

@@ -5,7 +5,7 @@ use crate::model::distro::Distro;
 use crate::model::finding::{Evidence, Finding, Status};
 use crate::model::image::LayerRecord;
 use crate::model::inventory::{Draft, Inventory};
-use crate::model::package::{PackageDraft, PackageType};
+use crate::model::package::{Certainty, PackageDraft, PackageType};
 use crate::model::platform::Platform;
 use crate::model::problem::{Problem, ProblemKind};
 use crate::model::report::{AdvisoryProvenance, EcosystemProvenance, Provenance, Report, Stats, Subject};
@@ -23,6 +23,8 @@ pub(crate) fn full() -> Report {
     let mut deb = PackageDraft::new(PackageType::Deb, "libssl3", "3.0.15-1~deb12u1", "var/lib/dpkg/status", 0);
     deb.source = Some(("openssl", "3.0.15-1~deb12u1"));
     deb.architecture = "amd64";
+    deb.module = "openssl:3";
+    deb.certainty = Certainty::Derived;
     deb.licenses = &["Apache-2.0"];
     let pushed = draft.push(&deb).unwrap();
     let npm = "usr/share/nodejs/left-pad/package.json";
