@@ -78,7 +78,6 @@ struct File {
     private_key: Option<Zeroizing<String>>,
     private_key_id: Option<String>,
     token_uri: Option<String>,
-    universe_domain: Option<String>,
     client_id: Option<String>,
     client_secret: Option<Zeroizing<String>>,
     refresh_token: Option<Zeroizing<String>>,
@@ -169,7 +168,7 @@ impl Access {
                         "run `gcloud auth application-default login`",
                     ));
                 };
-                let request = oauth::form(self.service(file.token_uri.as_deref(), &file, "token_uri")?, |form| {
+                let request = oauth::form(self.service(file.token_uri.as_deref(), "token_uri")?, |form| {
                     form.append_pair("grant_type", "refresh_token").append_pair("client_id", id);
                     form.append_pair("client_secret", secret).append_pair("refresh_token", refresh);
                 })?;
@@ -182,8 +181,8 @@ impl Access {
         }
     }
 
-    /// The address of a token service: Google's, over https. A key from elsewhere may name any.
-    fn service(&self, given: Option<&str>, file: &File, field: &'static str) -> Result<Url> {
+    /// The address of a token service: Google's, over https. A file from elsewhere may name any, and any universe with it.
+    fn service(&self, given: Option<&str>, field: &'static str) -> Result<Url> {
         let given = given.unwrap_or("https://oauth2.googleapis.com/token");
         let wrong = || {
             Error::new(Kind::InvalidInput, "the credential names a service that is not Google's")
@@ -191,11 +190,7 @@ impl Access {
                 .with_hint("tokens are asked for at googleapis.com only; check where this file came from")
         };
         let url = Url::parse(given).map_err(|_| wrong())?;
-        let host = url.host_str().unwrap_or_default();
-        let universe =
-            file.universe_domain.as_deref().filter(|domain| domain.contains('.')).unwrap_or("googleapis.com");
-        let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-        let is_google = url.scheme() == "https" && (is_below("googleapis.com") || is_below(universe));
+        let is_google = url.scheme() == "https" && url.host_str().unwrap_or_default().ends_with(".googleapis.com");
         let is_own = address::is_private(&self.registry) && url.host() == self.registry.host();
         if is_google || is_own { Ok(url) } else { Err(wrong().with("url", redact::url(&url))) }
     }
@@ -208,7 +203,7 @@ impl Access {
         };
         let email = file.client_email.as_deref().ok_or_else(|| missing("client_email"))?;
         let key = file.private_key.as_ref().ok_or_else(|| missing("private_key"))?;
-        let url = self.service(file.token_uri.as_deref(), file, "token_uri")?;
+        let url = self.service(file.token_uri.as_deref(), "token_uri")?;
         let now = Timestamp::now().as_second();
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": file.private_key_id});
         let claims =
@@ -233,7 +228,7 @@ impl Access {
         let audience = file.audience.as_deref().ok_or_else(|| missing("audience"))?;
         let kind = file.subject_token_type.as_deref().ok_or_else(|| missing("subject_token_type"))?;
         let url = file.token_url.as_deref().unwrap_or("https://sts.googleapis.com/v1/token");
-        let url = self.service(Some(url), file, "token_url")?;
+        let url = self.service(Some(url), "token_url")?;
         let text = surroundings::text(path).await?;
         let subject =
             match (&file.credential_source.format.kind[..], &file.credential_source.format.subject_token_field_name) {
@@ -254,7 +249,7 @@ impl Access {
         })?;
         let token = self.ask(&request, context).await?;
         let Some(url) = file.service_account_impersonation_url.as_deref() else { return Ok(token) };
-        let url = self.service(Some(url), file, "service_account_impersonation_url")?;
+        let url = self.service(Some(url), "service_account_impersonation_url")?;
         let request = Request::post(url, json!({"scope": [SCOPE], "lifetime": "3600s"}).to_string())
             .with(CONTENT_TYPE, "application/json")?
             .with(AUTHORIZATION, &format!("Bearer {}", token.0.as_str()))?;

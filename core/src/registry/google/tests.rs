@@ -57,6 +57,18 @@ async fn tokens_are_asked_for_at_google_only() {
     }
 }
 
+#[tokio::test]
+async fn a_file_cannot_choose_who_is_google() {
+    // What it names would be sent to whom it names.
+    let subject = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(subject.path(), "planted-s3cret").unwrap();
+    let json = serde_json::json!({"type": "external_account", "universe_domain": "evil.example", "audience": "a",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "https://sts.evil.example/v1/token",
+        "credential_source": {"file": subject.path()}});
+    let text = refused(&json.to_string()).await;
+    assert!(text.contains("not Google's") && text.contains("token_url"), "{text}");
+}
+
 async fn machine(variables: &[(&str, &str)]) -> crate::error::Result<String> {
     let client = Client::new(&Options::default()).unwrap();
     let registry = Url::parse("https://us-docker.pkg.dev").unwrap();
