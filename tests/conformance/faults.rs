@@ -1,12 +1,17 @@
 //! What registries get wrong, whoever made them: each ends, and is told with the step that failed and what to do.
 
 use std::io::{Read as _, Write as _};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 use tidewaiter::conformance::image::{ImageBuilder, Layer};
 use tidewaiter::conformance::registry::{Auth, Options, TestRegistry};
+use tidewaiter::net::api::{Api, Way};
+use tidewaiter::net::client::Client;
+use tidewaiter::net::identity::Identity;
+use tidewaiter::net::session::Session;
 use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Error, Kind, Result};
 
@@ -135,6 +140,23 @@ async fn a_megabyte_of_challenge_does_no_harm() {
     let connector = connector(&registry.with_timeout(Duration::from_secs(5))).await.unwrap();
     let error = connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap_err();
     assert!(error.hint().is_some() && error.to_string().len() < 2000, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_header_of_the_product_s_own_stays_behind_on_a_redirect() {
+    let other = Imitation::start(|_| Answer::json(json!([]))).await;
+    let elsewhere = format!("{}/list", other.url());
+    let server =
+        Imitation::start(move |_| Answer::new(302, "text/plain", "").with("location", elsewhere.clone())).await;
+    let base: url::Url = server.url().parse().unwrap();
+    let client = Client::new(&Default::default()).unwrap();
+    let token = Identity::Bearer(SECRET.to_owned().into());
+    let session = Session::new(client, base.clone(), Arc::new(token));
+    let api = Api::new(session, base, Way::Header("x-acme-key".parse().unwrap()));
+    api.get(api.url(&["list"], &[]).unwrap(), &Context::new()).await.unwrap();
+    assert_eq!(server.asked()[0].header("x-acme-key"), SECRET);
+    let asked = &other.asked()[0];
+    assert_eq!((asked.header("x-acme-key"), asked.header("accept")), ("", "application/json"));
 }
 
 /// A proxy on loopback that answers every connection with this.

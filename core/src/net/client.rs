@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, LOCATION};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, LOCATION, RANGE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
@@ -21,17 +24,18 @@ use crate::error::{Error, Kind, Result};
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// Headers that open a door, and so stay behind when a redirect leaves the origin.
-const CREDENTIAL_HEADERS: [HeaderName; 9] = [
-    AUTHORIZATION,
-    COOKIE,
-    HeaderName::from_static("x-jfrog-art-api"),
-    HeaderName::from_static("private-token"),
-    HeaderName::from_static("job-token"),
-    HeaderName::from_static("x-amz-security-token"),
-    HeaderName::from_static("x-aws-ec2-metadata-token"),
-    HeaderName::from_static("x-amz-sso_bearer_token"),
-    HeaderName::from_static("x-identity-header"),
+/// Headers that say nothing about who asks. Any other one may open a door, by whatever name a product gave it: it stays behind when
+/// a redirect leaves the origin.
+const HARMLESS_HEADERS: [HeaderName; 9] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    CONTENT_TYPE,
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
 ];
 
 /// How to reach hosts.
@@ -103,7 +107,7 @@ impl Request {
     pub fn with(mut self, name: HeaderName, value: &str) -> Result<Self> {
         let mut value = HeaderValue::from_str(value)
             .map_err(|_| Error::new(Kind::InvalidInput, "a header cannot hold this").with("header", &name))?;
-        value.set_sensitive(CREDENTIAL_HEADERS.contains(&name));
+        value.set_sensitive(!HARMLESS_HEADERS.contains(&name));
         self.headers.insert(name, value);
         Ok(self)
     }
@@ -232,7 +236,8 @@ impl Client {
             }
             if !address::is_same_origin(&request.url, &target) {
                 let headers = &mut request.to_mut().headers;
-                for name in CREDENTIAL_HEADERS {
+                let others: Vec<_> = headers.keys().filter(|name| !HARMLESS_HEADERS.contains(name)).cloned().collect();
+                for name in others {
                     headers.remove(name);
                 }
             }
