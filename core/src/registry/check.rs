@@ -150,7 +150,7 @@ pub async fn check_with(
     let vendor = vendor::of(&registry.kind)?;
     let base = registry.base()?;
     let host = registry.host()?;
-    let client = Client::new(&connection::options(registry, Policy::once()).await?)?;
+    let client = Client::new(&connection::options(registry, Policy::once(), context).await?)?;
     let mut check = Check { registry: host.clone(), kind: vendor.name().to_owned(), steps: Vec::new() };
 
     if !resolve(&mut check, registry, &base, context).await? {

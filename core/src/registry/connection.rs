@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
 use super::definition::Registry;
-use super::vendor;
+use super::{file, vendor};
 use crate::context::{Context, seconds};
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Options};
@@ -46,7 +45,7 @@ impl Connection {
         context: &Context,
     ) -> Result<Self> {
         let vendor = vendor::of(&registry.kind)?;
-        let mut options = Options { traffic: traffic.clone(), ..options(registry, Policy::default()).await? };
+        let mut options = Options { traffic: traffic.clone(), ..options(registry, Policy::default(), context).await? };
         let client = Client::new(&options)?;
         let nobody = match options.trust.client.take() {
             Some(_) => Some(Client::new(&options)?),
@@ -85,7 +84,7 @@ impl Connection {
 ///
 /// # Errors
 /// [`Kind::InvalidInput`] for files or numbers that cannot be right.
-pub(super) async fn options(registry: &Registry, retry: Policy) -> Result<Options> {
+pub(super) async fn options(registry: &Registry, retry: Policy, context: &Context) -> Result<Options> {
     let mut options = Options { retry, proxy: registry.proxy.clone(), ..Options::default() };
     if let Some(concurrency) = registry.concurrency {
         options.bound.concurrency = concurrency;
@@ -101,11 +100,14 @@ pub(super) async fn options(registry: &Registry, retry: Policy) -> Result<Option
         options.timeout = timeout;
     }
     if let Some(path) = &registry.ca {
-        options.trust.ca = pem(path, "ca").await?.to_vec();
+        options.trust.ca = pem(path, "ca", context).await?.to_vec();
     }
     options.trust = match (&registry.client_cert, &registry.client_key) {
         (Some(certificate), Some(key)) => Trust {
-            client: Some((pem(certificate, "client_cert").await?.to_vec(), pem(key, "client_key").await?)),
+            client: Some((
+                pem(certificate, "client_cert", context).await?.to_vec(),
+                pem(key, "client_key", context).await?,
+            )),
             ..options.trust
         },
         (None, None) => options.trust,
@@ -132,15 +134,8 @@ fn interval(rate: f64) -> Result<Duration> {
     })
 }
 
-async fn pem(path: &Path, field: &'static str) -> Result<Zeroizing<Vec<u8>>> {
-    let failed = |error| {
-        Error::new(Kind::InvalidInput, "a certificate file cannot be read")
-            .with("field", field)
-            .with("path", path.display())
-            .because(error)
-    };
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_PEM).read_to_end(&mut bytes).await.map_err(failed)?;
-    Ok(bytes)
+async fn pem(path: &Path, field: &'static str, context: &Context) -> Result<Zeroizing<Vec<u8>>> {
+    const WHAT: &str = "a certificate file";
+    let read = file::read(path, WHAT, MAX_PEM, context).await;
+    read.and_then(|bytes| bytes.ok_or_else(|| file::missing(path, WHAT))).map_err(|error| error.with("field", field))
 }

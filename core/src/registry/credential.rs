@@ -148,7 +148,7 @@ impl Credential {
                 return Err(Error::new(Kind::InvalidInput, "this kind of registry does not take this credential")
                     .with("credential", self.name()));
             }
-            Self::DockerConfig { path } => match DockerConfig::open(path.as_deref()).await? {
+            Self::DockerConfig { path } => match DockerConfig::open(path.as_deref(), context).await? {
                 Some(config) => config.identity(host, repository, context).await?,
                 None => Identity::Anonymous,
             },

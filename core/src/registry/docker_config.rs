@@ -6,11 +6,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
 use super::credential::basic;
-use super::secret;
+use super::{file, secret};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::reference::DOCKER_HUB;
@@ -59,25 +58,15 @@ impl DockerConfig {
     /// Reads the file at `path`, else where docker has it; none when the user has no such file.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for a file that is named and not there, cannot be read, or is not JSON.
-    pub async fn open(path: Option<&Path>) -> Result<Option<Self>> {
+    /// [`Kind::InvalidInput`] for a file that is named and not there, cannot be read, or is not JSON; [`Kind::Canceled`].
+    pub async fn open(path: Option<&Path>, context: &Context) -> Result<Option<Self>> {
+        const WHAT: &str = "docker's configuration";
         let Some(file) = path.map(Path::to_owned).or_else(usual_path) else { return Ok(None) };
-        let wrong = |message: &'static str| Error::new(Kind::InvalidInput, message).with("path", file.display());
-        let opened = match tokio::fs::File::open(&file).await {
-            Ok(opened) => opened,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_none() => return Ok(None),
-            Err(error) => return Err(wrong("docker's configuration cannot be read").because(error)),
-        };
-        let mut bytes = Zeroizing::new(Vec::new());
-        let mut limited = opened.take(MAX_BYTES + 1);
-        limited
-            .read_to_end(&mut bytes)
-            .await
-            .map_err(|error| wrong("docker's configuration cannot be read").because(error))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(wrong("docker's configuration is longer than 4 MiB"));
+        match (file::read(&file, WHAT, MAX_BYTES, context).await?, path) {
+            (Some(bytes), _) => Self::parse(&bytes).map(Some).map_err(|error| error.with("path", file.display())),
+            (None, Some(_)) => Err(file::missing(&file, WHAT)),
+            (None, None) => Ok(None),
         }
-        Self::parse(&bytes).map(Some).map_err(|error| error.with("path", file.display()))
     }
 
     /// Reads the text of the file.
@@ -275,6 +264,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_file_is_an_error_only_when_it_was_named() {
-        assert!(DockerConfig::open(Some(Path::new("/nonexistent/config.json"))).await.is_err());
+        assert!(DockerConfig::open(Some(Path::new("/nonexistent/config.json")), &Context::new()).await.is_err());
     }
 }

@@ -14,6 +14,7 @@ pub mod docker_config;
 mod dockerhub;
 mod ecr;
 mod ecr_public;
+mod file;
 mod gar;
 mod gcr;
 mod ghcr;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroizing;
 
+use super::file;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -50,7 +51,7 @@ impl Secret {
         Self(From::Env(name.into()))
     }
 
-    /// A secret in a file; one line break at its end is left away.
+    /// A secret in a file, or in a pipe such as a shell makes of `<(...)`; one line break at its end is left away.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(From::File(path.into()))
     }
@@ -85,15 +86,9 @@ impl Secret {
                 }
             }
             From::File(path) => {
-                let failed = |error| {
-                    Error::new(Kind::InvalidInput, "the file of a secret cannot be read")
-                        .with("path", path.display())
-                        .because(error)
-                };
-                let file = tokio::fs::File::open(path).await.map_err(failed)?;
-                let mut bytes = Zeroizing::new(Vec::new());
-                let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
-                context.run(async { file.take(limit).read_to_end(&mut bytes).await.map_err(failed) }).await?;
+                const WHAT: &str = "the file of a secret";
+                let bytes = file::read(path, WHAT, u64::try_from(MAX_BYTES).unwrap_or(u64::MAX), context).await?;
+                let bytes = bytes.ok_or_else(|| file::missing(path, WHAT))?;
                 line(bytes).map_err(|error| error.with("path", path.display()))
             }
             From::Command(command) => {
@@ -121,7 +116,8 @@ fn line(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>> {
         text.map(|text| text.strip_suffix('\n').unwrap_or(text)).map(|text| text.strip_suffix('\r').unwrap_or(text));
     match text {
         Some(text) if !text.is_empty() => Ok(Zeroizing::new(text.to_owned())),
-        _ => Err(Error::new(Kind::InvalidInput, "a secret is some text of at most 64 KiB")),
+        _ => Err(Error::new(Kind::InvalidInput, "a secret is some text of at most 64 KiB")
+            .with_hint("look at where the definition says that the secret is")),
     }
 }
 

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
+use super::file;
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Options};
 use crate::net::retry::Policy;
 
 /// The longest file.
 const MAX_FILE: u64 = 4 << 20;
+/// What files are called in errors.
+const WHAT: &str = "the file of a credential";
 
 /// The environment of this process, or one that a test makes up. `Debug` shows no value.
 #[derive(Clone, Default)]
@@ -61,31 +64,20 @@ impl Surroundings {
 /// A small file; none where there is none.
 ///
 /// # Errors
-/// [`Kind::InvalidInput`] for one that cannot be read or is too long.
-pub(super) async fn file(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let wrong = |message: &'static str| Error::new(Kind::InvalidInput, message).with("path", path.display());
-    let file = match tokio::fs::File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong("a file of a credential cannot be read").because(error)),
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes).await;
-    read.map_err(|error| wrong("a file of a credential cannot be read").because(error))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(wrong("a file of a credential is longer than 4 MiB"));
-    }
-    Ok(Some(bytes))
+/// [`Kind::InvalidInput`] for one that cannot be read or is too long, [`Kind::Canceled`].
+pub(super) async fn file(path: &Path, context: &Context) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    file::read(path, WHAT, MAX_FILE, context).await
 }
 
 /// A small file that must be there, as text without blanks at its ends.
 ///
 /// # Errors
-/// [`Kind::InvalidInput`] for one that is not there, cannot be read, is too long or no text.
-pub(super) async fn text(path: &Path) -> Result<Zeroizing<String>> {
-    let wrong = |message: &'static str| Error::new(Kind::InvalidInput, message).with("path", path.display());
-    let bytes = file(path).await?.ok_or_else(|| wrong("the file of a credential does not exist"))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("the file of a credential is no text"))?;
+/// [`Kind::InvalidInput`] for one that is not there, cannot be read, is too long or no text; [`Kind::Canceled`].
+pub(super) async fn text(path: &Path, context: &Context) -> Result<Zeroizing<String>> {
+    let bytes = file(path, context).await?.ok_or_else(|| file::missing(path, WHAT))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        Error::new(Kind::InvalidInput, "the file of a credential is no text").with("path", path.display())
+    })?;
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 

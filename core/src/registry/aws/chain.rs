@@ -48,7 +48,7 @@ impl Chain {
         let credential = &self.credential;
         let Some(role) = self.role() else { return self.base(context).await };
         match &credential.web_identity_token_file {
-            Some(path) => self.sts().assume_with(&role, &surroundings::text(path).await?, context).await,
+            Some(path) => self.sts().assume_with(&role, &surroundings::text(path, context).await?, context).await,
             None => self.sts().assume(&role, &self.base(context).await?, context).await,
         }
     }
@@ -82,7 +82,7 @@ impl Chain {
         if let Some(name) = self.surroundings.variable("AWS_PROFILE") {
             return self.profile(name, context).await;
         }
-        let profiles = Profiles::open(&self.surroundings).await?;
+        let profiles = Profiles::open(&self.surroundings, context).await?;
         if profiles.profile("default").is_some_and(has_key) {
             return self.resolve("default".to_owned(), &profiles, Vec::new(), context).await;
         }
@@ -123,12 +123,12 @@ impl Chain {
             return Ok(None);
         };
         let role = Role { arn, external_id: None, session_name: variable("AWS_ROLE_SESSION_NAME"), duration: None };
-        let token = surroundings::text(Path::new(&path)).await?;
+        let token = surroundings::text(Path::new(&path), context).await?;
         self.sts().assume_with(&role, &token, context).await.map(Some)
     }
 
     async fn profile(&self, name: String, context: &Context) -> Result<Keys> {
-        let profiles = Profiles::open(&self.surroundings).await?;
+        let profiles = Profiles::open(&self.surroundings, context).await?;
         self.resolve(name, &profiles, Vec::new(), context).await
     }
 
@@ -158,7 +158,7 @@ impl Chain {
             let duration = section.get("duration_seconds").and_then(|text| text.parse().ok());
             let role = Role { arn, external_id: get("external_id"), session_name: get("role_session_name"), duration };
             if let Some(path) = get("web_identity_token_file") {
-                let token = surroundings::text(Path::new(&path)).await?;
+                let token = surroundings::text(Path::new(&path), context).await?;
                 return self.sts().assume_with(&role, &token, context).await;
             }
             let keys = match (get("source_profile"), get("credential_source").as_deref()) {

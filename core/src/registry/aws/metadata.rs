@@ -41,7 +41,7 @@ pub(super) async fn container(surroundings: &Surroundings, context: &Context) ->
     }
     let mut request = Request::get(url);
     let token = match surroundings.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
-        Some(path) => Some(surroundings::text(Path::new(&path)).await?),
+        Some(path) => Some(surroundings::text(Path::new(&path), context).await?),
         None => surroundings.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Zeroizing::new),
     };
     if let Some(token) = token {

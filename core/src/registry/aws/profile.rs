@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::registry::surroundings::{self, Surroundings};
 
@@ -34,12 +35,12 @@ pub(super) struct Profiles {
 
 impl Profiles {
     /// Reads both files where they are.
-    pub(super) async fn open(surroundings: &Surroundings) -> Result<Self> {
+    pub(super) async fn open(surroundings: &Surroundings, context: &Context) -> Result<Self> {
         let mut profiles = Self::default();
         for (variable, name) in [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")] {
             let usual = || surroundings.home().map(|home| home.join(".aws").join(name));
             let Some(path) = surroundings.variable(variable).map(PathBuf::from).or_else(usual) else { continue };
-            if let Some(bytes) = surroundings::file(&path).await? {
+            if let Some(bytes) = surroundings::file(&path, context).await? {
                 let text = std::str::from_utf8(&bytes).map_err(|_| {
                     Error::new(Kind::InvalidInput, "a configuration file is no text").with("path", path.display())
                 })?;

@@ -54,7 +54,7 @@ pub(super) async fn keys(
     let log_in = |message: &'static str| {
         Error::new(Kind::Unauthenticated, message).with("path", path.display()).with_hint("run `aws sso login`")
     };
-    let bytes = surroundings::file(&path).await?.ok_or_else(|| log_in("nobody is logged in"))?;
+    let bytes = surroundings::file(&path, context).await?.ok_or_else(|| log_in("nobody is logged in"))?;
     let cached: Cached = serde_json::from_slice(&bytes).map_err(|_| log_in("the token of the login cannot be read"))?;
     if cached.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(log_in("the login has ended"));

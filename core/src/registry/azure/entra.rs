@@ -102,7 +102,7 @@ impl Entra {
             return self.principal(Proof::Secret(secret), audience, context).await;
         }
         if let Some(path) = &credential.client_certificate {
-            return self.principal(Proof::Assertion(self.certified(path).await?), audience, context).await;
+            return self.principal(Proof::Assertion(self.certified(path, context).await?), audience, context).await;
         }
         if credential.managed_identity {
             return self.managed(audience, context).await;
@@ -116,7 +116,7 @@ impl Entra {
         let file = credential.federated_token_file.clone();
         match file.or_else(|| variable("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from)) {
             Some(path) => {
-                let assertion = surroundings::text(&path).await?;
+                let assertion = surroundings::text(&path, context).await?;
                 self.principal(Proof::Assertion(assertion), audience, context).await
             }
             None => self.managed(audience, context).await,
@@ -167,9 +167,9 @@ impl Entra {
     }
 
     /// What shows that we hold the key of a certificate.
-    async fn certified(&self, path: &Path) -> Result<Zeroizing<String>> {
+    async fn certified(&self, path: &Path, context: &Context) -> Result<Zeroizing<String>> {
         let client_id = self.needed("client_id", self.credential.client_id.as_ref(), "AZURE_CLIENT_ID")?;
-        let pem = surroundings::text(path).await?;
+        let pem = surroundings::text(path, context).await?;
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
             Error::new(Kind::InvalidInput, "this holds no certificate in PEM").with("field", "client_certificate")
         })?;

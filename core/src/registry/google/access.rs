@@ -134,7 +134,7 @@ impl Access {
         }
         let named = self.surroundings.variable("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from);
         if let Some(path) = named {
-            let json = surroundings::text(&path).await?;
+            let json = surroundings::text(&path, context).await?;
             return self.of_file(json.as_bytes(), context).await;
         }
         let folder = match self.surroundings.variable("APPDATA") {
@@ -142,7 +142,7 @@ impl Access {
             None => self.surroundings.home().map(|home| home.join(".config/gcloud")),
         };
         if let Some(folder) = folder
-            && let Some(json) = surroundings::file(&folder.join("application_default_credentials.json")).await?
+            && let Some(json) = surroundings::file(&folder.join("application_default_credentials.json"), context).await?
         {
             return self.of_file(&json, context).await;
         }
@@ -229,7 +229,7 @@ impl Access {
         let kind = file.subject_token_type.as_deref().ok_or_else(|| missing("subject_token_type"))?;
         let url = file.token_url.as_deref().unwrap_or("https://sts.googleapis.com/v1/token");
         let url = self.service(Some(url), "token_url")?;
-        let text = surroundings::text(path).await?;
+        let text = surroundings::text(path, context).await?;
         let subject =
             match (&file.credential_source.format.kind[..], &file.credential_source.format.subject_token_field_name) {
                 ("json", Some(name)) => {
