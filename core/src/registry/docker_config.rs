@@ -16,6 +16,8 @@ use crate::model::reference::DOCKER_HUB;
 use crate::net::identity::Identity;
 use crate::net::token::decode_base64;
 
+/// What a helper prints when it knows nothing, word for word; anything else is a failure.
+const NOT_FOUND: &[u8] = b"credentials not found in native keychain";
 /// The longest file that is read.
 const MAX_BYTES: u64 = 4 << 20;
 /// The keys that Docker Hub has had, the one that `docker login` writes first.
@@ -172,6 +174,26 @@ fn read(auth: &Auth) -> Result<Option<Identity>> {
 
 /// Asks `docker-credential-<helper>`; none where it knows nothing of `server`.
 async fn ask(helper: &str, server: &str, context: &Context) -> Result<Option<Identity>> {
+    if helper.contains(['/', '\\']) {
+        return Err(Error::new(Kind::InvalidInput, "a credential helper is a name, not a path")
+            .with("helper", helper.escape_debug()));
+    }
+    let program = format!("docker-credential-{helper}");
+    let (exit, printed) = secret::run(&[program.clone(), "get".to_owned()], server, context).await?;
+    answer(&program, exit, &printed)
+}
+
+/// What a helper says. What it printed is not shown: it may hold a secret.
+fn answer(program: &str, exit: i32, printed: &[u8]) -> Result<Option<Identity>> {
+    if exit != 0 && printed.trim_ascii() == NOT_FOUND {
+        return Ok(None);
+    }
+    if exit != 0 {
+        return Err(Error::new(Kind::Unavailable, "a credential helper failed, so it is not known who we are")
+            .with("command", program)
+            .with("exit", exit)
+            .with_hint("run it by hand, as in `echo HOST | docker-credential-NAME get`: its keychain may be locked; or log in again"));
+    }
     #[derive(Deserialize)]
     struct Answer {
         #[serde(rename = "Username", default)]
@@ -179,20 +201,10 @@ async fn ask(helper: &str, server: &str, context: &Context) -> Result<Option<Ide
         #[serde(rename = "Secret", default)]
         secret: Zeroizing<String>,
     }
-    if helper.contains(['/', '\\']) {
-        return Err(Error::new(Kind::InvalidInput, "a credential helper is a name, not a path")
-            .with("helper", helper.escape_debug()));
-    }
-    let program = format!("docker-credential-{helper}");
-    let output = match secret::run(&[program.clone(), "get".to_owned()], server, context).await {
-        Ok(output) => output,
-        // Helpers say "not found" by failing; there is no telling it from other failures without showing what they printed.
-        Err(error) if error.context().any(|(key, _)| key == "exit") => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let answer: Answer = serde_json::from_slice(&output).map_err(|_| {
+    let answer: Answer = serde_json::from_slice(printed).map_err(|_| {
         Error::new(Kind::Unavailable, "a credential helper answers with something that is no credential")
-            .with("command", &program)
+            .with("command", program)
+            .with_hint("run it by hand, as in `echo HOST | docker-credential-NAME get`")
     })?;
     Ok(match (answer.username.as_str(), answer.secret) {
         (_, secret) if secret.is_empty() => None,
@@ -260,6 +272,20 @@ mod tests {
         assert_eq!(config.identity("a.io", None, &Context::new()).await.unwrap_err().kind(), Kind::InvalidInput);
         let error = config.identity("b.io", None, &Context::new()).await.unwrap_err();
         assert!(error.to_string().contains("docker-credential-tidewaiter-not-there"), "{error}");
+    }
+
+    #[test]
+    fn a_helper_that_fails_is_not_one_that_knows_nothing() {
+        let said = |exit, printed: &[u8]| answer("docker-credential-x", exit, printed);
+        assert_eq!(said(1, b"credentials not found in native keychain\n").unwrap(), None);
+        assert_eq!(said(0, br#"{"Username": "", "Secret": ""}"#).unwrap(), None);
+        assert!(matches!(said(0, br#"{"Username": "u", "Secret": "s"}"#).unwrap(), Some(Identity::Basic { .. })));
+        for (exit, printed) in [(1, &b"planted-s3cret: the keychain is locked"[..]), (2, b""), (0, b"planted-s3cret")] {
+            let error = said(exit, printed).unwrap_err();
+            let text = format!("{error:?}");
+            assert!(error.kind() == Kind::Unavailable && error.hint().is_some(), "{text}");
+            assert!(text.contains("docker-credential-x") && !text.contains("s3cret"), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -92,7 +92,11 @@ impl Secret {
                 line(bytes).map_err(|error| error.with("path", path.display()))
             }
             From::Command(command) => {
-                let output = run(command, &format!("{server}\n"), context).await?;
+                let program = command.first().map_or("", String::as_str);
+                let (exit, output) = run(command, &format!("{server}\n"), context).await?;
+                if exit != 0 {
+                    return Err(failed(program, "the command of a secret failed").with("exit", exit));
+                }
                 #[derive(Deserialize)]
                 struct Answer {
                     #[serde(rename = "Secret")]
@@ -100,9 +104,7 @@ impl Secret {
                 }
                 match serde_json::from_slice::<Answer>(&output) {
                     Ok(answer) => Ok(answer.secret),
-                    Err(_) => {
-                        line(output).map_err(|error| error.with("command", command.first().map_or("", String::as_str)))
-                    }
+                    Err(_) => line(output).map_err(|error| error.with("command", program)),
                 }
             }
         }
@@ -121,23 +123,25 @@ fn line(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>> {
     }
 }
 
-/// Runs a program without a shell and returns what it printed. What it printed on its error output is not shown: it may hold secrets.
+/// Runs a program without a shell and returns the number that it ended with, and what it printed. What it printed on its error output
+/// is not looked at: it may hold secrets.
 ///
 /// # Errors
-/// [`Kind::InvalidInput`] when it cannot be started, [`Kind::Unavailable`] when it fails, prints too much or takes too long.
-pub(super) async fn run(command: &[String], input: &str, context: &Context) -> Result<Zeroizing<Vec<u8>>> {
+/// [`Kind::InvalidInput`] when it cannot be started, [`Kind::Unavailable`] when it is killed, prints too much or takes too long.
+pub(super) async fn run(command: &[String], input: &str, context: &Context) -> Result<(i32, Zeroizing<Vec<u8>>)> {
     run_within(COMMAND_TIME, command, input, context).await
 }
 
-async fn run_within(time: Duration, command: &[String], input: &str, context: &Context) -> Result<Zeroizing<Vec<u8>>> {
+async fn run_within(
+    time: Duration,
+    command: &[String],
+    input: &str,
+    context: &Context,
+) -> Result<(i32, Zeroizing<Vec<u8>>)> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::new(Kind::InvalidInput, "the command of a secret is empty").with("field", "command"));
     };
-    let failed = |message: &'static str| {
-        Error::new(Kind::Unavailable, message).with("command", program).with_hint(
-            "run the command by hand, with the address of the registry on its input: it may ask somebody something",
-        )
-    };
+    let failed = |message| failed(program, message);
     let mut child = tokio::process::Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -170,11 +174,8 @@ async fn run_within(time: Duration, command: &[String], input: &str, context: &C
             return Err(failed("the command of a secret prints more than 64 KiB"));
         }
         let status = child.wait().await.map_err(|_| failed("the command of a secret cannot be waited for"))?;
-        match (status.success(), status.code()) {
-            (true, _) => Ok(output),
-            (false, Some(code)) => Err(failed("the command of a secret failed").with("exit", code)),
-            (false, None) => Err(failed("the command of a secret was killed")),
-        }
+        let exit = status.code().ok_or_else(|| failed("the command of a secret was killed"))?;
+        Ok((exit, output))
     };
     let timed = async {
         tokio::time::timeout(time, work)
@@ -182,6 +183,12 @@ async fn run_within(time: Duration, command: &[String], input: &str, context: &C
             .unwrap_or_else(|_| Err(failed("the command of a secret took too long").with("seconds", time.as_secs())))
     };
     context.run(timed).await
+}
+
+fn failed(program: &str, message: &'static str) -> Error {
+    Error::new(Kind::Unavailable, message).with("command", program).with_hint(
+        "run the command by hand, with the address of the registry on its input: it may ask somebody something",
+    )
 }
 
 impl std::fmt::Debug for Secret {
