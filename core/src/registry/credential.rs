@@ -63,7 +63,7 @@ pub enum Credential {
     Gar(Box<GoogleCredential>),
     /// What `docker login` left behind: docker's configuration file and its credential helpers.
     DockerConfig {
-        /// The file; without it `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+        /// The file, or its folder; without it `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         path: Option<PathBuf>,
     },

@@ -16,6 +16,8 @@ use crate::model::reference::DOCKER_HUB;
 use crate::net::identity::Identity;
 use crate::net::token::decode_base64;
 
+/// What the file is called in its folder.
+const NAME: &str = "config.json";
 /// What a helper prints when it knows nothing, word for word; anything else is a failure.
 const NOT_FOUND: &[u8] = b"credentials not found in native keychain";
 /// The longest file that is read.
@@ -57,13 +59,16 @@ impl std::fmt::Debug for DockerConfig {
 }
 
 impl DockerConfig {
-    /// Reads the file at `path`, else where docker has it; none when the user has no such file.
+    /// Reads the file at `path`, or that in the folder at `path`, else where docker has it; none when the user has no such file.
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a file that is named and not there, cannot be read, or is not JSON; [`Kind::Canceled`].
     pub async fn open(path: Option<&Path>, context: &Context) -> Result<Option<Self>> {
         const WHAT: &str = "docker's configuration";
-        let Some(file) = path.map(Path::to_owned).or_else(usual_path) else { return Ok(None) };
+        let Some(mut file) = path.map(Path::to_owned).or_else(usual_path) else { return Ok(None) };
+        if tokio::fs::metadata(&file).await.is_ok_and(|found| found.is_dir()) {
+            file.push(NAME);
+        }
         match (file::read(&file, WHAT, MAX_BYTES, context).await?, path) {
             (Some(bytes), _) => Self::parse(&bytes).map(Some).map_err(|error| error.with("path", file.display())),
             (None, Some(_)) => Err(file::missing(&file, WHAT)),
@@ -120,7 +125,7 @@ fn usual_path() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder =
         set("DOCKER_CONFIG").or_else(|| set("HOME").or_else(|| set("USERPROFILE")).map(|home| home.join(".docker")))?;
-    Some(folder.join("config.json"))
+    Some(folder.join(NAME))
 }
 
 /// The keys to look for, the most exact first.
@@ -285,6 +290,18 @@ mod tests {
             let text = format!("{error:?}");
             assert!(error.kind() == Kind::Unavailable && error.hint().is_some(), "{text}");
             assert!(text.contains("docker-credential-x") && !text.contains("s3cret"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_as_good_as_the_file_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.json");
+        let open = async |path: &Path| DockerConfig::open(Some(path), &Context::new()).await;
+        assert!(open(folder.path()).await.unwrap_err().to_string().contains("config.json"));
+        std::fs::write(&file, r#"{"auths": {"r.io": {"auth": "dXNlcjpwYXNz"}}}"#).unwrap();
+        for path in [folder.path(), &file] {
+            assert_eq!(open(path).await.unwrap().unwrap().auths.len(), 1);
         }
     }
 
