@@ -271,7 +271,7 @@ impl Connection {
 
     /// The registry with these fields, and the credential that was given.
     pub(crate) fn define(&self, fields: Map<String, Value>) -> Result<Registry> {
-        let Definition(mut registry) = from_json(&Value::Object(fields).to_string(), "the registry")?;
+        let mut registry = Definition::Written(Value::Object(fields)).read()?;
         if let Some(credential) = self.credential(&registry.kind)? {
             registry.credential = credential;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use tidewaiter::model::platform::Platform;
+use tidewaiter::net::redact::without_values;
 use tidewaiter::registry::{Credential, Registry};
 use tidewaiter::{Error, Kind, Platforms, Result};
 
@@ -140,22 +141,6 @@ pub fn from_json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<
         Error::new(Kind::InvalidInput, format!("{what} cannot be read: {}", without_values(&error.to_string())))
             .with_hint("it is a JSON object; its fields are in the documentation of the operation")
     })
-}
-
-/// The message of serde without the value that it found.
-pub(crate) fn without_values(message: &str) -> String {
-    // `invalid type: string "hunter2", expected …` and `unknown variant `hunter2`, expected …` quote what they found.
-    for (quoting, open) in [("invalid type: string ", '"'), ("invalid value: string ", '"'), ("unknown variant ", '`')]
-    {
-        let found = message.split_once(quoting).and_then(|(before, rest)| {
-            let expected = rest.strip_prefix(open)?.rfind(", expected").map(|at| at + open.len_utf8())?;
-            Some(format!("{before}{}{}", quoting.trim_end(), rest.get(expected..)?))
-        });
-        if let Some(found) = found {
-            return found;
-        }
-    }
-    message.to_owned()
 }
 
 /// The time after which a call is canceled.

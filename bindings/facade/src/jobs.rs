@@ -171,7 +171,7 @@ impl Scanner {
     /// [`Kind::NotFound`] as the mode says, and for another definition of a registry that other jobs use; [`Kind::Storage`].
     pub fn put_job(&self, request: PutJob, cancel: &Cancel) -> Result<Pending<JobStatus>> {
         let PutJob { job: WrittenJob { mut job, says_paused }, registry, mode } = request;
-        let definition = registry.map(|Definition(registry)| to_saved(&job.registry, &registry)).transpose()?;
+        let definition = registry.map(|registry| to_saved(&job.registry, &registry.read()?)).transpose()?;
         let store = self.store()?;
         self.call(cancel, None, move |scanner, context| async move {
             let work = async {
@@ -332,11 +332,16 @@ async fn put_own_registry(store: &Store, job: &Job, definition: &Value) -> Resul
         Ok(saved) if saved.definition == *definition => return Ok(()),
         Ok(_) => {
             let jobs = store.jobs().await?;
-            if let Some(other) = jobs.iter().find(|other| other.job.registry == job.registry && other.job.name != job.name) {
-                return Err(Error::new(Kind::InvalidState, "the saved registry of this name is another, and other jobs use it")
-                    .with("registry", &job.registry)
-                    .with("job", &other.job.name)
-                    .with_hint("give the job another name, or change the registry itself: `tidewaiter registry set`"));
+            if let Some(other) =
+                jobs.iter().find(|other| other.job.registry == job.registry && other.job.name != job.name)
+            {
+                return Err(Error::new(
+                    Kind::InvalidState,
+                    "the saved registry of this name is another, and other jobs use it",
+                )
+                .with("registry", &job.registry)
+                .with("job", &other.job.name)
+                .with_hint("give the job another name, or change the registry itself: `tidewaiter registry set`"));
             }
         }
         Err(error) if error.kind() == Kind::NotFound => {}

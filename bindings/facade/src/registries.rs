@@ -6,39 +6,72 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use tidewaiter::net::redact::without_values;
 use tidewaiter::registry::{Registry, vendor};
 use tidewaiter::store::Store;
 use tidewaiter::{Error, Kind, Result};
 
-use crate::config::{from_json, without_values};
-
 /// The longest file of definitions.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// A registry: its definition, or a text.
-#[derive(Clone, Debug)]
-pub enum Named {
-    /// Defined here.
-    Definition(Box<Registry>),
-    /// The name in the file of definitions, else an address, else the name in the store.
-    Name(String),
+/// The definition of a registry. One that was written is read when it is used, so that the error about it says what to do.
+#[derive(Clone)]
+pub enum Definition {
+    /// It was read.
+    Read(Box<Registry>),
+    /// It is still to be read.
+    Written(Value),
 }
 
-/// A definition as it is written: without a kind it has the one that its address leaves no doubt about, else `docker`.
-#[derive(Clone, Debug)]
-pub struct Definition(pub Registry);
-
-impl<'de> Deserialize<'de> for Definition {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
-        let mut written = Value::deserialize(source)?;
+impl Definition {
+    /// The registry. Without a kind it has the one that its address leaves no doubt about, else `docker`.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for a definition that cannot be right.
+    pub fn read(self) -> Result<Registry> {
+        let mut written = match self {
+            Self::Read(registry) => return Ok(*registry),
+            Self::Written(written) => written,
+        };
         if let Value::Object(fields) = &mut written
             && let Some(url) = fields.get("url").and_then(Value::as_str)
         {
             let kind = vendor::recognise(host(url)).name();
             fields.entry("kind").or_insert_with(|| kind.into());
         }
-        Registry::deserialize(written).map(Self).map_err(serde::de::Error::custom)
+        Registry::from_value(written)
     }
+}
+
+impl From<Registry> for Definition {
+    fn from(registry: Registry) -> Self {
+        Self::Read(Box::new(registry))
+    }
+}
+
+impl<'de> Deserialize<'de> for Definition {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
+        Value::deserialize(source).map(Self::Written)
+    }
+}
+
+impl std::fmt::Debug for Definition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Read(registry) => registry.fmt(f),
+            // It may hold a secret.
+            Self::Written(_) => f.write_str("Definition"),
+        }
+    }
+}
+
+/// A registry: its definition, or a text.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// Defined here.
+    Definition(Definition),
+    /// The name in the file of definitions, else an address, else the name in the store.
+    Name(String),
 }
 
 /// Whether a text is the address of a registry: it has a dot or a colon, or is `localhost`. Else it is a name.
@@ -54,17 +87,17 @@ fn host(address: &str) -> &str {
 
 impl From<Registry> for Named {
     fn from(registry: Registry) -> Self {
-        Self::Definition(Box::new(registry))
+        Self::Definition(registry.into())
     }
 }
 
 impl<'de> Deserialize<'de> for Named {
     /// An object is a definition.
     fn deserialize<D: Deserializer<'de>>(source: D) -> std::result::Result<Self, D::Error> {
-        match Value::deserialize(source)? {
-            Value::String(name) => Ok(Self::Name(name)),
-            written => Definition::deserialize(written).map(|Definition(registry)| registry.into()).map_err(serde::de::Error::custom),
-        }
+        Ok(match Value::deserialize(source)? {
+            Value::String(name) => Self::Name(name),
+            definition => Self::Definition(Definition::Written(definition)),
+        })
     }
 }
 
@@ -85,19 +118,16 @@ pub(crate) enum Lookup {
 /// The registry that `named` means, where its name stands in `file` or is an address; else the store is to be asked.
 ///
 /// # Errors
-/// Those of [`read`], and [`Kind::InvalidInput`] for what is no address.
+/// Those of [`read`] and [`Definition::read`], and [`Kind::InvalidInput`] for what is no address.
 pub(crate) fn find(named: Named, file: Option<&Path>) -> Result<Lookup> {
     let name = match named {
-        Named::Definition(registry) => return Ok(Lookup::Found(registry)),
+        Named::Definition(definition) => return Ok(Lookup::Found(Box::new(definition.read()?))),
         Named::Name(name) => name,
     };
     let mut definitions = file.map(read).transpose()?.unwrap_or_default();
     Ok(match definitions.remove(&name) {
         Some(registry) => Lookup::Found(Box::new(registry)),
-        None if is_address(&name) => {
-            let Definition(registry) = from_json(&json!({"url": name}).to_string(), "the address of the registry")?;
-            Lookup::Found(Box::new(registry))
-        }
+        None if is_address(&name) => Lookup::Found(Box::new(Definition::Written(json!({"url": name})).read()?)),
         None => Lookup::Saved { name, others: definitions.into_keys().collect(), store: None },
     })
 }
@@ -143,11 +173,11 @@ impl Lookup {
 /// # Errors
 /// [`Kind::Unsupported`] for one that this program does not understand.
 pub(crate) fn definition(name: &str, saved: Value) -> Result<Registry> {
-    Registry::deserialize(saved).map_err(|error| {
+    Registry::from_value(saved).map_err(|error| {
         Error::new(Kind::Unsupported, "the saved definition of the registry is not understood")
             .with("name", name.escape_debug())
-            .with("reason", without_values(&error.to_string()))
             .with_hint("a newer program saved it: update this one, or save the registry again")
+            .because(error)
     })
 }
 
@@ -197,10 +227,12 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
     })?;
     let mut definitions = BTreeMap::new();
     for (name, definition) in parsed {
-        let Definition(registry) = Definition::deserialize(definition).map_err(|error| {
+        let registry = Definition::Written(definition).read().map_err(|error| {
+            let hint = error.hint().unwrap_or("correct the file").to_owned();
             wrong("a definition in the file of registries cannot be right")
                 .with("name", name.escape_debug())
-                .with("reason", without_values(&error.to_string()))
+                .with_hint(hint)
+                .because(error)
         })?;
         if serde_json::to_value(&registry).is_err() {
             return Err(wrong("a secret stands in the file of registries in plain text")
@@ -244,6 +276,8 @@ mod tests {
         };
         assert_eq!(named("\"prod\"").unwrap().url.as_deref(), Some("r.io"));
         assert_eq!(named(r#"{"url": "x.io"}"#).unwrap().url.as_deref(), Some("x.io"));
+        let misspelled = find(serde_json::from_str(r#"{"kind": "dokcer"}"#).unwrap(), None).unwrap_err();
+        assert!(misspelled.hint().is_some_and(|hint| hint.contains("the kinds are docker, ")), "{misspelled:?}");
         let error = named("\"test\"").unwrap_err();
         assert!(error.kind() == Kind::NotFound && error.hint().unwrap().contains("dev, prod"), "{error}");
     }
@@ -287,7 +321,8 @@ mod tests {
             let error = read(&file).unwrap_err();
             let shown = format!("{error:?} {error}");
             assert!(error.kind() == Kind::InvalidInput && shown.contains(told), "{text}: {shown}");
-            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(!shown.contains("hunter2") && !shown.contains("Shape"), "{shown}");
+            assert!(error.hint().is_some(), "{shown}");
         }
     }
 }

@@ -134,7 +134,8 @@ impl Scanner {
     /// [`Kind::InvalidInput`] for a name that is none, or a secret in plain text; [`Kind::InvalidState`], [`Kind::NotFound`] as the
     /// mode says; what the step of the check says that does not hold; [`Kind::Storage`].
     pub fn put_registry(&self, request: PutRegistry, cancel: &Cancel) -> Result<Pending<SavedRegistry>> {
-        let PutRegistry { name, registry: Definition(registry), mode, check, timeout } = request;
+        let PutRegistry { name, registry, mode, check, timeout } = request;
+        let registry = registry.read()?;
         let definition = to_saved(&name, &registry)?;
         let (store, timeout) = (self.store()?, config::timeout(timeout)?);
         self.call(cancel, timeout, |scanner, context| async move {

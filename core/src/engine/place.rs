@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::context::{Context, seconds};
@@ -202,8 +201,9 @@ impl Places {
 /// # Errors
 /// [`Kind::InvalidInput`].
 pub(super) fn read(definition: &Value) -> Result<Registry> {
-    Registry::deserialize(definition).map_err(|error| {
-        Error::new(Kind::InvalidInput, format!("the stored definition of the registry cannot be read: {error}"))
+    Registry::from_value(definition.clone()).map_err(|error| {
+        Error::new(Kind::InvalidInput, "the stored definition of the registry cannot be read")
             .with_hint("save it again: `tidewaiter registry set`")
+            .because(error)
     })
 }

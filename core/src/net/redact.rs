@@ -1,4 +1,5 @@
-//! What of an address may be shown: scheme, host, port and path. Queries carry signatures, user parts carry passwords.
+//! What of an address may be shown: scheme, host, port and path. Queries carry signatures, user parts carry passwords. What of a message
+//! about something that was read.
 
 use url::Url;
 
@@ -41,6 +42,22 @@ pub fn text(text: &str) -> String {
     }
 }
 
+/// The message of a reader of JSON or TOML without the value that it found, which may be a secret.
+pub fn without_values(message: &str) -> String {
+    // `invalid type: string "hunter2", expected …` and `unknown variant `hunter2`, expected …` quote what they found.
+    for (quoting, open) in [("invalid type: string ", '"'), ("invalid value: string ", '"'), ("unknown variant ", '`')]
+    {
+        let found = message.split_once(quoting).and_then(|(before, rest)| {
+            let expected = rest.strip_prefix(open)?.rfind(", expected").map(|at| at + open.len_utf8())?;
+            Some(format!("{before}{}{}", quoting.trim_end(), rest.get(expected..)?))
+        });
+        if let Some(found) = found {
+            return found;
+        }
+    }
+    message.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +76,19 @@ mod tests {
             ("r.io:5000", "r.io:5000"),
         ] {
             assert_eq!(address(written), shown);
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_was_expected_and_not_what_was_found() {
+        for (json, told) in [
+            (r#"{"a": "s3cret"}"#, "invalid type: string, expected u8"),
+            (r#""s3cret""#, "expected a map"),
+            (r#"{"a": "s3\"cret, expected x"}"#, "expected u8"),
+        ] {
+            let error = serde_json::from_str::<std::collections::BTreeMap<String, u8>>(json).unwrap_err();
+            let message = without_values(&error.to_string());
+            assert!(message.contains(told) && !message.contains("cret"), "{message}");
         }
     }
 

@@ -74,6 +74,7 @@ pub struct Registry {
 
 /// The fields as they stand in a definition; those that only one kind has are checked behind.
 #[derive(Default, Deserialize)]
+#[serde(expecting = "a definition of a registry")]
 struct Shape {
     #[serde(default = "docker")]
     kind: String,
@@ -226,10 +227,8 @@ impl Registry {
     /// # Errors
     /// [`Kind::InvalidInput`] for a value that cannot be right.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.settings.clone())).map_err(|error| {
-            Error::new(Kind::InvalidInput, format!("this is no definition of a registry: {error}"))
-                .with("kind", &self.kind)
-        })
+        serde_json::from_value(Value::Object(self.settings.clone()))
+            .map_err(|error| unread(&error).with("kind", &self.kind))
     }
 
     /// Reads a definition in JSON.
@@ -237,8 +236,15 @@ impl Registry {
     /// # Errors
     /// [`Kind::InvalidInput`], with what is wrong and where.
     pub fn from_json(text: &str) -> Result<Self> {
-        serde_json::from_str(text)
-            .map_err(|error| Error::new(Kind::InvalidInput, format!("this is no definition of a registry: {error}")))
+        serde_json::from_str::<Shape>(text).map_err(|error| unread(&error))?.try_into()
+    }
+
+    /// The same for JSON that is read already.
+    ///
+    /// # Errors
+    /// As [`Registry::from_json`].
+    pub fn from_value(value: Value) -> Result<Self> {
+        serde_json::from_value::<Shape>(value).map_err(|error| unread(&error))?.try_into()
     }
 
     /// The same registry with a credential.
@@ -375,6 +381,13 @@ impl Registry {
     }
 }
 
+/// The error of a definition that cannot be read.
+fn unread(error: &serde_json::Error) -> Error {
+    let reason = redact::without_values(&error.to_string());
+    Error::new(Kind::InvalidInput, format!("this is no definition of a registry: {reason}"))
+        .with_hint(format!("the fields of every kind are {}", FIELDS.join(", ")))
+}
+
 fn is_hub(url: &Url) -> bool {
     url.host_str() == Some("registry-1.docker.io")
 }
@@ -447,13 +460,19 @@ mod tests {
         let json =
             r#"{"kind":"docker","url":"r.io","concurrency":2,"rate":0.5,"credential":{"token":{"token":{"env":"T"}}}}"#;
         assert_eq!(serde_json::to_string(&Registry::from_json(json).unwrap()).unwrap(), json);
-        for (json, named) in [
-            (r#"{"kind": "docker", "region": "x"}"#, "region"),
-            (r#"{"kind": "dokcer"}"#, "dokcer"),
-            (r#"{"timeout": "x"}"#, "string"),
+        for (json, named, hinted) in [
+            (r#"{"kind": "docker", "region": "x"}"#, "region", "plain_http"),
+            (r#"{"kind": "dokcer"}"#, "dokcer", "openshift"),
+            (r#"{"timeout": "s3cret"}"#, "invalid type: string, expected f64", "timeout"),
+            (r#"{"credential": {"basic": "s3cret"}}"#, "string", "credential"),
+            ("7", "expected a definition of a registry", "kind"),
         ] {
-            let error = Registry::from_json(json).unwrap_err();
-            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{error}");
+            let value = serde_json::from_str(json).unwrap();
+            for error in [Registry::from_json(json).unwrap_err(), Registry::from_value(value).unwrap_err()] {
+                assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{error}");
+                assert!(error.hint().is_some_and(|hint| hint.contains(hinted)), "{error:?}");
+                assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+            }
         }
     }
 

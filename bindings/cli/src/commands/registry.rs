@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::{Definition, Mode, Names, Pause, PutRegistry, SavedRegistry, Scanner, Silent};
+use tidewaiter_facade::{Mode, Names, Pause, PutRegistry, SavedRegistry, Scanner, Silent};
 
 use crate::connection::Connection;
 use crate::console::{self, Exit};
@@ -125,7 +125,7 @@ impl Put {
         let fields = if mode == Mode::Set { self.changed(&scanner, cancel)? } else { self.given() };
         let registry = self.connection.define(fields)?;
         let (name, check) = (self.saved_as, !self.no_check);
-        let request = PutRegistry { name, registry: Definition(registry), mode, check, timeout: None };
+        let request = PutRegistry { name, registry: registry.into(), mode, check, timeout: None };
         let saved = scanner.put_registry(request, cancel)?.wait(&mut Progress::new(self.state.quiet))?;
         match self.state.format {
             Format::Json => output::print_json(&saved)?,

@@ -142,7 +142,8 @@ impl Access {
             None => self.surroundings.home().map(|home| home.join(".config/gcloud")),
         };
         if let Some(folder) = folder
-            && let Some(json) = surroundings::file(&folder.join("application_default_credentials.json"), context).await?
+            && let Some(json) =
+                surroundings::file(&folder.join("application_default_credentials.json"), context).await?
         {
             return self.of_file(&json, context).await;
         }
