@@ -240,6 +240,24 @@ async fn plant() {
             use_all(&out, &Registry::from_json(&json.to_string()).unwrap(), &image).await;
         }
     }
+    // A password in an address, where one may be by mistake, and of a proxy, where it belongs as long as nothing is saved.
+    let server = TestRegistry::start_with(Options::default()).unwrap();
+    let image = format!("{}/team/app:1.0", server.url());
+    let address = "http://alice:pl4nted-address@127.0.0.1:9";
+    for json in [
+        json!({"url": address}),
+        json!({"url": server.url(), "api_url": address}),
+        json!({"url": server.url(), "proxy": address}),
+        json!({"kind": "ecr", "region": "eu-central-1", "account": "123456789012", "endpoint": address}),
+        json!({"kind": "ecr", "region": "eu-central-1", "account": "123456789012", "credential": {"aws": {"sts_endpoint": address}}}),
+        json!({"kind": "acr", "name": "contoso", "credential": {"azure": {"authority": address}}}),
+    ] {
+        match Registry::from_json(&json.to_string()) {
+            Ok(registry) => use_all(&out, &registry, &image).await,
+            Err(error) => out.fail(&error),
+        }
+    }
+    use_all(&out, &Registry::docker(address), &image).await;
     let text = out.text();
     // Something came out of every part: events, checks, logs, reports, items, rows of the inventory, the store, a signed address.
     let parts = [

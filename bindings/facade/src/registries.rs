@@ -186,10 +186,10 @@ pub(crate) fn definition(name: &str, saved: Value) -> Result<Registry> {
 /// # Errors
 /// [`Kind::InvalidInput`] for a secret in plain text.
 pub(crate) fn to_saved(name: &str, registry: &Registry) -> Result<Value> {
-    serde_json::to_value(registry).map_err(|_| {
+    serde_json::to_value(registry).map_err(|error| {
         Error::new(Kind::InvalidInput, "a secret in plain text is not saved")
             .with("name", name.escape_debug())
-            .with_hint("name where to find it: { env = \"NAME\" }, { file = \"PATH\" } or { command = [...] }")
+            .with_hint(error.to_string())
     })
 }
 
@@ -234,10 +234,10 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
                 .with_hint(hint)
                 .because(error)
         })?;
-        if serde_json::to_value(&registry).is_err() {
+        if let Err(error) = serde_json::to_value(&registry) {
             return Err(wrong("a secret stands in the file of registries in plain text")
                 .with("name", name.escape_debug())
-                .with_hint("name where to find it: { env = \"NAME\" }, { file = \"PATH\" } or { command = [...] }"));
+                .with_hint(error.to_string()));
         }
         definitions.insert(name, registry);
     }
@@ -311,6 +311,8 @@ mod tests {
     fn what_is_wrong_is_told_without_secrets() {
         for (text, told) in [
             ("[prod]\ncredential = { token = { token = \"hunter2\" } }\n", "plain text"),
+            ("[prod]\nproxy = \"http://alice:hunter2@proxy:3128\"\n", "plain text"),
+            ("[prod]\nurl = \"https://alice:hunter2@r.io\"\n", "no user and no password"),
             ("[prod]\nadress = \"hunter2\"\n", "adress"),
             ("[prod]\nkind = 7\n", "string"),
             ("[prod]\ntimeout = \"hunter2\"\n", "f64"),

@@ -33,3 +33,8 @@ def test_what_is_wrong_is_said_without_the_secret(tmp_path):
     with tw.Scanner(advisories=tmp_path / "a.db", offline=True, cache=False) as scanner, pytest.raises(tw.Error) as raised:
         scanner.scan("registry.invalid/app", credential=tw.Basic("alice", ["hunter2"]))
     assert "hunter2" not in str(raised.value)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    registry = tw.Registry.docker("https://alice:hunter2@registry.example", proxy="http://alice:hunter2@proxy.example")
+    assert repr(registry) == "Registry.docker(url='registry.example')"

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::credential::Credential;
-use super::vendor;
+use super::{address, vendor};
 use crate::error::{Error, Kind, Result};
 use crate::model::reference::{DOCKER_HUB, ImageRef};
 use crate::net::redact;
@@ -32,10 +32,10 @@ pub struct Registry {
     /// The kind: `docker` is any registry that speaks Docker V2 or OCI distribution.
     pub kind: String,
     /// The address. Without a scheme it is https; without any it is that of the vendor, or of the image.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "address::serialize")]
     pub url: Option<String>,
     /// The address of the vendor's own API, where it is not the usual one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "address::serialize")]
     pub api_url: Option<String>,
     /// A file with the certificates (PEM) of authorities to trust besides those of the platform: at the registry, and wherever it
     /// leads to.
@@ -50,8 +50,9 @@ pub struct Registry {
     /// Whether to speak http where the address does not say so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub plain_http: bool,
-    /// The address of a proxy; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The address of a proxy; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold. With a user and a password in it the definition
+    /// cannot be written down (`Serialize`).
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "address::serialize")]
     pub proxy: Option<String>,
     /// Requests at once to one host; 8 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +129,11 @@ impl TryFrom<Shape> for Registry {
                 .with("kind", &shape.kind)
                 .with("field", field.escape_debug())
                 .with_hint(format!("the fields are {}", known.join(", "))));
+        }
+        let endpoint = shape.settings.get("endpoint").and_then(Value::as_str);
+        let addresses = [("url", shape.url.as_deref()), ("api_url", shape.api_url.as_deref()), ("endpoint", endpoint)];
+        for (field, text) in addresses {
+            text.map_or(Ok(()), |text| address::without_user(text, field))?;
         }
         Ok(Self {
             kind: shape.kind,
@@ -343,28 +349,12 @@ impl Registry {
         self.api()?.map_or_else(|| self.address(usual, "api_url"), Ok)
     }
 
-    fn address(&self, text: &str, field: &'static str) -> Result<Url> {
-        let wrong = |message: &'static str| {
-            Error::new(Kind::InvalidInput, message)
-                .with("field", field)
-                .with_hint("an address is https://host:port, or host:port")
-        };
-        let text = if text.contains("://") {
-            text.to_owned()
-        } else {
-            format!("{}://{text}", if self.plain_http { "http" } else { "https" })
-        };
-        let url = Url::parse(&text).map_err(|error| wrong("this is no address of a registry").because(error))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(wrong("this is no address of a registry"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("an address holds no user and no password").with_hint("put them into the credential"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("the address of a registry has no query"));
-        }
-        Ok(url)
+    /// An address that the definition gives in another field.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for what is no address.
+    pub(super) fn address(&self, text: &str, field: &'static str) -> Result<Url> {
+        address::read(text, self.plain_http, field)
     }
 
     /// The host as references and docker's configuration write it, with its port where it is not the usual one.
@@ -394,23 +384,23 @@ fn is_hub(url: &Url) -> bool {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Addresses may hold a user and a password.
-        let shown = |text: &Option<String>| text.as_deref().map(redact::address);
+        // Addresses may hold a user and a password, also where none is expected.
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (name, redact::address(&value.to_string()))).collect();
         f.debug_struct("Registry")
             .field("kind", &self.kind)
-            .field("url", &shown(&self.url))
-            .field("api_url", &shown(&self.api_url))
+            .field("url", &address::shown(&self.url))
+            .field("api_url", &address::shown(&self.api_url))
             .field("ca", &self.ca)
             .field("client_cert", &self.client_cert)
             .field("client_key", &self.client_key)
             .field("plain_http", &self.plain_http)
-            .field("proxy", &shown(&self.proxy))
+            .field("proxy", &address::shown(&self.proxy))
             .field("concurrency", &self.concurrency)
             .field("rate", &self.rate)
             .field("timeout", &self.timeout)
             .field("image_timeout", &self.image_timeout)
             .field("credential", &self.credential)
-            .field("settings", &self.settings)
+            .field("settings", &settings)
             .finish()
     }
 }
@@ -418,6 +408,7 @@ impl std::fmt::Debug for Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::{AwsCredential, AzureCredential};
 
     #[test]
     fn reads_addresses() {
@@ -478,7 +469,41 @@ mod tests {
 
     #[test]
     fn shows_no_password_in_addresses() {
-        let registry = Registry::docker("https://alice:s3cret@r.io").with_proxy("alice:s3cret@proxy:3128");
-        assert!(!format!("{registry:?}").contains("s3cret"), "{registry:?}");
+        let aws = AwsCredential::new().with_sts_endpoint("https://alice:s3cret@sts.io");
+        let azure = AzureCredential::new().with_authority("https://alice:s3cret@login.io");
+        for credential in [Credential::aws(aws), Credential::azure(azure)] {
+            let registry = Registry::docker("https://alice:s3cret@r.io").with_proxy("alice:s3cret@proxy:3128");
+            let registry = registry.credential(credential);
+            assert!(!format!("{registry:?}").contains("s3cret"), "{registry:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_neither_read_nor_written() {
+        let address = "https://alice:s3cret@r.io";
+        for json in [
+            format!(r#"{{"url": "{address}"}}"#),
+            format!(r#"{{"url": "r.io", "api_url": "{address}"}}"#),
+            format!(r#"{{"kind": "ecr", "endpoint": "{address}"}}"#),
+            format!(r#"{{"kind": "ecr", "credential": {{"aws": {{"sts_endpoint": "{address}"}}}}}}"#),
+            format!(r#"{{"kind": "acr", "credential": {{"azure": {{"authority": "{address}"}}}}}}"#),
+        ] {
+            let error = Registry::from_json(&json).unwrap_err();
+            let text = format!("{error:?}");
+            assert!(text.contains("no user and no password") && !text.contains("s3cret"), "{json}: {text}");
+        }
+        let aws = AwsCredential::new().with_sts_endpoint(address);
+        let azure = AzureCredential::new().with_authority(address);
+        for registry in [
+            Registry::docker(address),
+            Registry::docker("r.io").with_api_url(address),
+            // What a proxy wants is asked for with every request, and so may be in memory.
+            Registry::from_json(&format!(r#"{{"proxy": "{address}"}}"#)).unwrap(),
+            Registry::ecr("eu-west-1", "123456789012").credential(Credential::aws(aws)),
+            Registry::acr("contoso").credential(Credential::azure(azure)),
+        ] {
+            let error = serde_json::to_string(&registry).unwrap_err().to_string();
+            assert!(error.contains("HTTPS_PROXY") && !error.contains("s3cret"), "{registry:?}: {error}");
+        }
     }
 }

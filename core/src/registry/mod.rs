@@ -1,6 +1,7 @@
 //! Registries: what a user says about one, who we are there, what is in it. One file a vendor; bytes are pulled elsewhere (`source`).
 
 mod acr;
+mod address;
 mod artifactory;
 mod aws;
 mod azure;

@@ -207,7 +207,7 @@ impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             From::Value(_) => Err(serde::ser::Error::custom(
-                "a secret in plain text is never written down: name an environment variable, a file or a command",
+                "a secret in plain text is never written down: name an environment variable, {\"env\": NAME}, a file, {\"file\": PATH}, or a command, {\"command\": [...]}",
             )),
             From::Env(name) => serializer.serialize_newtype_variant("Secret", 0, "env", name),
             From::File(path) => serializer.serialize_newtype_variant("Secret", 1, "file", path),

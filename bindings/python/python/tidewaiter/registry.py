@@ -242,7 +242,13 @@ class Registry:
     def __repr__(self) -> str:
         if isinstance(self._shape, str):
             return f"Registry.named({self._shape!r})"
-        shown = {name: value for name, value in self._shape.items() if name not in ("kind", "credential", "proxy")}
+        hidden = ("kind", "credential", "proxy")
+        shown = {name: _without_user(value) for name, value in self._shape.items() if name not in hidden}
         if self.credential is not None:
             shown["credential"] = self.credential
         return f"Registry.{self._shape.get('kind', 'at')}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+def _without_user(value: Any) -> Any:
+    """What may be shown of a value: of an address not what stands before an ``@``, which is refused when it is used."""
+    return value.rpartition("@")[2] if isinstance(value, str) else value

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::registry::address;
 use crate::registry::secret::Secret;
 
 /// Who we are at Amazon's cloud. Without any field it is what the machine has: environment variables, the profile, a web identity,
@@ -19,7 +20,7 @@ use crate::registry::secret::Secret;
 /// let scanner = AwsCredential::new().with_role("arn:aws:iam::123456789012:role/scanner").with_external_id("ext-42");
 /// let registry = Registry::ecr("eu-west-1", "123456789012").credential(Credential::aws(scanner));
 /// ```
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AwsCredential {
@@ -48,7 +49,7 @@ pub struct AwsCredential {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_identity_token_file: Option<PathBuf>,
     /// The address of the token service (STS), where it is not that of the region.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "address")]
     pub sts_endpoint: Option<String>,
 }
 
@@ -100,5 +101,21 @@ impl AwsCredential {
     #[must_use]
     pub fn with_sts_endpoint(self, url: impl Into<String>) -> Self {
         Self { sts_endpoint: Some(url.into()), ..self }
+    }
+}
+
+impl std::fmt::Debug for AwsCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AwsCredential")
+            .field("profile", &self.profile)
+            .field("access_key_id", &self.access_key_id)
+            .field("secret_access_key", &self.secret_access_key)
+            .field("session_token", &self.session_token)
+            .field("role_arn", &self.role_arn)
+            .field("external_id", &self.external_id)
+            .field("role_session_name", &self.role_session_name)
+            .field("web_identity_token_file", &self.web_identity_token_file)
+            .field("sts_endpoint", &address::shown(&self.sts_endpoint))
+            .finish()
     }
 }

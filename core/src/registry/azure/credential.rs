@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::registry::address;
 use crate::registry::secret::Secret;
 
 /// Who we are at Microsoft's cloud. Without any field it is what the machine has: environment variables, a workload identity, the
@@ -19,7 +20,7 @@ use crate::registry::secret::Secret;
 /// let reader = AzureCredential::client_secret("tenant", "application", Secret::env("AZURE_SECRET"));
 /// let registry = Registry::acr("contoso").credential(Credential::azure(reader));
 /// ```
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AzureCredential {
@@ -54,7 +55,7 @@ pub struct AzureCredential {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// The address of Microsoft Entra, where it is not that of the cloud.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "address")]
     pub authority: Option<String>,
     /// What the token of Entra is for, where it is not the registries of the cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,5 +106,24 @@ impl AzureCredential {
     #[must_use]
     pub fn with_authority(self, url: impl Into<String>) -> Self {
         Self { authority: Some(url.into()), ..self }
+    }
+}
+
+impl std::fmt::Debug for AzureCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AzureCredential")
+            .field("tenant_id", &self.tenant_id)
+            .field("client_id", &self.client_id)
+            .field("client_secret", &self.client_secret)
+            .field("client_certificate", &self.client_certificate)
+            .field("federated_token_file", &self.federated_token_file)
+            .field("managed_identity", &self.managed_identity)
+            .field("username", &self.username)
+            .field("password", &self.password)
+            .field("access_token", &self.access_token)
+            .field("refresh_token", &self.refresh_token)
+            .field("authority", &address::shown(&self.authority))
+            .field("audience", &self.audience)
+            .finish()
     }
 }
