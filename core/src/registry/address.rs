@@ -22,12 +22,12 @@ pub(super) fn read(text: &str, plain_http: bool, field: &'static str) -> Result<
     } else {
         format!("{}://{text}", if plain_http { "http" } else { "https" })
     };
-    let url = Url::parse(&text).map_err(|error| wrong("this is no address of a registry").because(error))?;
+    let url = Url::parse(&text).map_err(|error| wrong("this is no address of http or https").because(error))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("this is no address of a registry"));
+        return Err(wrong("this is no address of http or https"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("the address of a registry has no query"));
+        return Err(wrong("an address has no query here"));
     }
     Ok(url)
 }

@@ -144,7 +144,7 @@ fn api(registry: &Registry, client: &Client) -> Result<Api> {
         Credential::Aws(credential) => (**credential).clone(),
         _ => AwsCredential::new(),
     };
-    let chain = Chain::new(credential, &place.region, place.variant, client.clone(), surroundings);
+    let chain = Chain::new(credential, &place.region, place.variant, client.clone(), surroundings)?;
     Api::new(client.clone(), &url, &place.region, SERVICE, chain)
 }
 

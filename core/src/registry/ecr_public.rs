@@ -94,7 +94,7 @@ fn api(registry: &Registry, client: &Client) -> Result<Option<Api>> {
     let surroundings = Surroundings::real();
     let url = registry.api_url.clone();
     let url = url.unwrap_or_else(|| service_url(SERVICE.0, REGION, Variant::default(), &surroundings));
-    let chain = Chain::new((**credential).clone(), REGION, Variant::default(), client.clone(), surroundings);
+    let chain = Chain::new((**credential).clone(), REGION, Variant::default(), client.clone(), surroundings)?;
     Api::new(client.clone(), &url, REGION, SERVICE, chain).map(Some)
 }
 

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Request, Response};
 use crate::net::redact;
-use crate::registry::json;
+use crate::registry::{address, json};
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 /// How much of an error is read.
@@ -58,7 +58,7 @@ pub(in crate::registry) struct Api {
 }
 
 impl Api {
-    /// The service at `url`.
+    /// The service at `url`, which is https where it has no scheme.
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for what is no address.
@@ -69,9 +69,7 @@ impl Api {
         (service, target): (&'static str, &'static str),
         chain: Chain,
     ) -> Result<Self> {
-        let url = Url::parse(url).map_err(|error| {
-            Error::new(Kind::InvalidInput, "this is not an address").with("field", "endpoint").because(error)
-        })?;
+        let url = address::read(url, false, "endpoint")?;
         let (current, skew) = (tokio::sync::Mutex::default(), AtomicI64::default());
         Ok(Self { client, url, region: region.to_owned(), service, target, chain, current, skew })
     }

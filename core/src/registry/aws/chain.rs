@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures_util::future::BoxFuture;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::credential::AwsCredential;
@@ -14,6 +15,7 @@ use super::{metadata, sso};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::Client;
+use crate::registry::address;
 use crate::registry::surroundings::{self, Surroundings};
 
 /// Everything that finding a key needs.
@@ -21,23 +23,27 @@ use crate::registry::surroundings::{self, Surroundings};
 pub(in crate::registry) struct Chain {
     credential: AwsCredential,
     region: String,
-    sts: String,
+    sts: Url,
     client: Client,
     surroundings: Surroundings,
 }
 
 impl Chain {
     /// The chain of a credential, asking the token service of a region.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for an `sts_endpoint` that is no address.
     pub(in crate::registry) fn new(
         credential: AwsCredential,
         region: &str,
         variant: Variant,
         client: Client,
         surroundings: Surroundings,
-    ) -> Self {
+    ) -> Result<Self> {
         let sts = credential.sts_endpoint.clone();
         let sts = sts.unwrap_or_else(|| service_url("sts", region, variant, &surroundings));
-        Self { credential, region: region.to_owned(), sts, client, surroundings }
+        let sts = address::read(&sts, false, "sts_endpoint")?;
+        Ok(Self { credential, region: region.to_owned(), sts, client, surroundings })
     }
 
     /// A key that holds now. Nothing is kept from one call to the next.
@@ -104,13 +110,13 @@ impl Chain {
     async fn fields(&self, context: &Context) -> Result<Option<Keys>> {
         let AwsCredential { access_key_id, secret_access_key, session_token, .. } = &self.credential;
         let (id, secret) = match (access_key_id, secret_access_key) {
-            (Some(id), Some(secret)) => (id.clone(), secret.resolve(&self.sts, context).await?),
+            (Some(id), Some(secret)) => (id.clone(), secret.resolve(self.sts.as_str(), context).await?),
             (None, None) => return Ok(None),
             (Some(_), None) => return Err(half("secret_access_key")),
             (None, Some(_)) => return Err(half("access_key_id")),
         };
         let token = match session_token {
-            Some(token) => Some(token.resolve(&self.sts, context).await?),
+            Some(token) => Some(token.resolve(self.sts.as_str(), context).await?),
             None => None,
         };
         Ok(Some(Keys { id, secret, token, expires: None }))

@@ -31,7 +31,7 @@ pub(super) struct Role {
 #[derive(Debug)]
 pub(super) struct Sts<'a> {
     pub(super) client: &'a Client,
-    pub(super) url: &'a str,
+    pub(super) url: &'a Url,
     pub(super) region: &'a str,
 }
 
@@ -75,10 +75,7 @@ impl Sts<'_> {
         if let Some((name, value)) = more {
             form.append_pair(name, value);
         }
-        let url = Url::parse(self.url).map_err(|error| {
-            Error::new(Kind::InvalidInput, "this is not an address").with("field", "sts_endpoint").because(error)
-        })?;
-        Request::post(url, form.finish()).with(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
+        Request::post(self.url.clone(), form.finish()).with(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
     }
 
     async fn ask(&self, request: &Request, role: &Role, action: &str, context: &Context) -> Result<Keys, Refused> {

@@ -21,7 +21,7 @@ type Case = (&'static str, AwsCredential, Vec<(&'static str, String)>, &'static 
 async fn keys(credential: AwsCredential, variables: &[(&str, &str)]) -> Result<String> {
     let client = Client::new(&Options::default()).unwrap();
     let surroundings = Surroundings::of(variables.iter().copied());
-    let chain = Chain::new(credential, "eu-west-1", Variant::default(), client, surroundings);
+    let chain = Chain::new(credential, "eu-west-1", Variant::default(), client, surroundings)?;
     let keys = chain.keys(&Context::new()).await?;
     assert!(!format!("{keys:?}").contains("s3cret"), "{keys:?}");
     let token = keys.token.as_deref().map(String::as_str).unwrap_or("-");
@@ -124,6 +124,22 @@ async fn is_found_in_every_place() {
         let error = keys(credential, &variables).await.unwrap_err();
         assert!(error.kind() == kind && error.to_string().contains(named), "{what}: {error:?}");
         assert!(error.hint().is_some(), "{what}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_without_a_scheme_is_one_over_https() {
+    let chain = |sts: &str| {
+        let credential = AwsCredential::new().with_sts_endpoint(sts);
+        let client = Client::new(&Options::default()).unwrap();
+        Chain::new(credential, "eu-west-1", Variant::default(), client, Surroundings::of([]))
+    };
+    let shown = format!("{:?}", chain("localhost:5000").unwrap());
+    assert!(shown.contains("https") && shown.contains("localhost"), "{shown}");
+    for wrong in ["ftp://localhost", "http://", "localhost:port"] {
+        let error = chain(wrong).unwrap_err();
+        assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("sts_endpoint"), "{error:?}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("https://host:port")), "{error:?}");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Request};
 use crate::net::redact;
 use crate::registry::surroundings::{self, Surroundings};
-use crate::registry::{json, oauth, rsa};
+use crate::registry::{address, json, oauth, rsa};
 
 const METADATA: HeaderName = HeaderName::from_static("metadata");
 const IDENTITY: HeaderName = HeaderName::from_static("x-identity-header");
@@ -144,10 +144,7 @@ impl Entra {
         if tenant.is_empty() || !tenant.chars().all(is_name) {
             return Err(Error::new(Kind::InvalidInput, "this is no tenant").with("field", "tenant_id"));
         }
-        let url = format!("{}/{tenant}/oauth2/v2.0/token", self.authority());
-        Url::parse(&url).map_err(|error| {
-            Error::new(Kind::InvalidInput, "this is not an address").with("field", "authority").because(error)
-        })
+        address::read(&format!("{}/{tenant}/oauth2/v2.0/token", self.authority()), false, "authority")
     }
 
     /// The token of a service principal.
