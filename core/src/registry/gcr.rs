@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::connection::Connection;
 use super::connector::Connector;
@@ -13,8 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::net::client::Client;
 use crate::net::identity::IdentitySource;
 
-/// The hosts: the word in definitions, the name of the host (which is that of its repository too), its location.
-const HOSTS: [(&str, &str, &str); 4] =
+/// A host: the word in definitions, its name (which is that of its repository too), its location.
+type Host = (&'static str, &'static str, &'static str);
+
+/// All of them.
+const HOSTS: [Host; 4] =
     [("", "gcr.io", "us"), ("us", "us.gcr.io", "us"), ("eu", "eu.gcr.io", "europe"), ("asia", "asia.gcr.io", "asia")];
 
 /// What a definition says besides what all have.
@@ -56,6 +60,19 @@ impl super::Vendor for Vendor {
         Ok(format!("https://{}", host(registry)?.1))
     }
 
+    fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
+        let (has_location, named) = (registry.settings::<Settings>()?.location.is_some(), host(registry)?);
+        match of(&url) {
+            Some(found) if has_location && found != named => {
+                Err(Error::new(Kind::InvalidInput, "the address and the location name different hosts")
+                    .with("url", found.1)
+                    .with("location", named.0)
+                    .with_hint("leave out one of them"))
+            }
+            _ => Ok(url),
+        }
+    }
+
     fn identity(
         &self,
         registry: &Registry,
@@ -66,7 +83,7 @@ impl super::Vendor for Vendor {
     }
 
     fn connect(&self, registry: &Registry, connection: Connection) -> Result<Arc<dyn Connector>> {
-        let (_, name, location) = host(registry)?;
+        let (_, name, location) = place(registry)?;
         let place = |project| Place { project, location: location.to_owned(), repository: Some(name.to_owned()) };
         let Some(project) = registry.settings::<Settings>()?.project else {
             if matches!(registry.credential, Credential::Gar(_) | Credential::Gcr(_)) {
@@ -80,18 +97,53 @@ impl super::Vendor for Vendor {
     }
 }
 
-/// The host that a definition names by its location, else by its address.
-fn host(registry: &Registry) -> Result<(&'static str, &'static str, &'static str)> {
-    let location = registry.settings::<Settings>()?.location;
-    let url = registry.url.clone().unwrap_or_default();
-    let of_url = HOSTS.iter().find(|(_, host, _)| url.trim_start_matches("https://").trim_end_matches('/') == *host);
-    let found = match location.as_deref() {
-        Some(location) => HOSTS.iter().find(|(word, ..)| *word == location),
-        None => of_url.or(HOSTS.first()),
-    };
-    found.copied().ok_or_else(|| {
+/// The host of these that is listed: by the address, where that is one of them, else by the location.
+fn place(registry: &Registry) -> Result<Host> {
+    of(&registry.base()?).map_or_else(|| host(registry), Ok)
+}
+
+/// The host that an address has.
+fn of(url: &Url) -> Option<Host> {
+    HOSTS.into_iter().find(|(_, known, _)| url.host_str() == Some(*known))
+}
+
+/// The host that a definition names by its location.
+fn host(registry: &Registry) -> Result<Host> {
+    let Some(location) = registry.settings::<Settings>()?.location else { return Ok(HOSTS[0]) };
+    HOSTS.into_iter().find(|(word, ..)| *word == location).ok_or_else(|| {
         Error::new(Kind::InvalidInput, "there is no such location")
             .with("field", "location")
             .with_hint("the locations of gcr.io are us, eu and asia")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_and_location_agree() {
+        let registry = |url: &str, location: Option<&str>| Registry {
+            url: (!url.is_empty()).then(|| url.to_owned()),
+            ..Registry::gcr("acme", location)
+        };
+        for (url, location, expected) in [
+            ("", None, "gcr.io"),
+            ("", Some("eu"), "eu.gcr.io"),
+            ("us.gcr.io:443", None, "us.gcr.io"),
+            ("https://us.gcr.io/", Some("us"), "us.gcr.io"),
+            // A proxy in front says nothing of itself.
+            ("https://cache.example/", Some("asia"), "asia.gcr.io"),
+            ("https://cache.example/", None, "gcr.io"),
+        ] {
+            let registry = registry(url, location);
+            assert_eq!(place(&registry).unwrap().1, expected, "{url} {location:?}");
+            registry.base().unwrap();
+        }
+        for (url, location) in [("us.gcr.io", "eu"), ("gcr.io", "us"), ("", "mars")] {
+            let error = registry(url, Some(location)).base().unwrap_err();
+            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("location"), "{error}");
+            assert!(error.hint().is_some(), "{url} {location}: {error:?}");
+        }
+    }
 }
