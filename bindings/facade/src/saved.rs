@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidewaiter::job::State;
-use tidewaiter::registry::{Check, Registry, StepName};
+use tidewaiter::registry::{Check, Registry, StepName, verify};
 use tidewaiter::store::{Store, StoredRegistry};
 use tidewaiter::{Cancel, Error, Kind, Result};
 
@@ -37,7 +37,7 @@ pub struct PutRegistry {
     /// Whether the name may be there already.
     #[serde(default)]
     pub mode: Mode,
-    /// Whether the connection is checked first; nothing is saved where a step does not hold.
+    /// Whether the connection is checked first; nothing is saved where a step does not hold. What can never be right is refused always.
     #[serde(default = "yes")]
     pub check: bool,
     /// Seconds after which the call is canceled.
@@ -131,11 +131,13 @@ impl Scanner {
     /// Saves a registry under a name, after its connection was checked.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for a name that is none, or a secret in plain text; [`Kind::InvalidState`], [`Kind::NotFound`] as the
+    /// [`Kind::InvalidInput`] for a name that is none, a definition that cannot be right, or a secret in plain text; [`Kind::InvalidState`], [`Kind::NotFound`] as the
     /// mode says; what the step of the check says that does not hold; [`Kind::Storage`].
     pub fn put_registry(&self, request: PutRegistry, cancel: &Cancel) -> Result<Pending<SavedRegistry>> {
         let PutRegistry { name, registry, mode, check, timeout } = request;
         let registry = registry.read()?;
+        // What can never be right is not saved, checked or not.
+        verify(&registry)?;
         let definition = to_saved(&name, &registry)?;
         let (store, timeout) = (self.store()?, config::timeout(timeout)?);
         self.call(cancel, timeout, |scanner, context| async move {

@@ -89,6 +89,11 @@ impl super::Vendor for Vendor {
         }
     }
 
+    fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
+        // A cloud that does not exist is told, whoever we are.
+        cloud(registry, "").map(|_| url)
+    }
+
     fn identity(
         &self,
         registry: &Registry,

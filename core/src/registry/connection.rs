@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Options};
 use crate::net::retry::Policy;
 use crate::net::session::Session;
-use crate::net::tls::Trust;
 use crate::net::traffic::Traffic;
 
 /// The longest certificate file.
@@ -80,17 +79,45 @@ impl Connection {
     }
 }
 
+/// That a definition can be right: its addresses and numbers, the fields of its kind, and that the kind takes the credential. Nothing is
+/// looked up, read or sent.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] naming what cannot be right.
+pub fn verify(registry: &Registry) -> Result<()> {
+    let vendor = vendor::of(&registry.kind)?;
+    let client = Client::new(&bounds(registry, Policy::once())?)?;
+    let identity = vendor.identity(registry, &client, None)?;
+    let session = Session::new(client, registry.base()?, identity);
+    registry.api()?;
+    vendor.connect(registry, Connection::new(registry.host()?, session)).map(drop)
+}
+
 /// How a definition wants hosts to be reached.
 ///
 /// # Errors
 /// [`Kind::InvalidInput`] for files or numbers that cannot be right.
 pub(super) async fn options(registry: &Registry, retry: Policy, context: &Context) -> Result<Options> {
+    let mut options = bounds(registry, retry)?;
+    if let Some(path) = &registry.ca {
+        options.trust.ca = pem(path, "ca", context).await?.to_vec();
+    }
+    if let Some((certificate, key)) = registry.client_cert.as_ref().zip(registry.client_key.as_ref()) {
+        let certificate = pem(certificate, "client_cert", context).await?.to_vec();
+        options.trust.client = Some((certificate, pem(key, "client_key", context).await?));
+    }
+    Ok(options)
+}
+
+/// The same without what stands in files.
+fn bounds(registry: &Registry, retry: Policy) -> Result<Options> {
     let mut options = Options { retry, proxy: registry.proxy.clone(), ..Options::default() };
     if let Some(concurrency) = registry.concurrency {
         options.bound.concurrency = concurrency;
         if concurrency == 0 {
             return Err(Error::new(Kind::InvalidInput, "with 0 requests at once nothing can be asked")
-                .with("field", "concurrency"));
+                .with("field", "concurrency")
+                .with_hint("leave it out for 8"));
         }
     }
     if let Some(rate) = registry.rate {
@@ -99,30 +126,16 @@ pub(super) async fn options(registry: &Registry, retry: Policy, context: &Contex
     if let Some(timeout) = seconds("timeout", registry.timeout)? {
         options.timeout = timeout;
     }
-    if let Some(path) = &registry.ca {
-        options.trust.ca = pem(path, "ca", context).await?.to_vec();
+    seconds("image_timeout", registry.image_timeout)?;
+    match (&registry.client_cert, &registry.client_key) {
+        (Some(_), None) => Err(Error::new(Kind::InvalidInput, "a client certificate needs its key")
+            .with("field", "client_key")
+            .with_hint("give the file with the key (PEM) too")),
+        (None, Some(_)) => Err(Error::new(Kind::InvalidInput, "a client key needs its certificate")
+            .with("field", "client_cert")
+            .with_hint("give the file with the certificate (PEM) too")),
+        _ => Ok(options),
     }
-    options.trust = match (&registry.client_cert, &registry.client_key) {
-        (Some(certificate), Some(key)) => Trust {
-            client: Some((
-                pem(certificate, "client_cert", context).await?.to_vec(),
-                pem(key, "client_key", context).await?,
-            )),
-            ..options.trust
-        },
-        (None, None) => options.trust,
-        (Some(_), None) => {
-            return Err(
-                Error::new(Kind::InvalidInput, "a client certificate needs its key").with("field", "client_key")
-            );
-        }
-        (None, Some(_)) => {
-            return Err(
-                Error::new(Kind::InvalidInput, "a client key needs its certificate").with("field", "client_cert")
-            );
-        }
-    };
-    Ok(options)
 }
 
 /// The time between two requests of `rate` a second.
@@ -138,4 +151,42 @@ async fn pem(path: &Path, field: &'static str, context: &Context) -> Result<Zero
     const WHAT: &str = "a certificate file";
     let read = file::read(path, WHAT, MAX_PEM, context).await;
     read.and_then(|bytes| bytes.ok_or_else(|| file::missing(path, WHAT))).map_err(|error| error.with("field", field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_never_be_right_is_told_without_asking_anybody() {
+        for json in [
+            r#"{"url": "r.example"}"#,
+            r#"{"kind": "dockerhub", "namespaces": ["acme"]}"#,
+            r#"{"kind": "ecr", "region": "eu-west-1", "account": "123456789012", "credential": {"aws": {}}}"#,
+            // Files may still come.
+            r#"{"kind": "harbor", "url": "h.example", "ca": "/nonexistent", "credential": {"token": {"token": {"file": "/nonexistent"}}}}"#,
+        ] {
+            verify(&Registry::from_json(json).unwrap()).unwrap();
+        }
+        for (json, named) in [
+            ("{}", "url"),
+            (r#"{"url": "r.example/?x"}"#, "url"),
+            (r#"{"url": "r.example", "api_url": "ftp://r.example"}"#, "api_url"),
+            (r#"{"url": "r.example", "concurrency": 0}"#, "concurrency"),
+            (r#"{"url": "r.example", "rate": -1}"#, "rate"),
+            (r#"{"url": "r.example", "timeout": 0}"#, "timeout"),
+            (r#"{"url": "r.example", "image_timeout": 0}"#, "image_timeout"),
+            (r#"{"url": "r.example", "client_cert": "c"}"#, "client_key"),
+            (r#"{"kind": "ecr", "region": "eu-west-1", "account": "123"}"#, "account"),
+            (r#"{"kind": "ecr", "region": "XX", "account": "123456789012"}"#, "region"),
+            (r#"{"kind": "acr", "name": "evil/x"}"#, "name"),
+            (r#"{"kind": "acr", "name": "contoso", "cloud": "mars"}"#, "cloud"),
+            (r#"{"kind": "acr", "url": "contoso.azurecr.io", "cloud": "mars"}"#, "cloud"),
+            (r#"{"kind": "dockerhub", "namespaces": ["a/b"]}"#, "namespaces"),
+            (r#"{"kind": "harbor", "url": "h.example", "credential": {"aws": {"role_arn": "arn:x"}}}"#, "credential: aws"),
+        ] {
+            let error = verify(&Registry::from_json(json).unwrap()).unwrap_err();
+            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{json}: {error:?}");
+        }
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) struct Put {
     /// The most time that one image of a job may take [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     image_timeout: Option<f64>,
-    /// Save it without a check of the connection
+    /// Save it without a check of the connection; what can never be right is still refused
     #[arg(long)]
     no_check: bool,
     #[command(flatten)]

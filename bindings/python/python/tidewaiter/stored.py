@@ -52,7 +52,8 @@ class StoredOperations:
     ) -> SavedRegistry:
         """Saves a registry under a name. With ``mode="add"`` the name must be new, with ``"set"`` it must not be.
 
-        Unless ``check`` is False the connection is checked first, and nothing is saved when that fails. A secret must be a reference
+        Unless ``check`` is False the connection is checked first, and nothing is saved when that fails. What can never be right is
+        refused always. A secret must be a reference
         (``env=``, ``file=``, ``command=``): a plain one is never saved.
         """
         request = {"name": name, "registry": registry._shape, "mode": mode, "check": check, "timeout": timeout}
