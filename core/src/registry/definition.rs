@@ -97,6 +97,9 @@ struct Shape {
     settings: Map<String, Value>,
 }
 
+/// What people call Docker Hub, whose registry is at none of these.
+pub(super) const HUB_NAMES: [&str; 4] = [DOCKER_HUB, "index.docker.io", "registry.hub.docker.com", "hub.docker.com"];
+
 /// The fields that every kind has.
 const FIELDS: [&str; 13] = [
     "kind",
@@ -319,7 +322,7 @@ impl Registry {
             None => vendor.address(self)?,
         };
         let mut url = self.address(&text, "url")?;
-        if matches!(url.host_str(), Some(DOCKER_HUB | "index.docker.io")) {
+        if url.host_str().is_some_and(|host| HUB_NAMES.contains(&host)) {
             let _ = url.set_host(Some("registry-1.docker.io"));
         }
         let path = url.path().trim_end_matches('/');
@@ -422,6 +425,8 @@ mod tests {
             ("https://h/artifactory/api/docker/repo/v2/", false, "https://h/artifactory/api/docker/repo", "h"),
             ("docker.io", false, "https://registry-1.docker.io/", "docker.io"),
             ("https://index.docker.io/v1/", false, "https://registry-1.docker.io/", "docker.io"),
+            ("https://hub.docker.com", false, "https://registry-1.docker.io/", "docker.io"),
+            ("registry.hub.docker.com", false, "https://registry-1.docker.io/", "docker.io"),
             ("[::1]:5000", true, "http://[::1]:5000/", "[::1]:5000"),
         ] {
             let registry = Registry { plain_http, ..Registry::docker(url) };

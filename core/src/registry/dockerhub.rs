@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
-use super::definition::Registry;
+use super::definition::{self, Registry};
 use super::listing::{self, Images};
 use super::{json, plain, v2};
 use crate::context::Context;
@@ -65,7 +65,7 @@ impl super::Vendor for Vendor {
     }
 
     fn owns(&self, host: &str) -> bool {
-        matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com")
+        host == "registry-1.docker.io" || definition::HUB_NAMES.contains(&host)
     }
 
     fn address(&self, _: &Registry) -> Result<String> {

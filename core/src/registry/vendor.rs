@@ -132,9 +132,10 @@ mod tests {
     use super::*;
 
     /// Hosts that can be nobody else's, of every kind that has such.
-    const OWN: [(&str, &str); 13] = [
+    const OWN: [(&str, &str); 15] = [
         ("docker.io", "dockerhub"),
         ("registry-1.docker.io", "dockerhub"),
+        ("hub.docker.com", "dockerhub"),
         ("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "ecr"),
         ("123456789012.dkr-ecr.eu-west-1.on.aws", "ecr"),
         ("public.ecr.aws", "ecr-public"),
@@ -146,6 +147,7 @@ mod tests {
         ("ghcr.io", "ghcr"),
         ("quay.io", "quay"),
         ("registry.gitlab.com", "gitlab"),
+        ("acme-1.jfrog.io", "artifactory"),
     ];
 
     #[test]
@@ -166,6 +168,13 @@ mod tests {
             for stranger in strangers {
                 assert_eq!(recognise(&stranger).name(), "docker", "{stranger}");
             }
+        }
+    }
+
+    #[test]
+    fn a_tenant_of_artifactory_is_one_label() {
+        for stranger in ["jfrog.io", ".jfrog.io", "a.b.jfrog.io", "-a.jfrog.io", "a-.jfrog.io", "ajfrog.io", "a_b.jfrog.io"] {
+            assert_eq!(recognise(stranger).name(), "docker", "{stranger}");
         }
     }
 

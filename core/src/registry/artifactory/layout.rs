@@ -63,9 +63,9 @@ impl Layout {
             return wrong("context", "this is not a path");
         }
         let mut api = v2.clone();
-        // The path of its API that speaks Docker V2, and needs no rules in the proxy in front.
+        // The path of its API that speaks Docker V2, and needs no rules in the proxy in front. It is named after the type of the repository.
         let path = v2.path().trim_end_matches('/').to_owned();
-        if let Some((front, own)) = path.split_once("/api/docker/") {
+        if let Some((front, own)) = path.split_once("/api/docker/").or_else(|| path.split_once("/api/oci/")) {
             api.set_path(front);
             return Ok(Self {
                 api: registry.api()?.unwrap_or(api),
@@ -168,6 +168,14 @@ mod tests {
                 "https://art.example/artifactory/api/docker/dl",
                 "https://art.example/artifactory",
                 Some("dl"),
+            ),
+            (
+                "https://art.example/artifactory/api/oci/charts",
+                Path,
+                None,
+                "https://art.example/artifactory/api/oci/charts",
+                "https://art.example/artifactory",
+                Some("charts"),
             ),
         ] {
             let expected = (v2.to_owned(), api.to_owned(), found.map(str::to_owned));

@@ -64,6 +64,14 @@ impl super::Vendor for Vendor {
         &["access", "context", "repository_key"]
     }
 
+    fn owns(&self, host: &str) -> bool {
+        // One label in front: that of the tenant.
+        host.strip_suffix(".jfrog.io").is_some_and(|tenant| {
+            let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            !tenant.is_empty() && tenant.bytes().all(is_letter) && !tenant.starts_with('-') && !tenant.ends_with('-')
+        })
+    }
+
     fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
         Ok(Layout::of(registry, url)?.v2)
     }
