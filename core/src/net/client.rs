@@ -51,7 +51,9 @@ pub struct Options {
     pub bound: Bound,
     /// What others ask, who keep to the same bounds together with this client.
     pub traffic: Traffic,
-    /// How long to wait for a connection, for an answer, and between two pieces of a body.
+    /// How long to wait for a connection, where `timeout` is not shorter.
+    pub connect: Duration,
+    /// How long to wait for an answer, and between two pieces of a body.
     pub timeout: Duration,
     /// Retries.
     pub retry: Policy,
@@ -65,6 +67,7 @@ impl Default for Options {
             direct: false,
             bound: Bound::default(),
             traffic: Traffic::default(),
+            connect: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
             retry: Policy::default(),
         }
@@ -144,7 +147,7 @@ impl Client {
             .referer(false)
             // One connection a transfer is faster for layers than streams that share one, and a stalled one stalls alone.
             .http1_only()
-            .connect_timeout(options.timeout.min(Duration::from_secs(30)))
+            .connect_timeout(options.timeout.min(options.connect))
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(concat!("tidewaiter/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = &options.proxy {

@@ -1,7 +1,8 @@
 //! GitLab's container registry: repositories over GitLab's REST API, tags and their times over the registry's own.
 //!
 //! Credential: a user name with a personal, project or group access token as its password. Rights: `read_registry` pulls and lists
-//! tags; listing repositories needs `read_api` too. A deploy token with `read_registry` lists the tags of repositories that are named.
+//! tags; listing repositories needs `read_api` too. A deploy token with `read_registry` lists the tags of repositories that are named, and
+//! so does the token of a job, with its user `gitlab-ci-token`.
 //!
 //! The time of a push is known where the registry runs with its metadata database (GitLab.com, and self-managed ones that have it).
 //! Without, a date is that of the build, and each tag costs a request.
@@ -32,10 +33,13 @@ use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::net::api::{Api, Way};
 use crate::net::challenge;
 use crate::net::client::Request;
+use crate::net::identity::Identity;
 use crate::net::link;
 use crate::net::session::pull;
 use crate::net::token::Realm;
 
+/// The user whose password is the token of a running job (`CI_JOB_TOKEN`).
+const JOB: &str = "gitlab-ci-token";
 /// The longest page of tags.
 const MAX_PAGE: u64 = 16 << 20;
 
@@ -122,8 +126,12 @@ impl Gitlab {
                 Some(base) => base.clone(),
                 None => self.token_server(context).await?,
             };
-            let way = Way::Header(HeaderName::from_static("private-token"));
-            Ok::<_, Error>(Api::new(self.connection.session().clone(), base, way))
+            let session = self.connection.session();
+            let header = match session.identity(context).await? {
+                Identity::Basic { username, .. } if username == JOB => "job-token",
+                _ => "private-token",
+            };
+            Ok::<_, Error>(Api::new(session.clone(), base, Way::Header(HeaderName::from_static(header))))
         };
         self.api.get_or_try_init(found).await
     }

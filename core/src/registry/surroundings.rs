@@ -81,11 +81,13 @@ pub(super) async fn text(path: &Path, context: &Context) -> Result<Zeroizing<Str
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// A client for services of this very machine: without a proxy, and quick to give up where there is no such service.
+/// A client for services of this very machine: without a proxy, and quick to give up where there is no such service. One that is there
+/// may have to ask its cloud first.
 ///
 /// # Errors
 /// As [`Client::new`].
 pub(super) fn local() -> Result<Client> {
     let retry = Policy { attempts: 3, ..Policy::default() };
-    Client::new(&Options { direct: true, timeout: Duration::from_secs(2), retry, ..Options::default() })
+    let (connect, timeout) = (Duration::from_secs(2), Duration::from_secs(10));
+    Client::new(&Options { direct: true, connect, timeout, retry, ..Options::default() })
 }

@@ -217,9 +217,10 @@ impl Chain {
     }
 }
 
-/// Whether a profile says anything about a key.
+/// Whether a profile says anything about a key. A program that we do not run says it too: whoever comes later is somebody else.
 fn has_key(section: &Section) -> bool {
-    ["aws_access_key_id", "role_arn", "sso_session", "sso_start_url"].iter().any(|name| section.get(name).is_some())
+    let settings = ["aws_access_key_id", "role_arn", "sso_session", "sso_start_url", "credential_process"];
+    settings.iter().any(|name| section.get(name).is_some())
 }
 
 fn half(field: &'static str) -> Error {

@@ -1,6 +1,7 @@
 //! Tokens of Microsoft Entra: for a service principal, a workload identity, a managed identity.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -19,9 +20,13 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Request};
 use crate::net::redact;
+use crate::net::retry::pause;
 use crate::registry::surroundings::{self, Surroundings};
 use crate::registry::{address, json, oauth, rsa};
 
+/// How often the metadata service is asked while it comes up or is updated, and the first wait, which doubles: over a minute in all.
+const ATTEMPTS: u32 = 7;
+const FIRST: Duration = Duration::from_millis(1300);
 const METADATA: HeaderName = HeaderName::from_static("metadata");
 const IDENTITY: HeaderName = HeaderName::from_static("x-identity-header");
 /// The longest error.
@@ -184,9 +189,12 @@ impl Entra {
     async fn managed(&self, audience: &str, context: &Context) -> Result<Zeroizing<String>> {
         let variable = |name| self.surroundings.variable(name);
         let app = variable("IDENTITY_ENDPOINT").zip(variable("IDENTITY_HEADER"));
+        // Microsoft's own tools have this variable too.
+        let machine = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or_else(|| "http://169.254.169.254".to_owned());
+        let machine = format!("{}/metadata/identity/oauth2/token", machine.trim_end_matches('/'));
         let (address, version) = match &app {
             Some((address, _)) => (address.as_str(), "2019-08-01"),
-            None => ("http://169.254.169.254/metadata/identity/oauth2/token", "2018-02-01"),
+            None => (&*machine, "2018-02-01"),
         };
         let mut url = Url::parse(address).map_err(|error| {
             Error::new(Kind::InvalidInput, "this is not an address")
@@ -201,12 +209,28 @@ impl Entra {
             Some((_, header)) => Request::get(url).with(IDENTITY, header)?,
             None => Request::get(url).with(METADATA, "true")?,
         };
-        let token = self.ask(&surroundings::local()?, &request, "the managed identity", context).await;
+        let (client, mut attempt) = (surroundings::local()?, 0);
+        let token = loop {
+            let asked = self.ask(&client, &request, "the managed identity", context).await;
+            attempt += 1;
+            if app.is_some() || attempt == ATTEMPTS || !asked.as_ref().is_err_and(|error| self.is_coming_up(error)) {
+                break asked;
+            }
+            pause(FIRST.saturating_mul(1 << (attempt - 1)), context).await?;
+        };
         token.map_err(|error| match error.kind() {
             Kind::Canceled | Kind::Unauthenticated => error,
             kind => Error::new(kind, "there is no identity of Microsoft's cloud")
                 .with_hint("give a service principal, or run where a managed identity is assigned")
                 .because(error),
+        })
+    }
+
+    /// Whether the metadata service will have the token soon: so it answers while it is updated, and while it comes up. On a machine of
+    /// another cloud there is a 404 for good, so that the user must have said that there is an identity.
+    fn is_coming_up(&self, error: &Error) -> bool {
+        error.context().any(|(key, status)| {
+            key == "status" && (status == "410" || (status == "404" && self.credential.managed_identity))
         })
     }
 

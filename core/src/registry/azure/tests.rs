@@ -105,6 +105,37 @@ async fn a_certificate_signs_for_its_application() {
     public.verify(text.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
 }
 
+/// A metadata service that answers so first, and then with a token.
+fn coming_up(status: u16) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (stream, (status, body)) in listener.incoming().zip([(status, "{}"), (200, TOKEN)]) {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_metadata_service_that_comes_up_is_waited_for() {
+    for (status, credential) in
+        [(410, AzureCredential::new()), (404, AzureCredential::managed_identity(None))]
+    {
+        let url = coming_up(status);
+        let found = token(credential, &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
+        assert_eq!(found.unwrap(), "planted-entra-s3cret", "{status}");
+    }
+    // What is no service of Microsoft's may answer so for good.
+    let url = coming_up(404);
+    let error = token(AzureCredential::new(), &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await.unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("managed identity")), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_machine_without_the_identity_says_so() {
     let refusal = r#"{"error": "invalid_request", "error_description": "Identity not found"}"#;
