@@ -1,5 +1,7 @@
 //! Artifactory: an imitation of its REST API and of its queries, which it parses and evaluates, from JFrog's documentation.
 
+use std::sync::Arc;
+
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use tidewaiter::conformance::connector::suite;
@@ -11,6 +13,7 @@ use tidewaiter::{Context, Kind, Listed, Result, Scanner};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, image, images, latest, v2};
 
 /// When everything was made.
@@ -274,4 +277,20 @@ async fn a_name_with_nothing_new_costs_one_query() {
     // A name that does not exist is told all the same.
     let error = listed(&registry, r#"{"repositories": ["team/none"], "pushed": "2026-06-01.."}"#).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let server = Imitation::start(move |asked| respond(&now.seen(asked, TOKEN), true, &stored)).await;
+    let registry = Registry::artifactory(server.url()).with_settings(key("docker-local")).unwrap();
+    let product = Product {
+        registry: registry.credential(Credential::token(password.secret())),
+        password: &password,
+        dates: (&server, "/search/aql"),
+        tags: (&server, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "team/app").await;
 }

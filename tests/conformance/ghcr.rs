@@ -11,6 +11,7 @@ use tidewaiter::registry::{Connector, Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
 use super::imitation::{Answer, Asked, Imitation, assert_told};
+use super::lapses::{self, Password, Product};
 
 const TOKEN: &str = "ghp_planted-s3cret-0451";
 /// It pulls, but may not ask the API.
@@ -198,4 +199,22 @@ async fn a_budget_that_is_used_up_is_told_with_its_end() {
     let error = connector.images("app", &Wanted::with_dates(), &Context::new()).await.unwrap_err();
     assert_told(&error, Kind::RateLimited, &["app"]);
     assert!(error.retry_after().is_some_and(|delay| delay.as_secs() > 1700), "{error:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let github = GitHub::default();
+    let server = Imitation::start(move |asked| github.answer(&asked.own, &now.seen(asked, TOKEN))).await;
+    let json = json!({"kind": "ghcr", "url": server.url(), "api_url": server.url(), "owner": "acme"});
+    let registry = Registry::from_json(&json.to_string()).unwrap();
+    let product = Product {
+        registry: registry.credential(Credential::basic("me", password.secret())),
+        password: &password,
+        dates: (&server, "/packages/"),
+        tags: (&server, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "app").await;
 }

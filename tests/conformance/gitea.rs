@@ -1,5 +1,7 @@
 //! Gitea and Forgejo: an imitation of their list of packages and of Docker V2, from their source.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -8,6 +10,7 @@ use tidewaiter::{Context, Kind};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, image, images, latest, v2};
 
 const TOKEN: &str = "planted-t0ken";
@@ -79,4 +82,19 @@ async fn refusals() {
     let wrong = connector(&definition(&server, "wrong")).await.unwrap();
     let error = wrong.images("team/web", &wanted, &Context::new()).await.unwrap_err();
     assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let server = Imitation::start(move |asked| respond(&now.seen(asked, TOKEN), &everything())).await;
+    let product = Product {
+        registry: Registry::gitea(server.url()).credential(Credential::basic("alice", password.secret())),
+        password: &password,
+        dates: (&server, "/api/v1/"),
+        tags: (&server, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "team/app").await;
 }

@@ -1,5 +1,8 @@
 //! GitLab: an imitation of its token server, its REST API and the registry's own API, from their documentation.
 
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -8,17 +11,19 @@ use tidewaiter::{Context, Kind};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation, claims, token};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, images, latest, v2};
 
 const TOKEN: &str = "planted-t0ken";
 const DEPLOY: &str = "gitlab+deploy-token-1";
+const JOB: &str = "gitlab-ci-token";
 
 fn respond(asked: &Asked, has_database: bool) -> Answer {
     let refused = || Answer::refused(401, "UNAUTHORIZED", "authentication required");
     match asked.segments()[..] {
         ["jwt", "auth"] => match asked.basic() {
             // A deploy token is no user, so that its tokens have no subject.
-            Some((name, password)) if (name == "alice" || name == DEPLOY) && password == TOKEN => {
+            Some((name, password)) if ["alice", DEPLOY, JOB].contains(&&*name) && password == TOKEN => {
                 let mut claims = json!({"access": asked.param("scope")});
                 if name == "alice" {
                     claims["sub"] = json!(name);
@@ -154,4 +159,49 @@ async fn a_token_server_that_wants_a_scope_is_asked_once_without() {
         assert!(!connector.images(repository, &Wanted::default(), &Context::new()).await.unwrap().is_empty());
     }
     assert_eq!((server.count("/jwt/auth"), server.count("scope=")), (4, 3));
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let server = Imitation::start(move |asked| respond(&now.seen(asked, TOKEN), true)).await;
+    let registry = Registry::gitlab(server.url()).credential(Credential::basic("alice", password.secret()));
+    let realm = format!("{}/jwt/auth", server.url());
+    let product = Product {
+        registry: registry.clone(),
+        password: &password,
+        dates: (&server, "/gitlab/v1/"),
+        tags: (&server, "/v2/team/app/tags/list"),
+        challenge: Some(format!(
+            "Bearer realm=\"{realm}\",service=\"container_registry\",scope=\"repository:team/app:pull\",error=\"invalid_token\""
+        )),
+    };
+    lapses::suite(product, "team/app").await;
+    // The same of GitLab's own API: it is waited for, and asked with the password that is good now.
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    for _ in 0..2 {
+        server.fault("/api/v4/", 1, Answer::too_many());
+        assert_eq!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 3);
+        password.change();
+    }
+    server.fault("/api/v4/", 1, Answer::new(403, "application/json", r#"{"error":"insufficient_scope"}"#));
+    let error = connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.kind() == Kind::PermissionDenied && error.hint().unwrap().contains("read_api"), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_token_of_a_job_lists_what_is_named() {
+    let server = Imitation::start(|asked| respond(asked, true)).await;
+    let registry = Registry::gitlab(server.url()).credential(Credential::basic(JOB, Secret::value(TOKEN)));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::with_dates(), Context::new());
+    let images = connector.images("team/web", &wanted, &context).await.unwrap();
+    assert_eq!(images[0].date.source, DateSource::Pushed);
+    // GitLab knows it under a name of its own, and lists no projects for it.
+    let error = connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("name the repositories")), "{error:?}");
+    let asked = server.asked().into_iter().find(|asked| asked.path.starts_with("/api/")).unwrap();
+    assert_eq!((asked.header("job-token"), asked.header("private-token")), (TOKEN, ""));
 }

@@ -18,6 +18,7 @@ mod gitlab;
 mod google;
 mod harbor;
 mod imitation;
+mod lapses;
 mod moto;
 mod msr;
 mod nexus;

@@ -1,5 +1,7 @@
 //! Nexus Repository 3: an imitation of its search over REST and of Docker V2 below `/repository/<name>`, from its documentation.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -7,6 +9,7 @@ use tidewaiter::registry::{Credential, NexusSettings, Registry, Secret};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, images, latest, v2};
 
 fn respond(asked: &Asked) -> Answer {
@@ -59,4 +62,20 @@ async fn without_the_name_of_the_repository_there_are_no_dates() {
     let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
     let registry = Registry::nexus(server.url()).credential(Credential::Anonymous);
     suite(&*connector(&registry).await.unwrap(), &holding(&images(), |_| ImageDate::none())).await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let server = Imitation::start(move |asked| respond(&now.seen(asked, "planted-s3cret"))).await;
+    let registry = Registry::nexus(format!("{}/repository/docker-hosted", server.url()));
+    let product = Product {
+        registry: registry.credential(Credential::basic("alice", password.secret())),
+        password: &password,
+        dates: (&server, "/service/rest/"),
+        tags: (&server, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "team/app").await;
 }

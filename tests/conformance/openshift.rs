@@ -1,5 +1,7 @@
 //! OpenShift: an imitation of its registry's token server and of the image streams of its API server, from their sources.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -8,6 +10,7 @@ use tidewaiter::{Context, Kind};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, images, latest, v2};
 
 const TOKEN: &str = "planted-t0ken";
@@ -115,4 +118,21 @@ async fn lists_that_end_in_their_middle_begin_anew_and_refusals_are_told() {
     assert!(error.kind() == Kind::PermissionDenied && error.hint().unwrap().contains("projects"), "{error:?}");
     back.fault("imagestreams", 1, Answer::new(403, "application/json", "{}"));
     assert_eq!(connector.images("team/web", &wanted, &context).await.unwrap()[0].date, ImageDate::none());
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let (at_front, at_back) = (Arc::clone(&password), Arc::clone(&password));
+    let front = Imitation::start(move |asked| registry(&at_front.seen(asked, TOKEN))).await;
+    let back = Imitation::start(move |asked| server(&at_back.seen(asked, TOKEN))).await;
+    let registry = Registry::openshift(front.url()).with_api_url(back.url());
+    let product = Product {
+        registry: registry.credential(Credential::token(password.secret())),
+        password: &password,
+        dates: (&back, "/imagestreams"),
+        tags: (&front, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "team/app").await;
 }

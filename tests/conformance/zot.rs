@@ -1,5 +1,7 @@
 //! zot: an imitation of its search extension over Docker V2, from its GraphQL schema.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -7,6 +9,7 @@ use tidewaiter::registry::{Credential, Registry, Secret};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, images, latest, v2};
 
 /// How old the imitated zot is: what it does not know in a query it refuses.
@@ -70,4 +73,19 @@ async fn suite_holds_for_every_age() {
         };
         suite(&*connector(&registry).await.unwrap(), &holding(&images(), date)).await;
     }
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let server = Imitation::start(move |asked| respond(&now.seen(asked, "planted-s3cret"), Age::New)).await;
+    let product = Product {
+        registry: Registry::zot(server.url()).credential(Credential::basic("alice", password.secret())),
+        password: &password,
+        dates: (&server, "/ext/search"),
+        tags: (&server, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "team/app").await;
 }
