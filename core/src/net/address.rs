@@ -1,7 +1,7 @@
 //! Which addresses a registry may send us to.
 //!
-//! A registry on the internet must not make this program ask a machine of the local network, such as a metadata service.
-//! A name that resolves to such an address cannot be seen here (DNS rebinding); an address written out can.
+//! A registry on the internet must not make this program ask a machine of the local network, such as a metadata service: by no address,
+//! and by no name that has one. A name that changes its address between this look and the connection (DNS rebinding) is not seen.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,43 +26,62 @@ pub fn is_private(url: &Url) -> bool {
 }
 
 /// Whether something that `from` says may lead to `to`: anything public, the same host, and anything where `from` is private itself.
+///
+/// A name that does not resolve here, as behind a proxy that resolves for us, counts as public: it is the proxy's to say where it leads.
 pub async fn may_lead(from: &Url, to: &Url) -> bool {
-    if !is_private(to) || from.host() == to.host() || is_private(from) {
-        return true;
-    }
-    resolves_to_private(from).await
+    may_lead_by(from, to, addresses).await
 }
 
-/// Whether the name in `url` resolves, and to private addresses only. A name that does not resolve here counts as public.
-async fn resolves_to_private(url: &Url) -> bool {
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
-    let Ok(addresses) = tokio::net::lookup_host((host, port)).await else { return false };
-    let mut addresses = addresses.peekable();
-    addresses.peek().is_some()
-        && addresses.all(|address| match address.ip() {
-            IpAddr::V4(address) => is_private_v4(address),
-            IpAddr::V6(address) => is_private_v6(address),
-        })
+async fn may_lead_by(from: &Url, to: &Url, addresses: impl AsyncFn(&Url) -> Vec<IpAddr>) -> bool {
+    if from.host() == to.host() || is_private(from) {
+        return true;
+    }
+    // One private address of several is enough for somebody who wants us to go there.
+    if !is_private(to) && !addresses(to).await.iter().any(is_private_address) {
+        return true;
+    }
+    let own = addresses(from).await;
+    !own.is_empty() && own.iter().all(is_private_address)
+}
+
+/// What the name in `url` resolves to; nothing where it does not.
+async fn addresses(url: &Url) -> Vec<IpAddr> {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
+    let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
+    found.map(|found| found.map(|address| address.ip()).collect()).unwrap_or_default()
+}
+
+fn is_private_address(address: &IpAddr) -> bool {
+    match *address {
+        IpAddr::V4(address) => is_private_v4(address),
+        IpAddr::V6(address) => is_private_v6(address),
+    }
 }
 
 fn is_private_v4(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
+    let [a, b, c, _] = address.octets();
     address.is_private()
         || address.is_loopback()
         || address.is_link_local()
         || address.is_multicast()
-        || address.is_broadcast()
+        // This network, and what is reserved, with the address of all.
         || a == 0
-        // Shared address space (RFC 6598).
+        || a >= 240
+        // Shared address space (RFC 6598), protocol assignments (RFC 6890), benchmarks (RFC 2544).
         || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && (18..20).contains(&b))
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
-    // Mapped (::ffff:0:0/96), compatible (::/96) and NAT64 (64:ff9b::/96) forms carry an IPv4 address.
+    // Mapped (::ffff:0:0/96), compatible (::/96), NAT64 (64:ff9b::/96) and 6to4 (2002::/16) forms carry an IPv4 address.
     let [a, b, c, d, e, f, g, h] = address.segments();
-    let v4 = Ipv4Addr::from((u32::from(g) << 16) | u32::from(h));
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => is_private_v4(v4),
+        (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => is_private_v4(v4(g, h)),
+        (0x2002, ..) => is_private_v4(v4(b, c)),
+        // NAT64 of a network's own (64:ff9b:1::/48), and Teredo (2001::/32).
+        (0x64, 0xff9b, 1, ..) | (0x2001, 0, ..) => true,
         // Unique local fc00::/7, link-local fe80::/10, site-local fec0::/10, multicast ff00::/8.
         _ => (a & 0xfe00) == 0xfc00 || (a & 0xff80) == 0xfe80 || (a & 0xff00) == 0xff00,
     }
@@ -93,6 +112,13 @@ mod tests {
             "http://a.localhost/",
             "http://2130706433/",
             "http://0x7f.1/",
+            "http://192.0.0.8/",
+            "http://198.19.0.1/",
+            "http://240.0.0.1/",
+            "http://255.255.255.255/",
+            "http://[2002:a9fe:a9fe::1]/",
+            "http://[64:ff9b:1::808:808]/",
+            "http://[2001::1]/",
         ] {
             assert!(is_private(&Url::parse(private).unwrap()), "{private}");
         }
@@ -100,6 +126,9 @@ mod tests {
             "https://8.8.8.8/",
             "https://100.128.0.1/",
             "https://172.32.0.1/",
+            "https://192.0.1.1/",
+            "https://198.20.0.1/",
+            "https://[2002:808:808::1]/",
             "https://[2001:4860::1]/",
             "https://ghcr.io/",
             "https://[::ffff:8.8.8.8]/",
@@ -112,8 +141,39 @@ mod tests {
     async fn a_public_registry_leads_to_no_private_address() {
         let url = |text: &str| Url::parse(text).unwrap();
         assert!(!may_lead(&url("https://8.8.8.8/"), &url("https://169.254.169.254/latest")).await);
-        assert!(may_lead(&url("https://8.8.8.8/"), &url("https://cdn.example/blob")).await);
+        assert!(may_lead(&url("https://8.8.8.8/"), &url("https://8.8.4.4/blob")).await);
         assert!(may_lead(&url("https://10.0.0.5/"), &url("https://10.0.0.6:9000/blob")).await);
         assert!(may_lead(&url("https://10.0.0.5/"), &url("https://10.0.0.5:9000/blob")).await);
+    }
+    #[tokio::test]
+    async fn names_lead_where_they_resolve_to() {
+        let resolve = async |url: &Url| -> Vec<IpAddr> {
+            let found: &[&str] = match url.host_str().unwrap() {
+                "ghcr.io" => &["140.82.121.33", "2606:50c0::1"],
+                "cdn.example" => &["1.2.3.4"],
+                "metadata.google.internal" => &["169.254.169.254"],
+                "mixed.example" => &["1.2.3.4", "10.0.0.1"],
+                "registry.corp.example" | "store.corp.example" => &["10.0.0.7", "fd00::7"],
+                "half.corp.example" => &["10.0.0.7", "1.2.3.4"],
+                _ => &[],
+            };
+            found.iter().map(|address| address.parse().unwrap()).collect()
+        };
+        for (from, to, may) in [
+            ("ghcr.io", "cdn.example", true),
+            ("ghcr.io", "metadata.google.internal", false),
+            ("ghcr.io", "mixed.example", false),
+            ("ghcr.io", "localhost", false),
+            // What does not resolve here is the proxy's to know.
+            ("ghcr.io", "unknown.example", true),
+            ("unknown.example", "10.0.0.1", false),
+            ("registry.corp.example", "store.corp.example", true),
+            ("registry.corp.example", "10.0.0.9", true),
+            ("half.corp.example", "store.corp.example", false),
+            ("half.corp.example", "half.corp.example:8443", true),
+        ] {
+            let url = |host: &str| Url::parse(&format!("https://{host}/")).unwrap();
+            assert_eq!(may_lead_by(&url(from), &url(to), resolve).await, may, "{from} {to}");
+        }
     }
 }

@@ -45,6 +45,8 @@ pub struct Options {
     pub trust: Trust,
     /// A proxy for everything except `NO_PROXY`; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
     pub proxy: Option<String>,
+    /// Whether what a public host says may lead to private addresses.
+    pub private_addresses: bool,
     /// Without any proxy, whatever the environment says: for services of this very machine, such as a cloud's metadata.
     pub direct: bool,
     /// What each host is asked at the most.
@@ -64,6 +66,7 @@ impl Default for Options {
         Self {
             trust: Trust::default(),
             proxy: None,
+            private_addresses: false,
             direct: false,
             bound: Bound::default(),
             traffic: Traffic::default(),
@@ -128,6 +131,7 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
+    private_addresses: bool,
     bound: Bound,
     traffic: Traffic,
     timeout: Duration,
@@ -166,6 +170,7 @@ impl Client {
         })?;
         Ok(Self(Arc::new(Inner {
             http,
+            private_addresses: options.private_addresses,
             bound: options.bound,
             traffic: options.traffic.clone(),
             timeout: options.timeout,
@@ -181,6 +186,18 @@ impl Client {
     /// When to try again.
     pub fn retry(&self) -> Policy {
         self.0.retry
+    }
+
+    /// Whether something that `from` says may lead to `to`, see [`address::may_lead`]; anything may where the user allows private
+    /// addresses.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    pub async fn may_lead(&self, from: &Url, to: &Url, context: &Context) -> Result<bool> {
+        if self.0.private_addresses {
+            return Ok(true);
+        }
+        context.run(async { Ok(address::may_lead(from, to).await) }).await
     }
 
     /// Fetches `url` with these headers and no credentials: `Range`, `If-Range`, `If-None-Match` and the like.
@@ -234,8 +251,13 @@ impl Client {
             if request.url.scheme() == "https" && target.scheme() != "https" {
                 return Err(refuse("a redirect from https to http is not followed", &target));
             }
-            if !address::may_lead(&request.url, &target).await {
-                return Err(refuse("a redirect from a public host to a private address is not followed", &target));
+            if !self.may_lead(&request.url, &target, context).await? {
+                let message = "a redirect from a public host to a private address is not followed";
+                return Err(Stop::Error(
+                    Error::new(Kind::Unsupported, message)
+                        .with("url", redact::url(&target))
+                        .with_hint("set `private_addresses` in the definition, if this registry may lead into your network"),
+                ));
             }
             if !address::is_same_origin(&request.url, &target) {
                 let headers = &mut request.to_mut().headers;

@@ -15,7 +15,6 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::address;
 use super::client::{Client, Request, Response};
 use super::identity::Identity;
 use super::redact;
@@ -53,8 +52,8 @@ impl Realm {
     ///
     /// # Errors
     /// [`Kind::Unsupported`] for http where the registry is not itself that host over http, and for a private address that a
-    /// public registry names.
-    pub async fn check(&self, registry: &Url) -> Result<()> {
+    /// public registry names; [`Kind::Canceled`].
+    pub async fn check(&self, registry: &Url, client: &Client, context: &Context) -> Result<()> {
         let refuse = |message: &'static str, hint: &'static str| {
             Err(Error::new(Kind::Unsupported, message)
                 .with("realm", redact::url(&self.url))
@@ -77,10 +76,10 @@ impl Realm {
                 );
             }
         }
-        if !address::may_lead(registry, &self.url).await {
+        if !client.may_lead(registry, &self.url, context).await? {
             return refuse(
                 "the registry names a token server at a private address",
-                "a registry on the internet must have its token server there too",
+                "a registry on the internet must have its token server there too, unless `private_addresses` is set in its definition",
             );
         }
         Ok(())
@@ -142,7 +141,7 @@ impl Tokens {
         identity: &Identity,
         context: &Context,
     ) -> Result<Zeroizing<String>> {
-        realm.check(registry).await?;
+        realm.check(registry, client, context).await?;
         let request = match identity {
             Identity::Refresh(token) => by_post(realm, scopes, token)?,
             _ => by_get(realm, scopes, identity)?,
@@ -316,6 +315,7 @@ pub fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::client::Options;
 
     fn realm(url: &str) -> Realm {
         Realm { url: Url::parse(url).unwrap(), service: Some("svc".into()) }
@@ -378,8 +378,15 @@ mod tests {
             ("http://127.0.0.1:5000/", "http://auth.example/token", false),
             ("https://r.example/", "ftp://r.example/token", false),
         ] {
-            assert_eq!(realm(named).check(&Url::parse(registry).unwrap()).await.is_ok(), allowed, "{registry} {named}");
+            let client = Client::new(&Options::default()).unwrap();
+            let checked = realm(named).check(&Url::parse(registry).unwrap(), &client, &Context::new()).await;
+            assert_eq!(checked.is_ok(), allowed, "{registry} {named}");
         }
+        // As the user says.
+        let client = Client::new(&Options { private_addresses: true, ..Options::default() }).unwrap();
+        let registry = Url::parse("https://8.8.8.8/").unwrap();
+        realm("https://10.0.0.1/token").check(&registry, &client, &Context::new()).await.unwrap();
+        assert!(realm("http://10.0.0.1/token").check(&registry, &client, &Context::new()).await.is_err());
     }
 
     #[test]

@@ -111,7 +111,8 @@ pub(super) async fn options(registry: &Registry, retry: Policy, context: &Contex
 
 /// The same without what stands in files.
 fn bounds(registry: &Registry, retry: Policy) -> Result<Options> {
-    let mut options = Options { retry, proxy: registry.proxy.clone(), ..Options::default() };
+    let Registry { private_addresses, ref proxy, .. } = *registry;
+    let mut options = Options { retry, private_addresses, proxy: proxy.clone(), ..Options::default() };
     if let Some(concurrency) = registry.concurrency {
         options.bound.concurrency = concurrency;
         if concurrency == 0 {

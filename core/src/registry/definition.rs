@@ -54,6 +54,9 @@ pub struct Registry {
     /// cannot be written down (`Serialize`).
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "address::serialize")]
     pub proxy: Option<String>,
+    /// Whether a registry on the internet may lead to private addresses, by its token server, redirects and foreign layers.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub private_addresses: bool,
     /// Requests at once to one host; 8 unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
@@ -87,6 +90,8 @@ struct Shape {
     #[serde(default)]
     plain_http: bool,
     proxy: Option<String>,
+    #[serde(default)]
+    private_addresses: bool,
     concurrency: Option<usize>,
     rate: Option<f64>,
     timeout: Option<f64>,
@@ -101,7 +106,7 @@ struct Shape {
 pub(super) const HUB_NAMES: [&str; 4] = [DOCKER_HUB, "index.docker.io", "registry.hub.docker.com", "hub.docker.com"];
 
 /// The fields that every kind has.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "kind",
     "url",
     "api_url",
@@ -110,6 +115,7 @@ const FIELDS: [&str; 13] = [
     "client_key",
     "plain_http",
     "proxy",
+    "private_addresses",
     "concurrency",
     "rate",
     "timeout",
@@ -147,6 +153,7 @@ impl TryFrom<Shape> for Registry {
             client_key: shape.client_key,
             plain_http: shape.plain_http,
             proxy: shape.proxy,
+            private_addresses: shape.private_addresses,
             concurrency: shape.concurrency,
             rate: shape.rate,
             timeout: shape.timeout,
@@ -168,6 +175,7 @@ impl Default for Registry {
             client_key: None,
             plain_http: false,
             proxy: None,
+            private_addresses: false,
             concurrency: None,
             rate: None,
             timeout: None,
@@ -286,6 +294,12 @@ impl Registry {
         Self { proxy: Some(proxy.into()), ..self }
     }
 
+    /// The same registry, which may lead to private addresses although it is on the internet itself.
+    #[must_use]
+    pub fn with_private_addresses(self) -> Self {
+        Self { private_addresses: true, ..self }
+    }
+
     /// The same registry with at most so many requests at once.
     #[must_use]
     pub fn with_concurrency(self, concurrency: usize) -> Self {
@@ -398,6 +412,7 @@ impl std::fmt::Debug for Registry {
             .field("client_key", &self.client_key)
             .field("plain_http", &self.plain_http)
             .field("proxy", &address::shown(&self.proxy))
+            .field("private_addresses", &self.private_addresses)
             .field("concurrency", &self.concurrency)
             .field("rate", &self.rate)
             .field("timeout", &self.timeout)
@@ -454,7 +469,7 @@ mod tests {
     #[test]
     fn is_written_as_it_is_read() {
         let json =
-            r#"{"kind":"docker","url":"r.io","concurrency":2,"rate":0.5,"credential":{"token":{"token":{"env":"T"}}}}"#;
+            r#"{"kind":"docker","url":"r.io","private_addresses":true,"concurrency":2,"rate":0.5,"credential":{"token":{"token":{"env":"T"}}}}"#;
         assert_eq!(serde_json::to_string(&Registry::from_json(json).unwrap()).unwrap(), json);
         for (json, named, hinted) in [
             (r#"{"kind": "docker", "region": "x"}"#, "region", "plain_http"),

@@ -148,7 +148,7 @@ impl Gitlab {
                 .with_hint("give the address of GitLab with `api_url`")
         };
         let mut url = realm.and_then(|realm| answer.url().join(realm).ok()).ok_or_else(unknown)?;
-        Realm { url: url.clone(), service: None }.check(session.base()).await?;
+        Realm { url: url.clone(), service: None }.check(session.base(), session.client(), context).await?;
         let path = url.path().strip_suffix("/jwt/auth").ok_or_else(unknown)?.to_owned();
         url.set_path(&path);
         url.set_query(None);

@@ -18,9 +18,9 @@ use crate::model::limits::Limits;
 use crate::model::media_type::MANIFESTS;
 use crate::model::reference::ImageRef;
 use crate::net::client::{Client, Request, Response};
+use crate::net::redact;
 use crate::net::retry::Policy;
 use crate::net::session::{self, Session};
-use crate::net::{address, redact};
 use crate::registry::{Connection, Registry};
 
 /// How many of the addresses of a foreign layer are tried.
@@ -146,7 +146,7 @@ impl RemoteSource {
     }
 
     /// The address at which the manifest says that a foreign layer is, if a redirect of the registry might lead there as well.
-    async fn elsewhere(&self, url: &str) -> Result<Url> {
+    async fn elsewhere(&self, url: &str, context: &Context) -> Result<Url> {
         let refused = |message: &'static str| {
             self.about(Error::new(Kind::Unsupported, message))
                 .with_hint("scan without foreign layers, or from a registry that holds them itself")
@@ -159,8 +159,10 @@ impl RemoteSource {
         if base.scheme() == "https" && url.scheme() != "https" {
             return Err(refused("a foreign layer would be fetched without https").with("url", redact::url(&url)));
         }
-        if !address::may_lead(base, &url).await {
-            return Err(refused("a foreign layer is at a private address").with("url", redact::url(&url)));
+        if !self.connection.nobody().may_lead(base, &url, context).await? {
+            return Err(refused("a foreign layer is at a private address")
+                .with("url", redact::url(&url))
+                .with_hint("scan without foreign layers, or set `private_addresses` in the definition of the registry"));
         }
         let mut bare = url;
         let _ = (bare.set_username(""), bare.set_password(None));
@@ -215,7 +217,7 @@ impl ImageSource for RemoteSource {
                     if !matches!(&transfer, Err(error) if error.kind() == Kind::NotFound) {
                         break;
                     }
-                    let (url, nobody) = (self.elsewhere(url).await?, self.connection.nobody().clone());
+                    let (url, nobody) = (self.elsewhere(url, context).await?, self.connection.nobody().clone());
                     transfer = self.transfer(Origin::Elsewhere(nobody), url, descriptor, context).await;
                 }
             }
@@ -241,7 +243,7 @@ impl ImageSource for RemoteSource {
                 200..300 => Ok(true),
                 404 if LayerKind::of(descriptor) == LayerKind::Foreign => {
                     for url in descriptor.urls.iter().take(FOREIGN_URLS) {
-                        let request = Request::head(self.elsewhere(url).await?);
+                        let request = Request::head(self.elsewhere(url, context).await?);
                         if matches!(self.connection.nobody().send(&request, context).await?.status(), 200..300) {
                             return Ok(true);
                         }

@@ -51,6 +51,9 @@ pub(crate) struct Put {
     /// The address of a proxy [default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY]
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Let a registry on the internet lead to private addresses: by its token server, redirects and foreign layers
+    #[arg(long)]
+    private_addresses: bool,
     /// Requests at once to one host [default: 8]
     #[arg(long, value_name = "N")]
     concurrency: Option<usize>,
@@ -143,6 +146,9 @@ impl Put {
         let texts = [("url", json!(self.url)), ("proxy", json!(self.proxy))];
         let given = numbers.chain(texts).filter(|(_, value)| !value.is_null());
         fields.extend(given.map(|(name, value)| (name.to_owned(), value)));
+        if self.private_addresses {
+            fields.insert("private_addresses".to_owned(), json!(true));
+        }
         fields
     }
 

@@ -23,6 +23,8 @@ class Network(TypedDict, total=False):
     #: Whether to speak http where the address does not say so.
     plain_http: bool
     proxy: str
+    #: Whether a registry on the internet may lead to private addresses.
+    private_addresses: bool
     #: Requests at once to one host; 8 unless it is set.
     concurrency: int
     #: Requests a second to one host, less than 1 too; as many as there are to ask unless it is set.
