@@ -250,6 +250,20 @@ async fn all_may_be_scanned_again_by_hand_whatever_the_limits() {
 }
 
 #[tokio::test]
+async fn a_scanner_gets_its_store_later_and_keeps_layers_there_from_then_on() {
+    let registry = registry();
+    let (store, _) = set_up(&registry).await;
+    let scanner = Scanner::builder().build().unwrap();
+    let other = scanner.clone();
+    assert_eq!(scanner.store().unwrap_err().kind(), Kind::InvalidState);
+    scanner.set_store(store.clone()).unwrap();
+    assert_eq!(other.set_store(store.clone()).unwrap_err().kind(), Kind::InvalidState);
+    assert_eq!(counts(&run(&other).await), (5, 0, 0, 0));
+    let parts = store.status().await.unwrap().parts;
+    assert_eq!(parts.iter().find(|part| part.part == "layers").unwrap().rows, 6, "{parts:?}");
+}
+
+#[tokio::test]
 async fn a_job_is_held_against_its_registry_before_it_is_saved() {
     let store = Store::memory().unwrap();
     // The credential is not here, and nobody listens there: what a selection means can be said all the same.

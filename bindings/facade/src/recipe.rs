@@ -1,11 +1,11 @@
-//! What a scanner of the library is built from, once without and once with the store.
+//! What a scanner of the library is built from. Its store comes when something needs it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidewaiter::model::limits::Limits;
-use tidewaiter::store::{DirectoryCache, Store};
+use tidewaiter::store::DirectoryCache;
 use tidewaiter::{Result, Scanner};
 
 /// The parts of a configuration that the library takes.
@@ -20,26 +20,24 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// A scanner. The store keeps the results of layers, where there is one.
+    /// A scanner.
     ///
     /// # Errors
     /// What a configuration cannot be, and a cache folder that cannot be made.
-    pub(crate) fn build(&self, store: Option<Store>) -> Result<Scanner> {
+    pub(crate) fn build(self) -> Result<Scanner> {
         let mut limits = Limits::default();
         for (name, value) in &self.limits {
             limits.set(name, *value)?;
         }
         let mut builder = Scanner::builder().limits(limits);
-        if let Some(file) = &self.advisories {
-            builder = builder.advisories_file(file.clone());
+        if let Some(file) = self.advisories {
+            builder = builder.advisories_file(file);
         }
-        if let Some(base_url) = &self.fetch {
-            builder = builder.fetch_advisories(base_url.clone());
+        if let Some(base_url) = self.fetch {
+            builder = builder.fetch_advisories(base_url);
         }
-        match (store, &self.cache) {
-            (Some(store), _) => builder = builder.store(store),
-            (None, Some(folder)) => builder = builder.layer_cache(Arc::new(DirectoryCache::open(folder)?)),
-            (None, None) => {}
+        if let Some(folder) = &self.cache {
+            builder = builder.layer_cache(Arc::new(DirectoryCache::open(folder)?));
         }
         if let Some(mib) = self.memory_mib {
             builder = builder.memory_mib(mib);

@@ -40,16 +40,16 @@ struct Shared {
     exports: Option<Exports>,
     registries: Option<PathBuf>,
     base_url: Option<String>,
+    /// Where the store is.
     store: Option<String>,
-    recipe: Recipe,
+    /// Held by whoever opens the store, which may take a while.
+    opening: Mutex<()>,
     closed: Cancel,
     live: Mutex<Option<Live>>,
 }
 
 struct Live {
     scanner: tidewaiter::Scanner,
-    /// That of the scanner, once something needed one.
-    store: Option<Store>,
     runtime: Runtime,
 }
 
@@ -70,7 +70,7 @@ impl Scanner {
             concurrency: config.concurrency,
             limits: config.limits,
         };
-        let live = Live { scanner: recipe.build(None)?, store: None, runtime: Runtime::start()? };
+        let live = Live { scanner: recipe.build()?, runtime: Runtime::start()? };
         let shared = Shared {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             process: std::process::id(),
@@ -79,7 +79,7 @@ impl Scanner {
             registries: config.registries,
             base_url: config.base_url,
             store: config.store.or_else(paths::store),
-            recipe,
+            opening: Mutex::new(()),
             closed: Cancel::new(),
             live: Mutex::new(Some(live)),
         };
@@ -237,12 +237,12 @@ impl Scanner {
         self.shared.exports.clone()
     }
 
-    /// The store. The first who asks opens it.
+    /// The store. The first who asks opens it; only those who need it as well wait for that.
     pub(crate) fn store(&self) -> Result<Store> {
         self.usable()?;
-        let mut live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = live.as_mut().ok_or_else(closed)?;
-        if let Some(store) = &live.store {
+        let scanner = self.with_live(|live| live.scanner.clone())?;
+        let _opening = self.shared.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(store) = scanner.store() {
             return Ok(store.clone());
         }
         let place = self.shared.store.as_deref().ok_or_else(|| {
@@ -250,8 +250,17 @@ impl Scanner {
                 .with_hint("name the file")
         })?;
         let store = Store::open(place)?;
-        live.scanner = self.shared.recipe.build(Some(store.clone()))?;
-        Ok(live.store.insert(store).clone())
+        scanner.set_store(store.clone())?;
+        Ok(store)
+    }
+
+    /// Looks at what is live.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`] of a closed scanner.
+    fn with_live<T>(&self, look: impl FnOnce(&Live) -> T) -> Result<T> {
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.as_ref().map(look).ok_or_else(|| Error::new(Kind::InvalidState, "the scanner is closed"))
     }
 
     /// The store, if there is one yet: a question makes no file.
@@ -283,9 +292,8 @@ impl Scanner {
         make: impl FnOnce(&tidewaiter::Scanner, &Context) -> BoxStream<'static, Result<Item>>,
     ) -> Result<Listing> {
         self.usable()?;
-        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = live.as_ref().ok_or_else(closed)?;
-        Ok(Listing::new(self.clone(), Source::new(|context| make(&live.scanner, context))))
+        let scanner = self.with_live(|live| live.scanner.clone())?;
+        Ok(Listing::new(self.clone(), Source::new(|context| make(&scanner, context))))
     }
 
     /// Asks a listing for what comes next.
@@ -356,8 +364,7 @@ impl Scanner {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         self.usable()?;
-        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = live.as_ref().ok_or_else(closed)?;
+        let scanner = self.with_live(|live| live.scanner.clone())?;
         // A switch of this call alone: the caller's may be shared by calls that go on.
         let own = Cancel::new();
         let (pending, answer) = call::call(self.shared.id, self.shared.clone(), own.clone());
@@ -366,9 +373,9 @@ impl Scanner {
         if let Some(timeout) = timeout {
             context = context.deadline(timeout);
         }
-        let work = work(live.scanner.clone(), context);
+        let work = work(scanner, context);
         let (cancel, closed) = (cancel.clone(), self.shared.closed.clone());
-        live.runtime.spawn(async move {
+        let work = async move {
             let mut work = Box::pin(work);
             let ended = tokio::select! {
                 result = &mut work => Some(result),
@@ -384,7 +391,8 @@ impl Scanner {
                 }
             };
             answer.give(result);
-        });
+        };
+        self.with_live(|live| live.runtime.spawn(work))?;
         Ok(pending)
     }
 }
@@ -403,10 +411,6 @@ impl std::fmt::Debug for Scanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scanner").field("advisories", &self.shared.advisories).finish_non_exhaustive()
     }
-}
-
-fn closed() -> Error {
-    Error::new(Kind::InvalidState, "the scanner is closed")
 }
 
 /// Compiles exports, where the advisories are some that are not compiled yet.

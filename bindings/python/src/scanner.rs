@@ -47,8 +47,9 @@ impl NativeScanner {
         on_event: Callback,
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<Vec<Report>> {
+        let cancel = switch(cancel);
         let pending =
-            from_json(options, "the options").and_then(|options| self.0.scan(reference, options, &switch(cancel)));
+            py.detach(|| from_json(options, "the options").and_then(|options| self.0.scan(reference, options, &cancel)));
         Ok(wait(py, pending, on_event)?.into_iter().map(Report).collect())
     }
 
@@ -59,9 +60,10 @@ impl NativeScanner {
         options: &str,
         cancel: Option<&Bound<'py, Cancel>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let pending = from_json(registry, "the registry").and_then(|registry| {
-            let options = from_json(options, "the options")?;
-            self.0.check(registry, options, &switch(cancel))
+        let cancel = switch(cancel);
+        let pending = py.detach(|| {
+            let registry = from_json(registry, "the registry")?;
+            self.0.check(registry, from_json(options, "the options")?, &cancel)
         });
         answer(py, pending, None)
     }
@@ -77,15 +79,16 @@ impl NativeScanner {
         on_event: Callback,
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<NativeListing> {
-        let listing = from_json(registry, "the registry").and_then(|registry| {
+        let listing = py.detach(|| {
+            let registry = from_json(registry, "the registry")?;
             let selection = from_json(selection, "the selection")?;
-            match what {
+            let listing = match what {
                 "repositories" => self.0.repositories(registry, selection),
                 "images" => self.0.images(registry, selection),
                 _ => self.0.explain(registry, selection),
-            }
+            };
+            listing?.timeout(timeout)
         });
-        let listing = listing.and_then(|listing| listing.timeout(timeout));
         let listing = listing.map_err(|error| raise(py, &error))?;
         Ok(NativeListing::new(listing, on_event, switch(cancel)))
     }
@@ -100,13 +103,15 @@ impl NativeScanner {
         on_event: Callback,
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<NativeListing> {
-        let listing = match what {
-            "explain_job" => from_json(request, "the name").and_then(|name: String| self.0.explain_job(&name)),
-            "inventory" => from_json(request, "the filter").and_then(|filter| self.0.inventory(filter)),
-            "changes" => from_json(request, "the filter").and_then(|filter| self.0.changes(filter)),
-            _ => Err(unknown(what)),
-        };
-        let listing = listing.and_then(|listing| listing.timeout(timeout));
+        let listing = py.detach(|| {
+            let listing = match what {
+                "explain_job" => self.0.explain_job(&from_json::<String>(request, "the name")?),
+                "inventory" => self.0.inventory(from_json(request, "the filter")?),
+                "changes" => self.0.changes(from_json(request, "the filter")?),
+                _ => Err(unknown(what)),
+            };
+            listing?.timeout(timeout)
+        });
         let listing = listing.map_err(|error| raise(py, &error))?;
         Ok(NativeListing::new(listing, on_event, switch(cancel)))
     }
@@ -124,18 +129,19 @@ impl NativeScanner {
         macro_rules! of_request {
             ($method:ident) => {{
                 let read = from_json(request, "the request");
-                answer(py, read.and_then(|request| scanner.$method(request, &cancel)), on_event)
+                // Opening the store may take a while, and needs nothing of Python's.
+                answer(py, py.detach(|| read.and_then(|request| scanner.$method(request, &cancel))), on_event)
             }};
         }
         macro_rules! of_name {
             ($method:ident) => {{
                 let read = from_json(request, "the name");
-                answer(py, read.and_then(|name: String| scanner.$method(&name, &cancel)), on_event)
+                answer(py, py.detach(|| read.and_then(|name: String| scanner.$method(&name, &cancel))), on_event)
             }};
         }
         macro_rules! of_nothing {
             ($method:ident) => {
-                answer(py, scanner.$method(&cancel), on_event)
+                answer(py, py.detach(|| scanner.$method(&cancel)), on_event)
             };
         }
         match operation {
@@ -169,7 +175,7 @@ impl NativeScanner {
     }
 
     fn stored_reports(&self, py: Python<'_>, reference: &str) -> PyResult<Vec<Report>> {
-        let pending = self.0.stored_reports(reference, &tidewaiter::Cancel::new());
+        let pending = py.detach(|| self.0.stored_reports(reference, &tidewaiter::Cancel::new()));
         Ok(wait(py, pending, None)?.into_iter().map(Report).collect())
     }
 

@@ -283,3 +283,28 @@ def test_a_job_is_saved_only_with_a_selection_that_can_be(scanner, shelf):
         with pytest.raises(tw.InvalidInput):
             scanner.put_job(tw.Job("nightly", registry, selection))
     assert scanner.jobs() == []
+
+
+#: Locks a file of SQLite until its standard input is closed: in a process of its own, since locks are the process's.
+LOCK = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], isolation_level=None).execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_store_that_is_locked_holds_up_only_those_who_need_it(open_scanner, tmp_path):
+    waiting = open_scanner("locked.db")
+    command = [sys.executable, "-c", LOCK, tmp_path / "locked.db"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lock:
+        assert lock.stdout.readline() == "locked\n"
+        jobs = []
+        asking = threading.Thread(target=lambda: jobs.append(waiting.jobs()))
+        asking.start()
+        for _ in range(20):
+            assert waiting.advisories_status().ecosystems
+            assert asking.is_alive() and jobs == [], "the store is open already"
+        lock.stdin.close()
+    asking.join()
+    assert jobs == [[]]

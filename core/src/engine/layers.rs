@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::fetch::Arriving;
 use super::lanes::{Lanes, Plan};
@@ -33,7 +33,7 @@ type Slot = Arc<tokio::sync::Mutex<Weak<LayerFacts>>>;
 /// Reads layers for all calls of one scanner.
 pub(super) struct Layers {
     lanes: Lanes,
-    cache: Option<Arc<dyn LayerCache>>,
+    cache: RwLock<Option<Arc<dyn LayerCache>>>,
     slots: Mutex<HashMap<Digest, Slot>>,
     suffix: String,
 }
@@ -41,7 +41,16 @@ pub(super) struct Layers {
 impl Layers {
     pub(super) fn new(plan: Arc<Plan>, lanes: usize, cache: Option<Arc<dyn LayerCache>>) -> Self {
         let suffix = key_suffix(&plan);
-        Self { lanes: Lanes::new(plan, lanes), cache, slots: Mutex::default(), suffix }
+        Self { lanes: Lanes::new(plan, lanes), cache: RwLock::new(cache), slots: Mutex::default(), suffix }
+    }
+
+    /// Keeps what is read from now on in another cache, and looks for it there.
+    pub(super) fn keep_in(&self, cache: Arc<dyn LayerCache>) {
+        *self.cache.write().unwrap_or_else(PoisonError::into_inner) = Some(cache);
+    }
+
+    fn cache(&self) -> Option<Arc<dyn LayerCache>> {
+        self.cache.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many layers are read side by side.
@@ -158,7 +167,7 @@ impl Layers {
     }
 
     async fn stored(&self, digest: &Digest) -> Option<LayerFacts> {
-        let cache = self.cache.as_ref()?;
+        let cache = self.cache()?;
         let bytes = cache
             .get(&self.key(digest))
             .await
@@ -167,7 +176,7 @@ impl Layers {
     }
 
     async fn store(&self, digest: &Digest, facts: &LayerFacts) {
-        let Some(cache) = &self.cache else { return };
+        let Some(cache) = self.cache() else { return };
         let stored = match facts.to_bytes() {
             Ok(bytes) => cache.put(&self.key(digest), &bytes).await,
             Err(error) => Err(error),

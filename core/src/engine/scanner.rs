@@ -1,7 +1,7 @@
 //! The one handle: what a scanner is made of, and what it can be asked.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::advisory_source::AdvisorySource;
 use super::image;
@@ -47,7 +47,7 @@ struct Inner {
     plan: Arc<Plan>,
     layers: Layers,
     advisories: AdvisorySource,
-    store: Option<Store>,
+    store: OnceLock<Store>,
     #[cfg(feature = "net")]
     places: Places,
 }
@@ -174,7 +174,7 @@ impl ScannerBuilder {
             plan,
             layers,
             advisories: self.advisories,
-            store: self.store,
+            store: self.store.map(OnceLock::from).unwrap_or_default(),
             #[cfg(feature = "net")]
             places: Places::new(self.connectors),
         })))
@@ -257,12 +257,23 @@ impl Scanner {
         Ok(reports)
     }
 
-    /// The store that it was built with.
+    /// Gives a scanner that was built without a store this one, for itself and its clones. What is read of layers is kept there from now
+    /// on, whatever cache there was.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidState`] where it has one.
+    pub fn set_store(&self, store: Store) -> Result<()> {
+        self.0.store.set(store.clone()).map_err(|_| Error::new(Kind::InvalidState, "the scanner has a store"))?;
+        self.0.layers.keep_in(Arc::new(store));
+        Ok(())
+    }
+
+    /// Its store.
     ///
     /// # Errors
     /// [`Kind::InvalidState`] without one.
     pub fn store(&self) -> Result<&Store> {
-        self.0.store.as_ref().ok_or_else(|| {
+        self.0.store.get().ok_or_else(|| {
             Error::new(Kind::InvalidState, "the scanner has no store")
                 .with_hint("build it with a store, in a file or in memory")
         })
