@@ -15,7 +15,7 @@ const PIPE_TIME: Duration = Duration::from_secs(30);
 
 /// What a file holds, at most `limit` bytes; none where there is no such file. `what` names it in errors.
 ///
-/// Nothing is waited for that a cancel does not end: a pipe without a writer is empty, and a device is not read.
+/// Nothing is waited for that a cancel does not end: a pipe has half a minute, and a device is not read.
 ///
 /// # Errors
 /// [`Kind::InvalidInput`] for one that cannot be read or is too long, [`Kind::Canceled`].
@@ -80,16 +80,13 @@ mod tests {
     #[tokio::test]
     async fn files_and_pipes_are_read() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, pipe) = (folder.path().join("file"), folder.path().join("pipe"));
+        let file = folder.path().join("file");
         let context = Context::new();
         assert_eq!(shown(&file, &context).await.unwrap(), None);
         std::fs::write(&file, "12345678").unwrap();
         assert_eq!(shown(&file, &context).await.unwrap().as_deref(), Some("12345678"));
         std::fs::write(&file, "123456789").unwrap();
         assert!(shown(&file, &context).await.unwrap_err().to_string().contains("longer than 8"));
-        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // Nobody writes.
-        assert_eq!(shown(&pipe, &context).await.unwrap().as_deref(), Some(""));
         // As a shell hands it over; not all is there yet when the reading begins.
         let (ours, mut theirs) = std::io::pipe().unwrap();
         let path = format!("/dev/fd/{}", ours.as_raw_fd());
