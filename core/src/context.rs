@@ -105,7 +105,9 @@ pub fn seconds(field: &'static str, seconds: Option<f64>) -> Result<Option<Durat
     let Some(given) = seconds else { return Ok(None) };
     match Duration::try_from_secs_f64(given) {
         Ok(time) if !time.is_zero() => Ok(Some(time)),
-        _ => Err(Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0").with(field, given)),
+        _ => Err(Error::new(Kind::InvalidInput, "a time-out is a number of seconds above 0")
+            .with(field, given)
+            .with_hint("leave it out for the usual one")),
     }
 }
 
@@ -133,6 +135,7 @@ mod tests {
         for wrong in [0.0, -1.0, 1e300, f64::NAN, f64::INFINITY] {
             let error = seconds("image_timeout", Some(wrong)).unwrap_err();
             assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("image_timeout"), "{error}");
+            assert!(error.hint().is_some(), "{error:?}");
         }
     }
 }

@@ -242,6 +242,11 @@ impl Connection {
             .with_hint(hint))
     }
 
+    /// The same where the argument may be missing, since the options say which registry it is.
+    pub(crate) fn meant(&self, argument: Option<&str>) -> Result<Named> {
+        argument.map_or_else(|| self.registry(None).map(Named::from), |argument| self.named(argument))
+    }
+
     /// The registry at `url`, or that of the image.
     pub(crate) fn registry(&self, url: Option<&str>) -> Result<Registry> {
         let mut fields = self.given();

@@ -36,6 +36,11 @@ impl Progress {
         Self { bar, layers: HashMap::new(), done: 0, images: None, noticed: String::new() }
     }
 
+    /// Tells something beside what is written, and what to do about it.
+    pub(crate) fn note(&self, message: &str, hint: &str) {
+        self.suspend(|| eprintln!("note: {}\nhint: {}", printable(message), printable(hint)));
+    }
+
     /// Writes something without the bar in the way.
     pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
@@ -118,7 +123,7 @@ impl Observer for Progress {
             }
             Event::Notice { message, hint } if *message != self.noticed => {
                 self.noticed.clone_from(message);
-                self.bar.suspend(|| eprintln!("note: {}\nhint: {}", printable(message), printable(hint)));
+                self.note(message, hint);
             }
             _ => {}
         }

@@ -254,9 +254,9 @@ impl Client {
             if !self.may_lead(&request.url, &target, context).await? {
                 let message = "a redirect from a public host to a private address is not followed";
                 return Err(Stop::Error(
-                    Error::new(Kind::Unsupported, message)
-                        .with("url", redact::url(&target))
-                        .with_hint("set `private_addresses` in the definition, if this registry may lead into your network"),
+                    Error::new(Kind::Unsupported, message).with("url", redact::url(&target)).with_hint(
+                        "set `private_addresses` in the definition, if this registry may lead into your network",
+                    ),
                 ));
             }
             if !address::is_same_origin(&request.url, &target) {

@@ -184,7 +184,10 @@ mod tests {
             (r#"{"kind": "acr", "name": "contoso", "cloud": "mars"}"#, "cloud"),
             (r#"{"kind": "acr", "url": "contoso.azurecr.io", "cloud": "mars"}"#, "cloud"),
             (r#"{"kind": "dockerhub", "namespaces": ["a/b"]}"#, "namespaces"),
-            (r#"{"kind": "harbor", "url": "h.example", "credential": {"aws": {"role_arn": "arn:x"}}}"#, "credential: aws"),
+            (
+                r#"{"kind": "harbor", "url": "h.example", "credential": {"aws": {"role_arn": "arn:x"}}}"#,
+                "credential: aws",
+            ),
         ] {
             let error = verify(&Registry::from_json(json).unwrap()).unwrap_err();
             assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{json}: {error:?}");

@@ -159,7 +159,9 @@ impl Credential {
 /// A user name and a password as they can be sent (RFC 7617: no colon in the name).
 pub(super) fn basic(username: &str, password: zeroize::Zeroizing<String>) -> Result<Identity> {
     if username.contains(':') {
-        return Err(Error::new(Kind::InvalidInput, "a user name has no colon").with("field", "username"));
+        return Err(Error::new(Kind::InvalidInput, "a user name has no colon")
+            .with("field", "username")
+            .with_hint("what stands behind the colon may be the password: give it as such"));
     }
     Ok(Identity::Basic { username: username.to_owned(), password })
 }
@@ -233,6 +235,13 @@ mod tests {
         }
         let error = serde_json::to_string(&Credential::token(Secret::value("s3cret"))).unwrap_err().to_string();
         assert!(error.contains("plain text") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn a_user_name_with_a_colon_is_told_and_not_shown() {
+        let error = basic("alice:s3cret", String::new().into()).unwrap_err();
+        assert!(error.kind() == Kind::InvalidInput && error.hint().is_some(), "{error:?}");
+        assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
     }
 
     #[test]

@@ -402,7 +402,8 @@ fn is_hub(url: &Url) -> bool {
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Addresses may hold a user and a password, also where none is expected.
-        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (name, redact::address(&value.to_string()))).collect();
+        let settings: Vec<_> =
+            self.settings.iter().map(|(name, value)| (name, redact::address(&value.to_string()))).collect();
         f.debug_struct("Registry")
             .field("kind", &self.kind)
             .field("url", &address::shown(&self.url))
@@ -468,8 +469,7 @@ mod tests {
 
     #[test]
     fn is_written_as_it_is_read() {
-        let json =
-            r#"{"kind":"docker","url":"r.io","private_addresses":true,"concurrency":2,"rate":0.5,"credential":{"token":{"token":{"env":"T"}}}}"#;
+        let json = r#"{"kind":"docker","url":"r.io","private_addresses":true,"concurrency":2,"rate":0.5,"credential":{"token":{"token":{"env":"T"}}}}"#;
         assert_eq!(serde_json::to_string(&Registry::from_json(json).unwrap()).unwrap(), json);
         for (json, named, hinted) in [
             (r#"{"kind": "docker", "region": "x"}"#, "region", "plain_http"),

@@ -173,7 +173,9 @@ mod tests {
 
     #[test]
     fn a_tenant_of_artifactory_is_one_label() {
-        for stranger in ["jfrog.io", ".jfrog.io", "a.b.jfrog.io", "-a.jfrog.io", "a-.jfrog.io", "ajfrog.io", "a_b.jfrog.io"] {
+        for stranger in
+            ["jfrog.io", ".jfrog.io", "a.b.jfrog.io", "-a.jfrog.io", "a-.jfrog.io", "ajfrog.io", "a_b.jfrog.io"]
+        {
             assert_eq!(recognise(stranger).name(), "docker", "{stranger}");
         }
     }

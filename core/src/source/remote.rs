@@ -160,9 +160,9 @@ impl RemoteSource {
             return Err(refused("a foreign layer would be fetched without https").with("url", redact::url(&url)));
         }
         if !self.connection.nobody().may_lead(base, &url, context).await? {
-            return Err(refused("a foreign layer is at a private address")
-                .with("url", redact::url(&url))
-                .with_hint("scan without foreign layers, or set `private_addresses` in the definition of the registry"));
+            return Err(refused("a foreign layer is at a private address").with("url", redact::url(&url)).with_hint(
+                "scan without foreign layers, or set `private_addresses` in the definition of the registry",
+            ));
         }
         let mut bare = url;
         let _ = (bare.set_username(""), bare.set_password(None));

@@ -16,9 +16,9 @@ use crate::state::Place;
 /// images be listed and pulled? A step that fails says why, and what to do.
 #[derive(Args)]
 pub(crate) struct Check {
-    /// The registry: host, host:port, a URL, or the name of a saved one
-    #[arg(value_name = "REGISTRY|NAME")]
-    registry: String,
+    /// The registry: host, host:port, a URL, or the name of a saved one; not needed where --kind and its fields say it
+    #[arg(value_name = "REGISTRY|NAME", required_unless_present = "kind")]
+    registry: Option<String>,
     /// Check also whether this repository may be pulled
     #[arg(long, value_name = "REPOSITORY")]
     repository: Option<String>,
@@ -38,7 +38,7 @@ impl Check {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         let (registries, store) = (self.connection.registries(), self.place.store());
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
-        let registry = self.connection.named(&self.registry)?;
+        let registry = self.connection.meant(self.registry.as_deref())?;
         let options = CheckOptions { repository: self.repository, timeout: self.timeout };
         let check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(true))?;
         match self.format {

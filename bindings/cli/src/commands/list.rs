@@ -17,9 +17,9 @@ use crate::state::Place;
 /// is then 2.
 #[derive(Args)]
 pub(crate) struct List {
-    /// The registry: host, host:port, a URL, or the name of a saved one
-    #[arg(value_name = "REGISTRY|NAME")]
-    registry: String,
+    /// The registry: host, host:port, a URL, or the name of a saved one; not needed where --kind and its fields say it
+    #[arg(value_name = "REGISTRY|NAME", required_unless_present = "kind")]
+    registry: Option<String>,
     /// List repositories alone
     #[arg(long = "repositories")]
     names_only: bool,
@@ -30,8 +30,8 @@ pub(crate) struct List {
 /// Say of every image of a registry whether the selection chooses it, and why
 #[derive(Args)]
 pub(crate) struct Explain {
-    /// The registry: host, host:port, a URL, or the name of a saved one
-    #[arg(value_name = "REGISTRY|NAME", required_unless_present = "job", conflicts_with = "job")]
+    /// The registry: host, host:port, a URL, or the name of a saved one; not needed where --kind and its fields say it
+    #[arg(value_name = "REGISTRY|NAME", required_unless_present_any = ["job", "kind"], conflicts_with = "job")]
     registry: Option<String>,
     /// Say what the next run of this job would do with each image, and why; all else is what was saved
     #[arg(long, value_name = "NAME", conflicts_with_all = SAVED_WITH_A_JOB)]
@@ -66,7 +66,8 @@ struct Line {
 impl List {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         let names_only = self.names_only;
-        let (registry, selection) = (self.line.connection.named(&self.registry)?, self.line.selection.selection()?);
+        let registry = self.line.connection.meant(self.registry.as_deref())?;
+        let selection = self.line.selection.selection()?;
         self.line.run(cancel, |scanner| {
             if names_only { scanner.repositories(registry, selection) } else { scanner.images(registry, selection) }
         })
@@ -78,8 +79,8 @@ impl Explain {
         if let Some(job) = &self.job {
             return self.line.run(cancel, |scanner| scanner.explain_job(job));
         }
-        let argument = self.registry.unwrap_or_default();
-        let (registry, selection) = (self.line.connection.named(&argument)?, self.line.selection.selection()?);
+        let registry = self.line.connection.meant(self.registry.as_deref())?;
+        let selection = self.line.selection.selection()?;
         self.line.run(cancel, |scanner| scanner.explain(registry, selection))
     }
 }
@@ -89,13 +90,20 @@ impl Line {
         let (registries, store) = (self.connection.registries(), self.place.store());
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
         let listing = list(&scanner)?.timeout(self.timeout)?;
-        let mut progress = Progress::new(self.quiet);
+        let (mut progress, mut is_empty) = (Progress::new(self.quiet), true);
         while let Some(item) = listing.next(&mut progress, cancel)? {
             let line = match self.format {
                 Format::Json => output::json_line(&item)?,
                 Format::Table => row(&item),
             };
             progress.suspend(|| output::print(line.as_bytes()))?;
+            is_empty = false;
+        }
+        if is_empty {
+            progress.note(
+                "nothing is listed",
+                "see with `explain` what the selection leaves out, and with `check` what the credential may do",
+            );
         }
         Ok(Exit::Done)
     }

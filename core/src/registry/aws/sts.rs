@@ -75,7 +75,8 @@ impl Sts<'_> {
         if let Some((name, value)) = more {
             form.append_pair(name, value);
         }
-        Request::post(self.url.clone(), form.finish()).with(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
+        Request::post(self.url.clone(), form.finish())
+            .with(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
     }
 
     async fn ask(&self, request: &Request, role: &Role, action: &str, context: &Context) -> Result<Keys, Refused> {

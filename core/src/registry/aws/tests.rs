@@ -132,8 +132,11 @@ async fn a_program_of_the_default_profile_is_told_and_not_passed_over() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "[default]\ncredential_process = /bin/false\n").unwrap();
     let path = file.path().display().to_string();
-    let variables =
-        [("AWS_CONFIG_FILE", path.as_str()), ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let variables = [
+        ("AWS_CONFIG_FILE", path.as_str()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
     let error = keys(AwsCredential::new(), &variables).await.unwrap_err();
     assert!(error.kind() == Kind::InvalidInput, "{error:?}");
     assert!(error.hint().is_some_and(|hint| hint.contains("credential_process")), "{error:?}");

@@ -190,7 +190,8 @@ impl Entra {
         let variable = |name| self.surroundings.variable(name);
         let app = variable("IDENTITY_ENDPOINT").zip(variable("IDENTITY_HEADER"));
         // Microsoft's own tools have this variable too.
-        let machine = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or_else(|| "http://169.254.169.254".to_owned());
+        let machine =
+            variable("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or_else(|| "http://169.254.169.254".to_owned());
         let machine = format!("{}/metadata/identity/oauth2/token", machine.trim_end_matches('/'));
         let (address, version) = match &app {
             Some((address, _)) => (address.as_str(), "2019-08-01"),

@@ -123,9 +123,7 @@ fn coming_up(status: u16) -> String {
 
 #[tokio::test]
 async fn a_metadata_service_that_comes_up_is_waited_for() {
-    for (status, credential) in
-        [(410, AzureCredential::new()), (404, AzureCredential::managed_identity(None))]
-    {
+    for (status, credential) in [(410, AzureCredential::new()), (404, AzureCredential::managed_identity(None))] {
         let url = coming_up(status);
         let found = token(credential, &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &url)]).await;
         assert_eq!(found.unwrap(), "planted-entra-s3cret", "{status}");
