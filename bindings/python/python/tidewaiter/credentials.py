@@ -207,7 +207,7 @@ class Gar(_Google):
 
 
 class DockerConfig(Credential):
-    """What ``docker login`` left behind: the user's Docker configuration, or the one at ``path``."""
+    """What ``docker login`` left behind: the user's Docker configuration, or the one at ``path``, a file or its folder."""
 
     __slots__ = ("path",)
 
