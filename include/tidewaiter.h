@@ -161,15 +161,17 @@ tw_status tw_scanner_repositories(const tw_scanner *scanner,
 
 // Lists the images of a registry that a selection chooses, repository by repository as each is complete. `selection` is JSON, or
 // NULL for all: `{"repositories": ["team/*"], "exclude_repositories": [], "tags": ["v*"], "exclude_tags": [], "pushed": "last-7-days", ...}`.
-// Each line is `{"repository", "digest", "tags", "media_type", "size", "date": {"time", "source"}}`. Free it with tw_listing_free.
+// Each line is `{"repository", "digest", "tags", "media_type", "size", "date": {"time", "source"}, "verdict": "scan", "reason", "note",
+// "reference"}`: `reference` is what tw_scanner_scan takes; `note` says what a date filter could not know (`by-build-date`, `no-date`), and
+// is there only then. Free it with tw_listing_free.
 tw_status tw_scanner_images(const tw_scanner *scanner,
                             const char *registry,
                             const char *selection,
                             tw_listing **listing,
                             tw_error **error);
 
-// Lists all images of the repositories that a selection names, each with `"verdict": "scan" | "rematch" | "skip"` and
-// `"reason"` besides the fields of tw_scanner_images. Free it with tw_listing_free.
+// Lists all images of the repositories that a selection names, each with the fields of
+// tw_scanner_images; `verdict` is `scan`, `rematch` or `skip`, `reason` a fixed word such as `new` or `date`. Free it with tw_listing_free.
 tw_status tw_scanner_explain(const tw_scanner *scanner,
                              const char *registry,
                              const char *selection,
@@ -274,8 +276,8 @@ tw_status tw_job_put(const tw_scanner *scanner,
                      char **json,
                      tw_error **error);
 
-// Shows a job. `json` gets `{"job", "state", "run", "next", "registry", "selection", "schedule", "scan_all", "paused", "added", "error",
-// "summary", "holds"}`: `state` is that of the latest run (null, `Queued`, `Running`, `Finished`, `Canceled`, `Error`), `summary` what came of
+// Shows a job. `json` gets `{"job", "state", "run", "next", "registry", "selection", "schedule", "scan_all", "paused",
+// "registry_paused", "added", "error", "summary", "holds"}`: `state` is that of the latest run (null, `Queued`, `Running`, `Finished`, `Canceled`, `Error`), `summary` what came of
 // it, `holds` who works on it. Free it with tw_string_free.
 tw_status tw_job_show(const tw_scanner *scanner,
                       const char *name,
@@ -314,8 +316,9 @@ tw_status tw_job_delete(const tw_scanner *scanner,
 
 // Runs a job to its end. `request` is JSON: `{"job": NAME, "scan_all": false, "pull": false, "detach": false, "timeout": SECONDS}`; with
 // `detach` the run waits for a worker. `json` gets `{"run", "job", "state", "listed", "selected", "scanned", "rematched", "skipped":
-// {REASON: N}, "failed": [{"repository", "digest", "error"}], "bytes_fetched", "layers_fetched", "layers_from_store", "findings": {RATING: N},
-// "new_findings", "fixed_findings", ...}`; free it with tw_string_free. A run that is canceled meanwhile, also by `cancel` or after `timeout`,
+// {REASON: N}, "failed": [{"repository", "digest", "error"}], "waiting", "bytes_fetched", "layers_fetched", "layers_from_store",
+// "findings": {RATING: N}, "new_findings", "fixed_findings", "error"}`; free it with tw_string_free. `error`, why the registry or parts of it
+// could not be listed, is there only then. A run that is canceled meanwhile, also by `cancel` or after `timeout`,
 // is TW_OK with the state `Canceled`: what was finished is kept. `on_event` and `cancel` may be NULL.
 tw_status tw_job_run(const tw_scanner *scanner,
                      const char *request,

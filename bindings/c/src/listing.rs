@@ -38,7 +38,9 @@ pub unsafe extern "C" fn tw_scanner_repositories(
 
 /// Lists the images of a registry that a selection chooses, repository by repository as each is complete. `selection` is JSON, or
 /// NULL for all: `{"repositories": ["team/*"], "exclude_repositories": [], "tags": ["v*"], "exclude_tags": [], "pushed": "last-7-days", ...}`.
-/// Each line is `{"repository", "digest", "tags", "media_type", "size", "date": {"time", "source"}}`. Free it with tw_listing_free.
+/// Each line is `{"repository", "digest", "tags", "media_type", "size", "date": {"time", "source"}, "verdict": "scan", "reason", "note",
+/// "reference"}`: `reference` is what tw_scanner_scan takes; `note` says what a date filter could not know (`by-build-date`, `no-date`), and
+/// is there only then. Free it with tw_listing_free.
 ///
 /// # Safety
 /// As the head of the header says.
@@ -54,8 +56,8 @@ pub unsafe extern "C" fn tw_scanner_images(
     status(error, || unsafe { open(scanner, registry, selection, listing, Scanner::images) })
 }
 
-/// Lists all images of the repositories that a selection names, each with `"verdict": "scan" | "rematch" | "skip"` and
-/// `"reason"` besides the fields of tw_scanner_images. Free it with tw_listing_free.
+/// Lists all images of the repositories that a selection names, each with the fields of
+/// tw_scanner_images; `verdict` is `scan`, `rematch` or `skip`, `reason` a fixed word such as `new` or `date`. Free it with tw_listing_free.
 ///
 /// # Safety
 /// As the head of the header says.

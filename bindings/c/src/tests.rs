@@ -1,5 +1,7 @@
 //! What C may hand over by mistake, and what it gets for it.
 
+mod shapes;
+
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{null, null_mut};
 
