@@ -20,7 +20,11 @@ fn _tidewaiter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::Report>()?;
     module.add_class::<report::Package>()?;
     module.add_class::<report::Finding>()?;
+    module.add_class::<report::Evidence>()?;
     module.add_class::<report::Severity>()?;
+    module.add_class::<report::Distro>()?;
+    module.add_class::<report::Layer>()?;
+    module.add_class::<report::Stats>()?;
     module.add_class::<report::Problem>()?;
     module.add_function(wrap_pyfunction!(schedule::schedule_next, module)?)?;
     Ok(())

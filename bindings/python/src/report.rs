@@ -1,9 +1,11 @@
 //! The report: a handle, and views of its rows that read when they are asked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use tidewaiter::model::finding;
+use tidewaiter::model::image::LayerRecord;
 use tidewaiter::model::inventory;
 
 use crate::error::raise;
@@ -61,6 +63,39 @@ impl Report {
             layer: problem.layer,
         };
         self.0.problems.iter().map(problem).collect()
+    }
+
+    /// The distribution that the image is made of; None where it has none.
+    #[getter]
+    fn distro(&self) -> Option<Distro> {
+        let distro = self.0.inventory.distro()?.clone();
+        Some(Distro { id: distro.id, version: distro.version, name: distro.name, ecosystem: distro.ecosystem })
+    }
+
+    /// The layers, the base first.
+    #[getter]
+    fn layers(&self) -> Vec<Layer> {
+        let layer = |layer: &LayerRecord| Layer {
+            digest: layer.digest.to_string(),
+            size: layer.size,
+            created_by: layer.created_by.clone(),
+        };
+        self.0.layers.iter().map(layer).collect()
+    }
+
+    /// What the scan cost: the only part that differs from run to run.
+    #[getter]
+    fn stats(&self) -> Stats {
+        let stats = &self.0.stats;
+        Stats {
+            bytes_fetched: stats.bytes_fetched,
+            layers_fetched: stats.layers_fetched,
+            layers_from_cache: stats.layers_from_cache,
+            layers_read_twice: stats.layers_read_twice,
+            peak_memory_bytes: stats.peak_memory_bytes,
+            seconds: [("fetch", stats.seconds.fetch), ("total", stats.seconds.total)].into(),
+            owned_findings: stats.owned_findings,
+        }
     }
 
     /// The report as text of JSON (schema ``urn:tidewaiter:report:1``).
@@ -155,6 +190,12 @@ impl Package {
         self.read(|package| package.locations().map(|location| (location.path, location.layer)).collect())
     }
 
+    /// The package URL of the package of the distribution that its files belong to; None where nobody owns it.
+    #[getter]
+    fn owned_by(&self) -> Option<String> {
+        self.read(|package| package.owner().map(|owner| owner.purl()))
+    }
+
     fn __repr__(&self) -> String {
         format!("<Package {}>", self.purl())
     }
@@ -218,8 +259,97 @@ impl Finding {
         Severity(self.read(|finding| finding.severity.clone()))
     }
 
+    /// Which record, range and event decided.
+    #[getter]
+    fn evidence(&self) -> Evidence {
+        let finding::Evidence { record, range, event } = self.read(|finding| finding.evidence.clone());
+        Evidence { record, range, event }
+    }
+
     fn __repr__(&self) -> String {
         self.read(|finding| format!("<Finding {} {} in {}>", finding.severity, finding.id, finding.package))
+    }
+}
+
+/// Which record, range and event decided about a finding.
+#[pyclass(frozen, get_all, module = "tidewaiter")]
+pub(crate) struct Evidence {
+    /// The id of the OSV record.
+    record: String,
+    /// The range, such as ``ECOSYSTEM introduced 0, fixed 3.0.16-1~deb12u1``, or ``versions``.
+    range: String,
+    /// The event, such as ``fixed 3.0.16-1~deb12u1``, or why nothing could be compared.
+    event: String,
+}
+
+#[pymethods]
+impl Evidence {
+    fn __repr__(&self) -> String {
+        format!("<Evidence {}: {}>", self.record, self.event)
+    }
+}
+
+/// The distribution that an image is made of.
+#[pyclass(frozen, get_all, module = "tidewaiter")]
+pub(crate) struct Distro {
+    /// Such as ``debian``.
+    id: String,
+    /// Such as ``12``; empty where there is none.
+    version: String,
+    /// Its name for people.
+    name: String,
+    /// The OSV ecosystem of its packages, such as ``Debian:12``; None where OSV has none.
+    ecosystem: Option<String>,
+}
+
+#[pymethods]
+impl Distro {
+    fn __repr__(&self) -> String {
+        format!("<Distro {} {}>", self.id, self.version)
+    }
+}
+
+/// One layer of an image.
+#[pyclass(frozen, get_all, module = "tidewaiter")]
+pub(crate) struct Layer {
+    /// Its digest.
+    digest: String,
+    /// Its bytes, packed; None where the source does not say.
+    size: Option<u64>,
+    /// The command that made it, as the history of the image says.
+    created_by: Option<String>,
+}
+
+#[pymethods]
+impl Layer {
+    fn __repr__(&self) -> String {
+        format!("<Layer {}>", self.digest)
+    }
+}
+
+/// What a scan cost.
+#[pyclass(frozen, get_all, module = "tidewaiter")]
+pub(crate) struct Stats {
+    /// Bytes of blobs fetched from the source.
+    bytes_fetched: u64,
+    /// Layers fetched from the source.
+    layers_fetched: u64,
+    /// Layers whose result was stored already.
+    layers_from_cache: u64,
+    /// Layers that one pass could not understand.
+    layers_read_twice: u64,
+    /// Peak resident memory of the whole process in bytes.
+    peak_memory_bytes: u64,
+    /// Wall times: ``fetch`` and ``total``.
+    seconds: BTreeMap<&'static str, f64>,
+    /// Findings of owned packages, left out unless asked for.
+    owned_findings: u64,
+}
+
+#[pymethods]
+impl Stats {
+    fn __repr__(&self) -> String {
+        format!("<Stats {} bytes, {} layers fetched>", self.bytes_fetched, self.layers_fetched)
     }
 }
 

@@ -285,6 +285,18 @@ def test_a_job_is_saved_only_with_a_selection_that_can_be(scanner, shelf):
     assert scanner.jobs() == []
 
 
+def test_a_job_says_whether_its_registry_is_paused(scanner, job):
+    assert not scanner.put_job(job).registry_paused
+    scanner.pause_registry("nightly")
+    assert [(job.paused, job.registry_paused) for job in scanner.jobs()] == [(False, True)]
+
+
+def test_an_image_says_what_a_date_filter_could_not_know(scanner, job):
+    filtered = tw.Selection(repositories=["team/*"], pushed=7, undated="include")
+    assert {image.note for image in scanner.explain(job.registry, filtered)} == {"no-date"}
+    assert {image.note for image in scanner.explain(job.registry, job.selection)} == {None}
+
+
 #: Locks a file of SQLite until its standard input is closed: in a process of its own, since locks are the process's.
 LOCK = """
 import sqlite3, sys

@@ -58,6 +58,25 @@ def test_without_advisories_there_is_a_problem(scanner, image):
     assert scanner.advisories_status().built is None
 
 
+def test_a_report_has_an_attribute_for_all_that_its_json_has(scanner, image, record):
+    scanner.import_advisories(record)
+    report = scanner.scan(image, platform="linux/amd64")
+    shape = report.to_dict()
+
+    def shown(value, names):
+        return {name: getattr(value, name) for name in names}
+
+    assert shown(report.distro, shape["distro"]) == shape["distro"]
+    assert [shown(layer, shape["layers"][0]) for layer in report.layers] == shape["layers"]
+    assert shown(report.stats, shape["stats"]) == shape["stats"]
+    assert [package.owned_by for package in report.packages] == [package["owned_by"] for package in shape["packages"]]
+    assert report.findings
+    for finding, written in zip(report.findings, shape["findings"], strict=True):
+        assert shown(finding.evidence, written["evidence"]) == written["evidence"]
+        assert set(dir(finding)) >= written.keys()
+    assert set(dir(report.packages[0])) >= shape["packages"][0].keys()
+
+
 def test_the_status_says_what_is_there(scanner, record, tmp_path):
     scanner.import_advisories(record)
     status = scanner.advisories_status()

@@ -6,7 +6,19 @@
 ...     print(len(report.packages), len(report.findings))
 """
 
-from ._tidewaiter import Cancel, Finding, Package, Problem, Report, Severity, __version__
+from ._tidewaiter import (
+    Cancel,
+    Distro,
+    Evidence,
+    Finding,
+    Layer,
+    Package,
+    Problem,
+    Report,
+    Severity,
+    Stats,
+    __version__,
+)
 from .credentials import Anonymous, Aws, Azure, Basic, Credential, DockerConfig, DockerHub, Gar, Gcr, Quay, Token
 from .errors import (
     Busy,
@@ -64,10 +76,12 @@ __all__ = [
     "Check",
     "Corrupt",
     "Credential",
+    "Distro",
     "DockerConfig",
     "DockerHub",
     "Done",
     "Error",
+    "Evidence",
     "Failed",
     "Finding",
     "Gar",
@@ -83,6 +97,7 @@ __all__ = [
     "Item",
     "Job",
     "JobStatus",
+    "Layer",
     "LimitExceeded",
     "NotFound",
     "Package",
@@ -101,6 +116,7 @@ __all__ = [
     "Schedule",
     "Selection",
     "Severity",
+    "Stats",
     "Step",
     "Storage",
     "StorePart",

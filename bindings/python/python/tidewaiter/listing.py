@@ -89,6 +89,8 @@ class Image:
     reason: str
     #: What :meth:`Scanner.scan` takes.
     reference: str
+    #: What a date filter could not know: ``by-build-date``, ``no-date``; None where it knew all.
+    note: str | None = None
 
 
 def images(listing: NativeListing) -> Iterator[Image]:
@@ -106,6 +108,7 @@ def images(listing: NativeListing) -> Iterator[Image]:
             line["verdict"],
             line["reason"],
             line["reference"],
+            line.get("note"),
         )
 
 

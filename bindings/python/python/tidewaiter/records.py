@@ -165,6 +165,8 @@ class JobStatus(Record):
     schedule: Schedule
     scan_all: bool
     paused: bool
+    #: Whether its registry is paused, and so all jobs on it.
+    registry_paused: bool
     added: datetime
     error: str | None
     #: What came of the latest run; None in a list of jobs.
