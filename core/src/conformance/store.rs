@@ -457,8 +457,8 @@ async fn what_changes(store: &Store) {
             };
             page.into_iter().map(one).collect()
         };
-        let late = store.packed_after(Some("prod"), after, 2).await.unwrap();
-        let page = store.packed_after(Some("prod"), after, 2).await.unwrap();
+        let late = store.packed_after(Some("prod"), after, 2, u64::MAX).await.unwrap();
+        let page = store.packed_after(Some("prod"), after, 2, u64::MAX).await.unwrap();
         let Some(last) = page.last() else { break };
         after = last.id();
         let costs = store.put_rematched(matched(page, "CVE-1")).await.unwrap();
@@ -469,6 +469,8 @@ async fn what_changes(store: &Store) {
         );
     }
     assert_eq!(seen, 3);
+    let page = async |bytes| store.packed_after(None, 0, 9, bytes).await.unwrap().len();
+    assert_eq!((page(0).await, page(u64::MAX).await), (1, 3), "a page ends by its bytes, and has one at least");
     let changes = store.changes(Some("prod"), Some(since), None, 100).await.unwrap();
     assert_eq!(changes.len(), 1, "what is the same is not noted");
     assert_eq!((changes[0].new.len(), changes[0].fixed.len(), changes[0].fixed[0].id.as_str()), (0, 1, "CVE-1"));

@@ -1,10 +1,11 @@
 //! Every stored inventory against today's advisories, without the registry.
 //!
-//! Three things go on at once: the next page is read, this one is matched and compared with what it was on all cores, and the one
+//! Three things go on at once: the next page is read, this one is matched and compared with what it was in all lanes, and the one
 //! before is written. A package that lies in many images is looked up once.
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ use crate::store::{PackedReport, Place, Rematch, Store};
 
 /// Reports that are read, matched and written at once. One advisory concerns many: of more at once more lie side by side in the store.
 const PAGE: u64 = 256;
+/// Bytes of packed reports after which a page ends. Three pages are in memory at once.
+const PAGE_BYTES: u64 = 1 << 20;
 
 /// Bytes of what was found for packages. Of ten thousand images a quarter of it holds too little, and the match takes three times as long.
 const MEMORY: usize = 16 << 20;
@@ -56,18 +59,42 @@ impl Scanner {
         let matcher = Arc::new(Matcher::new(matcher.advisories().clone(), MEMORY));
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
         let mut rematched = Rematched::default();
-        let mut page = store.packed_after(registry, 0, PAGE).await?;
+        let mut page = store.packed_after(registry, 0, PAGE, PAGE_BYTES).await?;
         let mut done: Vec<Rematch> = Vec::new();
         while !page.is_empty() || !done.is_empty() {
             let last = page.last().map_or(i64::MAX, PackedReport::id);
-            let next = store.packed_after(registry, last, PAGE);
-            let (next, matched, written) =
-                tokio::join!(next, run(&matcher, &options, page), write(store, done, &mut rematched, context));
+            let next = store.packed_after(registry, last, PAGE, PAGE_BYTES);
+            let (next, matched, written) = tokio::join!(
+                next,
+                self.match_page(&matcher, &options, page),
+                write(store, done, &mut rematched, context)
+            );
             written?;
             done = matched?;
             page = next?;
         }
         Ok(rematched)
+    }
+
+    /// Matches a page in all lanes, each with a share of it and one report in hand.
+    async fn match_page(
+        &self,
+        matcher: &Arc<Matcher>,
+        options: &MatchOptions,
+        mut page: Vec<PackedReport>,
+    ) -> Result<Vec<Rematch>> {
+        let share = page.len().div_ceil(self.lanes()).max(1);
+        let mut work = Vec::new();
+        while !page.is_empty() {
+            let rest = page.split_off(share.min(page.len()));
+            let mine = std::mem::replace(&mut page, rest);
+            let (matcher, options) = (matcher.clone(), options.clone());
+            work.push(self.compute(move |_| {
+                mine.into_iter().map(|packed| one(&matcher, &options, packed)).collect::<Result<Vec<_>>>()
+            }));
+        }
+        let shares = try_join_all(work).await?;
+        Ok(shares.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }
 
@@ -88,27 +115,6 @@ async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched, con
     }
     context.emit(Event::RematchProgress { images: rematched.images });
     Ok(())
-}
-
-/// Matches a page on all cores.
-async fn run(matcher: &Arc<Matcher>, options: &MatchOptions, mut page: Vec<PackedReport>) -> Result<Vec<Rematch>> {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let share = page.len().div_ceil(cores).max(1);
-    let mut work = Vec::new();
-    while !page.is_empty() {
-        let rest = page.split_off(share.min(page.len()));
-        let mine = std::mem::replace(&mut page, rest);
-        let (matcher, options) = (matcher.clone(), options.clone());
-        work.push(tokio::task::spawn_blocking(move || {
-            mine.into_iter().map(|packed| one(&matcher, &options, packed)).collect::<Result<Vec<_>>>()
-        }));
-    }
-    let mut all = Vec::new();
-    for share in work {
-        let ended = |error| Error::new(Kind::Internal, "a match ended without an answer").because(error);
-        all.extend(share.await.map_err(ended)??);
-    }
-    Ok(all)
 }
 
 fn one(matcher: &Matcher, options: &MatchOptions, packed: PackedReport) -> Result<Rematch> {

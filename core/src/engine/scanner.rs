@@ -294,7 +294,6 @@ impl Scanner {
     }
 
     /// How many layers are read side by side.
-    #[cfg(feature = "net")]
     pub(super) fn lanes(&self) -> usize {
         self.0.layers.lanes()
     }

@@ -65,7 +65,8 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// Reports by number, beyond `after`, at most `limit`; of all registries, or of one. They are packed still, to be read elsewhere.
+    /// Reports by number, beyond `after`, at most `limit`, and no more once they have so many `bytes`; of all registries, or of one. They
+    /// are packed still, to be read elsewhere.
     ///
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
@@ -74,11 +75,24 @@ impl Store {
         registry: Option<&str>,
         after: i64,
         limit: u64,
+        bytes: u64,
     ) -> Result<Vec<PackedReport>> {
+        let mut session = self.read().await?;
+        let these = "r.id > $1 AND (CAST($2 AS TEXT) IS NULL OR r.registry = $2)";
         let statement = format!(
-            "{SELECT} WHERE r.id > $1 AND (CAST($2 AS TEXT) IS NULL OR r.registry = $2) ORDER BY r.id LIMIT $3"
+            "SELECT r.id, length(c.scan) + length(c.findings) FROM report r JOIN content c ON c.report = r.id
+            WHERE {these} ORDER BY r.id LIMIT $3"
         );
-        let rows = self.read().await?.query(&statement, vec![after.into(), registry.into(), limit.into()]).await?;
+        let (mut last, mut all) = (after, 0);
+        for mut row in session.query(&statement, vec![after.into(), registry.into(), limit.into()]).await? {
+            last = row.int()?;
+            all += row.count()?;
+            if all >= bytes {
+                break;
+            }
+        }
+        let statement = format!("{SELECT} WHERE {these} AND r.id <= $3 ORDER BY r.id");
+        let rows = session.query(&statement, vec![after.into(), registry.into(), last.into()]).await?;
         rows.into_iter().map(read).collect()
     }
 }
