@@ -433,7 +433,9 @@ fn each_distribution_has_its_names() {
         ("Wolfi", vec!["W-lib", "W-source"]),
         ("openSUSE:Leap 15.5", vec!["o-source"]),
     ] {
-        let inventory = rpm(ecosystem, ("lib", "1-1", Some(("source", "1-1"))), "");
+        let kind = if ecosystem == "Wolfi" { PackageType::Apk } else { PackageType::Rpm };
+        let distro = Distro { ecosystem: Some(ecosystem.into()), ..Distro::default() };
+        let inventory = inventory(Some(distro), &[(kind, "lib", "1-1", Some(("source", "1-1")))]);
         let found: Vec<_> = matches(&inventory, &advisories).findings.into_iter().map(|finding| finding.id).collect();
         assert_eq!(found, expected, "{ecosystem}");
     }
