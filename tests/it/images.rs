@@ -99,6 +99,12 @@ pub fn oci_layout(directory: &Path, layers: &[Vec<u8>]) {
     oci_layout_of(directory, layers.iter().map(|layer| blob(&blobs, LAYER, layer)).collect());
 }
 
+/// The same, with the commands that made the layers.
+pub fn oci_layout_with(directory: &Path, layers: &[Vec<u8>], commands: &[String]) {
+    let blobs = blobs(directory);
+    layout(directory, layers.iter().map(|layer| blob(&blobs, LAYER, layer)).collect(), commands);
+}
+
 /// The folder of the blobs of a layout.
 pub fn blobs(directory: &Path) -> PathBuf {
     let blobs = directory.join("blobs/sha256");
@@ -124,10 +130,16 @@ fn blob(blobs: &Path, media_type: &str, bytes: &[u8]) -> Value {
 
 /// Writes the rest of an OCI image layout, whose layers lie there already.
 pub fn oci_layout_of(directory: &Path, layers: Vec<Value>) {
+    layout(directory, layers, &[]);
+}
+
+fn layout(directory: &Path, layers: Vec<Value>, commands: &[String]) {
     let blobs = blobs(directory);
     let blob = |media_type: &str, document: &Value| blob(&blobs, media_type, document.to_string().as_bytes());
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer["digest"].clone()).collect();
-    let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let history: Vec<_> = commands.iter().map(|command| json!({"created_by": command})).collect();
+    let rootfs = json!({"type": "layers", "diff_ids": diff_ids});
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "history": history, "rootfs": rootfs});
     let config = blob("application/vnd.oci.image.config.v1+json", &config);
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let manifest = json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers});

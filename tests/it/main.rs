@@ -17,6 +17,7 @@ mod images;
 mod jobs;
 mod layering;
 mod listing;
+mod memory;
 mod modules;
 mod overlay;
 mod parity;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::layer::cataloger::{Content, Surroundings};
 use crate::layer::overlay::Overlay;
-use crate::layer::walk::{Again, Reading, walk};
+use crate::layer::walk::{Again, Reading, Space, walk};
 use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::limits::Limits;
@@ -99,7 +99,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
     let (limits, table) = (Limits::default(), InterestTable::new(catalogers).expect("the interests are valid"));
     let pass = |layer: &L, again: Option<&[Again]>| {
         let end = [0; 1024];
-        let reading = Reading { catalogers, table: &table, limits: &limits, again };
+        let reading = Reading { catalogers, table: &table, limits: &limits, again, space: &|_| Space::Granted };
         let walked = walk(BufReader::new(Read::chain(layer(), &end[..])), &reading, &mut Vec::new());
         walked.expect("a layer is read").facts
     };
@@ -114,7 +114,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
         layers_read.push(Arc::new(facts));
     }
     let layers: Vec<Arc<LayerFacts>> = layers_read;
-    let overlay = Overlay::new(&layers, &table);
+    let mut overlay = Overlay::new(&layers, &table);
     let resolved = overlay.finish(&layers, catalogers.len());
     let mut draft = Draft::new(limits.packages);
     let directories = |path: &[u8]| overlay.directory(path);

@@ -41,14 +41,14 @@ impl Scanner {
         let platforms = platforms(&item.platforms)?;
         let place = self.places().get(&item.definition, &item.image.repository, context).await?;
         let source = place.source(&item.image, self.limits())?;
-        let scan = self.scan_source(&source, &platforms, false, false, context);
-        let reports = image::within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
-        if reports.is_empty() {
+        let seat = self.seat().await?;
+        let scan = self.scan_in(&seat, &source, &platforms, false, false, context, |_, report| Packed::new(&report));
+        let packed = image::within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
+        if packed.is_empty() {
             let error = Error::new(Kind::NotFound, "the image has none of the platforms that the job asks for")
                 .with("platforms", item.platforms.join(", "));
             return Ok(Outcome::NoPlatform(Failure::from(&error)));
         }
-        let packed = self.compute(move |_| reports.iter().map(Packed::new).collect::<Result<_>>()).await??;
         Ok(Outcome::Scanned(packed))
     }
 }

@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::lanes::Plan;
 use super::layers::{Counts, Layers};
 use super::memory;
+use super::room::{FACTS, Seat};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::layer::overlay::{Overlay, Resolved};
@@ -23,8 +24,10 @@ use crate::model::problem::{Problem, ProblemKind, Problems};
 use crate::model::report::{Provenance, Report, Seconds, Stats, Subject};
 use crate::source::{ImageSource, LayerKind};
 
-/// The most bytes of entries and facts of all layers of an image. What one layer has is bounded on its own.
-const KEPT: usize = 64 << 20;
+/// The bytes of links and names of files that the overlay of an image may take beside other images.
+const SMALL_OVERLAY: usize = 3 << 20;
+/// The most bytes of the commands that made the layers, as the history of an image tells them.
+const COMMANDS: usize = 1 << 20;
 
 /// What is in an image, before it is matched.
 pub(super) struct Contents {
@@ -43,8 +46,9 @@ pub(super) struct Contents {
 /// What kept a layer from arriving whole and right; what is wrong inside of one is a problem.
 pub(super) async fn read(
     layers: &Layers,
+    seat: &Arc<Seat>,
     source: &dyn ImageSource,
-    image: Image,
+    mut image: Image,
     notes: Vec<Problem>,
     foreign_layers: bool,
     context: &Context,
@@ -58,37 +62,11 @@ pub(super) async fn read(
     });
     let mut problems = Problems::default();
     notes.into_iter().for_each(|note| problems.push(note));
+    spare(&mut image, &mut problems);
 
     let counts = Counts::default();
-    let skipped = |layer: &Descriptor| unread(LayerKind::of(layer), foreign_layers).is_some();
-    // Descriptors by value: a closure over borrowed ones would make the future of a scan not `Send`.
-    let descriptors: Vec<Descriptor> = image.layers.iter().map(|(layer, _)| layer.clone()).collect();
-    let reading = stream::iter(descriptors)
-        .map(|layer| {
-            let counts = &counts;
-            async move {
-                if skipped(&layer) { Ok(Arc::default()) } else { layers.facts(source, &layer, context, counts).await }
-            }
-        })
-        .buffered(layers.lanes() + 1);
-    let mut reading = pin!(reading);
-    let mut facts: Vec<Arc<LayerFacts>> = Vec::new();
-    let mut kept = 0;
-    while let Some(layer) = reading.try_next().await? {
-        let memory = layer.memory();
-        if kept > 0 && kept + memory > KEPT {
-            let message = format!(
-                "the layers hold more entries and facts than {} MiB; those of this one do not count",
-                KEPT >> 20
-            );
-            let index = u32::try_from(facts.len()).ok();
-            problems.push(Problem { layer: index, ..Problem::new(ProblemKind::LimitExceeded, message) });
-            facts.push(Arc::default());
-            continue;
-        }
-        kept += memory;
-        facts.push(layer);
-    }
+    let reading = Layered { layers, seat, source, foreign_layers, context, counts: &counts };
+    let mut facts = reading.facts(&image, &mut problems).await?;
     for ((layer, _), index) in image.layers.iter().zip(0u32..) {
         if let Some(message) = unread(LayerKind::of(layer), foreign_layers) {
             problems.push(Problem { layer: Some(index), ..Problem::new(ProblemKind::Unsupported, message) });
@@ -98,27 +76,45 @@ pub(super) async fn read(
         facts.problems.iter().for_each(|problem| problems.push(Problem { layer: Some(index), ..problem.clone() }));
     }
 
-    let applied = layers.compute(move |plan| {
-        let overlay = Overlay::new(&facts, &plan.table);
-        let resolved = overlay.finish(&facts, plan.catalogers.len());
-        (overlay, resolved)
-    });
-    let (overlay, mut resolved) = applied.await?;
-    std::mem::take(&mut resolved.problems).into_iter().for_each(|problem| problems.push(problem));
-    for (layer, asked) in by_layer(std::mem::take(&mut resolved.again)) {
-        if let Some((descriptor, _)) = image.layers.get(layer as usize) {
-            let found = layers.again(source, descriptor, &asked, context, &counts).await?;
-            found.problems.iter().for_each(|problem| problems.push(Problem { layer: Some(layer), ..problem.clone() }));
-            resolved.add(layer, &asked, found);
+    let mut packages = loop {
+        let room = Room::of(seat);
+        // Where only limits count, nothing is done again.
+        let facts = if seat.is_large() { std::mem::take(&mut facts) } else { facts.clone() };
+        match layers.compute(seat, move |plan| packages(plan, facts, &room)).await? {
+            Packages::Again(_, resolved) if !seat.hold(resolved.memory()) => seat.enlarge().await?,
+            Packages::TooMany => seat.enlarge().await?,
+            packages => break packages,
         }
+    };
+    drop(facts);
+    if let Packages::Again(overlay, mut resolved) = packages {
+        for (layer, asked) in by_layer(std::mem::take(&mut resolved.again)) {
+            let Some((descriptor, _)) = image.layers.get(layer as usize) else { continue };
+            match reading.again(descriptor, &asked).await? {
+                Some(found) => {
+                    let told = found.problems.iter().cloned();
+                    told.for_each(|problem| problems.push(Problem { layer: Some(layer), ..problem }));
+                    resolved.add(layer, &asked, found);
+                }
+                None => problems.push(too_much(layer)),
+            }
+        }
+        let seen = Arc::new((overlay, resolved));
+        packages = loop {
+            let (seen, room) = (seen.clone(), Room::of(seat));
+            let again = layers.compute(seat, move |plan| resolve(plan, &seen.0, &seen.1, &room));
+            match again.await? {
+                Packages::TooMany => seat.enlarge().await?,
+                packages => break packages,
+            }
+        };
     }
+    let Packages::Found(inventory, found) = packages else {
+        return Err(Error::new(Kind::Internal, "an image that may take much was told that it takes too much"));
+    };
+    seat.settle(inventory.memory());
+    found.into_iter().for_each(|problem| problems.push(problem));
     let fetch = started.elapsed().as_secs_f64();
-    let (inventory, problems) = layers
-        .compute(move |plan| {
-            let inventory = resolve(plan, &overlay, &resolved, &mut problems);
-            (inventory, problems)
-        })
-        .await?;
 
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     let stats = Stats {
@@ -220,8 +216,136 @@ pub(super) fn match_again(report: &mut Report, matcher: &Matcher, options: &Matc
     Ok(())
 }
 
-fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut Problems) -> Inventory {
+/// Leaves out what a scan has no use for, and what is larger than any history.
+fn spare(image: &mut Image, problems: &mut Problems) {
+    image.config = Vec::new();
+    let mut room = COMMANDS;
+    for ((_, command), index) in image.layers.iter_mut().zip(0u32..) {
+        match room.checked_sub(command.as_ref().map_or(0, String::len)) {
+            Some(left) => room = left,
+            None => {
+                *command = None;
+                let message = format!("the commands of the layers are longer than {} MiB", COMMANDS >> 20);
+                let problem = Problem::new(ProblemKind::LimitExceeded, message);
+                problems.push(Problem { layer: Some(index), ..problem });
+            }
+        }
+    }
+}
+
+/// The layers of one image on their way.
+struct Layered<'a> {
+    layers: &'a Layers,
+    seat: &'a Arc<Seat>,
+    source: &'a dyn ImageSource,
+    foreign_layers: bool,
+    context: &'a Context,
+    counts: &'a Counts,
+}
+
+impl Layered<'_> {
+    /// The facts of all layers, read side by side; one by one where they take much.
+    async fn facts(&self, image: &Image, problems: &mut Problems) -> Result<Vec<Arc<LayerFacts>>> {
+        // Descriptors by value: a closure over borrowed ones would make the future of a scan not `Send`.
+        let descriptors: Vec<Descriptor> = image.layers.iter().map(|(layer, _)| layer.clone()).collect();
+        let mut facts: Vec<Arc<LayerFacts>> = Vec::with_capacity(descriptors.len());
+        {
+            let reading = stream::iter(descriptors)
+                .map(|layer| async move { self.layer(&layer).await })
+                .buffered(self.layers.lanes() + 1);
+            let mut reading = pin!(reading);
+            loop {
+                match reading.try_next().await {
+                    Ok(Some(layer)) => facts.push(layer.unwrap_or_default()),
+                    Ok(None) => return Ok(facts),
+                    Err(_) if self.seat.is_late() => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let mut kept = facts.iter().map(|facts| facts.memory()).sum();
+        self.seat.settle(kept);
+        self.seat.enlarge().await?;
+        for ((layer, _), index) in image.layers.iter().zip(0u32..).skip(facts.len()) {
+            match self.layer(layer).await? {
+                Some(layer) => facts.push(layer),
+                None => {
+                    problems.push(too_much(index));
+                    facts.push(Arc::default());
+                }
+            }
+            kept += facts.last().map_or(0, |facts| facts.memory());
+            self.seat.settle(kept);
+        }
+        Ok(facts)
+    }
+
+    async fn layer(&self, layer: &Descriptor) -> Result<Option<Arc<LayerFacts>>> {
+        if unread(LayerKind::of(layer), self.foreign_layers).is_some() {
+            return Ok(Some(Arc::default()));
+        }
+        self.layers.facts(self.source, layer, self.seat, self.context, self.counts).await
+    }
+
+    /// What a layer has of files that the overlay asks for.
+    async fn again(&self, layer: &Descriptor, asked: &[Again]) -> Result<Option<LayerFacts>> {
+        let read = || self.layers.again(self.source, layer, asked, self.seat, self.context, self.counts);
+        match read().await {
+            Err(_) if self.seat.is_late() => {}
+            found => return found,
+        }
+        self.seat.enlarge().await?;
+        read().await
+    }
+}
+
+fn too_much(layer: u32) -> Problem {
+    let message =
+        format!("the layers hold more entries and facts than {} MiB; those of this one do not count", FACTS >> 20);
+    Problem { layer: Some(layer), ..Problem::new(ProblemKind::LimitExceeded, message) }
+}
+
+/// What the packages of an image may take while they are found.
+struct Room {
+    overlay: usize,
+    /// None where only limits count.
+    inventory: Option<usize>,
+}
+
+impl Room {
+    fn of(seat: &Seat) -> Self {
+        if seat.is_large() {
+            return Self { overlay: Overlay::MAX, inventory: None };
+        }
+        // A seat that has room for anything is as good as the large place.
+        let overlay = SMALL_OVERLAY.max(seat.small() / 4).min(Overlay::MAX);
+        Self { overlay, inventory: Some(seat.small()) }
+    }
+}
+
+/// How far it came with the packages of an image.
+enum Packages {
+    Found(Inventory, Vec<Problem>),
+    /// Something has to be read again first.
+    Again(Overlay, Resolved),
+    /// They take more than they may beside other images.
+    TooMany,
+}
+
+fn packages(plan: &Plan, facts: Vec<Arc<LayerFacts>>, room: &Room) -> Packages {
+    let Some(mut overlay) = Overlay::within(room.overlay, &facts, &plan.table) else { return Packages::TooMany };
+    let resolved = overlay.finish(&facts, plan.catalogers.len());
+    drop(facts);
+    if resolved.again.is_empty() {
+        resolve(plan, &overlay, &resolved, room)
+    } else {
+        Packages::Again(overlay, resolved)
+    }
+}
+
+fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, room: &Room) -> Packages {
     let mut draft = Draft::new(plan.limits.packages);
+    let mut problems = resolved.problems.clone();
     let directories = |path: &[u8]| overlay.directory(path);
     for (cataloger, files) in plan.catalogers.iter().zip(&resolved.files) {
         if files.is_empty() {
@@ -234,9 +358,12 @@ fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, problems: &mut P
         if let Err(error) = outcome {
             problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
         }
+        if room.inventory.is_some_and(|room| draft.memory() > room) {
+            return Packages::TooMany;
+        }
     }
     draft.problems().into_iter().for_each(|problem| problems.push(problem));
-    draft.finish()
+    Packages::Found(draft.finish(), problems)
 }
 
 fn by_layer(again: Vec<(u32, Again)>) -> Vec<(u32, Vec<Again>)> {

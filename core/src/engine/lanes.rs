@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::layer::buffered;
 use crate::layer::decompress::Decoder;
 use crate::layer::facts::{LayerFacts, Unverified};
-use crate::layer::walk::{Again, Reading, walk};
+use crate::layer::walk::{Again, Reading, Space, walk};
 use crate::layer::{Cataloger, InterestTable};
 use crate::model::digest::Digest;
 use crate::model::limits::Limits;
@@ -26,6 +26,13 @@ use crate::model::problem::{Problem, ProblemKind};
 /// The bytes of one buffer between inflating and walking, and how many there are.
 const BLOCK: usize = 256 << 10;
 const BLOCKS: usize = 4;
+/// The bytes of the buffer of whole files that a lane keeps.
+const BUFFER: usize = 1 << 20;
+
+/// How far a layer is read: on; to the end of the blob, since its digest counts, though not what is in it; no further.
+const ON: u8 = 0;
+const TO_THE_END: u8 = 1;
+const NO_FURTHER: u8 = 2;
 
 /// What every layer of a scanner is read with.
 pub(super) struct Plan {
@@ -47,6 +54,9 @@ pub(super) struct Lanes {
     count: usize,
     free: Arc<Semaphore>,
     jobs: OnceLock<Mutex<mpsc::Sender<Job>>>,
+    /// Where work is done that has all lanes: always on the same thread, so that it takes the memory again that the last one gave back,
+    /// which stays with the thread.
+    large: OnceLock<Mutex<mpsc::Sender<Job>>>,
 }
 
 /// A lane that is reserved.
@@ -54,8 +64,11 @@ pub(super) struct Lane {
     _permit: OwnedSemaphorePermit,
 }
 
-/// What a lane says of a layer: its facts, and the digest of the whole blob.
-pub(super) type Outcome = Result<(Unverified<LayerFacts>, Digest)>;
+/// What a lane says of a layer: its facts, none where an image may not have so many, and the digest of the whole blob.
+pub(super) type Outcome = Result<(Unverified<Option<LayerFacts>>, Digest)>;
+
+/// Says whether a layer may take so many bytes.
+pub(super) type Ask = Box<dyn Fn(usize) -> Space + Send>;
 
 struct Job {
     task: Task,
@@ -66,6 +79,7 @@ enum Task {
     Layer {
         blob: BlobReader,
         again: Option<Vec<Again>>,
+        space: Ask,
         answer: oneshot::Sender<Outcome>,
     },
     /// Work that waits for nothing, and sends its answer itself.
@@ -75,7 +89,7 @@ enum Task {
 impl Lanes {
     /// `count` lanes that do not run yet.
     pub(super) fn new(plan: Arc<Plan>, count: usize) -> Self {
-        Self { plan, count, free: Arc::new(Semaphore::new(count)), jobs: OnceLock::new() }
+        Self { plan, count, free: Arc::new(Semaphore::new(count)), jobs: OnceLock::new(), large: OnceLock::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -92,18 +106,29 @@ impl Lanes {
 
     /// Reads `blob` in a reserved lane. The lane is free again when the layer is read or its sender is dropped, whether
     /// anybody still waits for the answer or not.
-    pub(super) fn read(&self, lane: Lane, blob: BlobReader, again: Option<Vec<Again>>) -> oneshot::Receiver<Outcome> {
+    pub(super) fn read(
+        &self,
+        lane: Lane,
+        blob: BlobReader,
+        again: Option<Vec<Again>>,
+        space: Ask,
+    ) -> oneshot::Receiver<Outcome> {
         let (answer, outcome) = oneshot::channel();
-        self.send(Job { task: Task::Layer { blob, again, answer }, lane });
+        self.send(Job { task: Task::Layer { blob, again, space, answer }, lane }, false);
         outcome
     }
 
-    /// Does in a lane what takes a processor and waits for nothing, beside the other lanes and the caller's runtime.
+    /// Does in a lane what takes a processor and waits for nothing, beside the other lanes and the caller's runtime; or, where it takes
+    /// much memory, while nothing else is done.
     ///
     /// # Errors
     /// [`Kind::Internal`] when `work` panics.
-    pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
-        let lane = self.reserve(1).await?;
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        is_large: bool,
+        work: impl FnOnce(&Plan) -> T + Send + 'static,
+    ) -> Result<T> {
+        let lane = self.reserve(if is_large { self.count } else { 1 }).await?;
         let (answer, outcome) = oneshot::channel();
         let work = move |plan: &Plan| {
             // Nobody waits for it any more.
@@ -112,15 +137,39 @@ impl Lanes {
             }
             let _ = answer.send(work(plan));
         };
-        self.send(Job { task: Task::Work(Box::new(work)), lane });
+        self.send(Job { task: Task::Work(Box::new(work)), lane }, is_large);
         outcome.await.map_err(|_| Error::new(Kind::Internal, "the work of a lane ended without an answer"))
     }
 
-    fn send(&self, job: Job) {
-        let jobs = self.jobs.get_or_init(|| Mutex::new(start(&self.plan, self.count)));
+    fn send(&self, job: Job, is_large: bool) {
+        let jobs = match is_large {
+            true => self.large.get_or_init(|| Mutex::new(start_large(&self.plan))),
+            false => self.jobs.get_or_init(|| Mutex::new(start(&self.plan, self.count))),
+        };
         // Without threads the answer's sender is dropped, and the caller sees that.
         let _ = jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job);
     }
+}
+
+fn start_large(plan: &Arc<Plan>) -> mpsc::Sender<Job> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let plan = plan.clone();
+    let worker = move || {
+        for Job { task, lane: _lane } in jobs {
+            if let Task::Work(work) = task {
+                run(work, &plan);
+            }
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("tidewaiter-large".to_owned()).spawn(worker) {
+        tracing::error!(%error, "a lane's thread cannot be started");
+    }
+    sender
+}
+
+fn run(work: Box<dyn FnOnce(&Plan) + Send>, plan: &Plan) {
+    // What panics drops the sender of its answer; the lane must live on.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(plan)));
 }
 
 fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Job> {
@@ -135,15 +184,13 @@ fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Job> {
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(Job { task, lane }) = job else { return };
                 match task {
-                    Task::Layer { blob, again, answer } => {
-                        let outcome = inflater.layer(&plan, blob, again.as_deref(), &mut buffer);
+                    Task::Layer { blob, again, space, answer } => {
+                        let outcome = inflater.layer(&plan, blob, again.as_deref(), &space, &mut buffer);
+                        buffer.shrink_to(BUFFER);
                         drop(lane);
                         let _ = answer.send(outcome);
                     }
-                    Task::Work(work) => {
-                        // What panics drops the sender of its answer; the lane must live on.
-                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&plan)));
-                    }
+                    Task::Work(work) => run(work, &plan),
                 }
             }
         };
@@ -156,7 +203,7 @@ fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Job> {
 
 /// The other half of a lane: it inflates and does nothing else.
 struct Inflater {
-    blobs: mpsc::SyncSender<(BlobReader, Arc<AtomicBool>)>,
+    blobs: mpsc::SyncSender<(BlobReader, Arc<AtomicU8>)>,
     full: mpsc::Receiver<Block>,
     empty: mpsc::Sender<Vec<u8>>,
 }
@@ -171,7 +218,7 @@ enum Block {
 
 impl Inflater {
     fn start(index: usize, limits: Limits) -> Option<Self> {
-        let (blobs, blobs_in) = mpsc::sync_channel::<(BlobReader, Arc<AtomicBool>)>(0);
+        let (blobs, blobs_in) = mpsc::sync_channel::<(BlobReader, Arc<AtomicU8>)>(0);
         let (full_out, full) = mpsc::channel();
         let (empty, empty_in) = mpsc::channel();
         for _ in 0..BLOCKS {
@@ -181,7 +228,8 @@ impl Inflater {
             for (mut blob, stop) in blobs_in {
                 let (trailing, end) = inflate(&mut blob, &stop, &limits, &empty_in, &full_out);
                 let _ = full_out.send(Block::End(end));
-                let _ = full_out.send(Block::Done(blob.drain(), trailing));
+                let is_over = stop.load(Ordering::Relaxed) == NO_FURTHER;
+                let _ = full_out.send(Block::Done(if is_over { Err(canceled()) } else { blob.drain() }, trailing));
             }
         };
         let thread = std::thread::Builder::new().name(format!("tidewaiter-inflate-{index}")).spawn(run);
@@ -189,18 +237,30 @@ impl Inflater {
         Some(Self { blobs, full, empty })
     }
 
-    fn layer(&mut self, plan: &Plan, blob: BlobReader, again: Option<&[Again]>, buffer: &mut Vec<u8>) -> Outcome {
-        let stop = Arc::new(AtomicBool::new(false));
+    fn layer(
+        &mut self,
+        plan: &Plan,
+        blob: BlobReader,
+        again: Option<&[Again]>,
+        space: &Ask,
+        buffer: &mut Vec<u8>,
+    ) -> Outcome {
+        let stop = Arc::new(AtomicU8::new(ON));
         let gone = || Error::new(Kind::Internal, "a lane's thread is gone");
         self.blobs.send((blob, stop.clone())).map_err(|_| gone())?;
         let mut ring = Ring { inflater: self, block: Vec::new(), at: 0, end: None };
-        let reading = Reading { catalogers: &plan.catalogers, table: &plan.table, limits: &plan.limits, again };
+        let reading = Reading { catalogers: &plan.catalogers, table: &plan.table, limits: &plan.limits, again, space };
         // A cataloger of somebody else may panic; the lane must live on.
         let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(&mut ring, &reading, buffer)))
             .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked")));
         ring.finish();
         let is_whole = walked.as_ref().is_ok_and(|walked| walked.is_whole);
-        stop.store(!is_whole, Ordering::Relaxed);
+        let how_far = match &walked {
+            Ok(walked) if walked.is_whole => ON,
+            Err(error) if error.kind() == Kind::Canceled => NO_FURTHER,
+            _ => TO_THE_END,
+        };
+        stop.store(how_far, Ordering::Relaxed);
         // Bytes behind the last file count like any other: the digest is that of the whole blob.
         let mut late = None;
         let (digest, trailing) = loop {
@@ -210,22 +270,22 @@ impl Inflater {
                 Block::Done(digest, trailing) => break (digest, trailing),
             }
         };
-        let digest = digest?;
-        let mut facts = walked?.facts;
+        let walked = walked?;
+        let (digest, mut facts) = (digest?, walked.facts);
         if is_whole {
             facts.problems.extend(late.map(|error| Problem::new(ProblemKind::Corrupt, error.to_string())));
             if trailing {
                 facts.problems.push(Problem::new(ProblemKind::Corrupt, "bytes follow the end of the compressed layer"));
             }
         }
-        Ok((Unverified::new(facts), digest))
+        Ok((Unverified::new(Some(facts).filter(|_| !walked.is_full)), digest))
     }
 }
 
 /// Inflates until the end, an error, or `stop`; whether bytes followed the end, and what ended it.
 fn inflate(
     blob: &mut BlobReader,
-    stop: &AtomicBool,
+    stop: &AtomicU8,
     limits: &Limits,
     empty: &mpsc::Receiver<Vec<u8>>,
     full: &mpsc::Sender<Block>,
@@ -250,7 +310,7 @@ fn inflate(
         if full.send(Block::Bytes(block)).is_err() {
             return (false, Err(canceled()));
         }
-        if is_last || read.is_err() || stop.load(Ordering::Relaxed) {
+        if is_last || read.is_err() || stop.load(Ordering::Relaxed) != ON {
             return (decoder.has_trailing_bytes(), read);
         }
     }
@@ -317,16 +377,16 @@ mod tests {
     #[tokio::test]
     async fn a_lane_lives_on_when_its_work_panics() {
         let lanes = one_lane();
-        let error = lanes.compute(|_| panic!("on purpose")).await.map(|(): ()| ()).unwrap_err();
+        let error = lanes.compute(false, |_| panic!("on purpose")).await.map(|(): ()| ()).unwrap_err();
         assert_eq!(error.kind(), Kind::Internal);
-        assert_eq!(lanes.compute(|plan| plan.catalogers.len()).await.unwrap(), 0);
+        assert_eq!(lanes.compute(false, |plan| plan.catalogers.len()).await.unwrap(), 0);
     }
 
     #[tokio::test]
     async fn work_waits_for_a_lane() {
         let lanes = one_lane();
         let held = lanes.reserve(1).await.unwrap();
-        let mut waiting = Box::pin(lanes.compute(|_| ()));
+        let mut waiting = Box::pin(lanes.compute(false, |_| ()));
         assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
         assert!(lanes.jobs.get().is_none(), "no thread has started");
         drop(held);

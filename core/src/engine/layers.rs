@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::fetch::Arriving;
-use super::lanes::{Lanes, Plan};
+use super::lanes::{Ask, Lane, Lanes, Plan};
 use super::pipe::pipe;
+use super::room::{Seat, Share};
 use crate::cancel::canceled;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::layer::facts::{LayerFacts, SCHEMA};
-use crate::layer::walk::Again;
+use crate::layer::walk::{Again, Space};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image::Descriptor;
@@ -58,25 +59,53 @@ impl Layers {
         self.lanes.count()
     }
 
-    /// Does in a lane what takes a processor and waits for nothing: as many at once as there are lanes.
+    /// Does in a lane what takes a processor and waits for nothing: as many at once as there are lanes, but for an image that takes much
+    /// memory, which has them all.
     ///
     /// # Errors
     /// [`Kind::Internal`](crate::Kind::Internal) when `work` panics.
-    pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
-        self.lanes.compute(work).await
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        seat: &Seat,
+        work: impl FnOnce(&Plan) -> T + Send + 'static,
+    ) -> Result<T> {
+        self.lanes.compute(seat.is_large(), work).await
     }
 
-    /// The facts of one layer.
+    /// The same beside all images.
     ///
     /// # Errors
-    /// What kept the blob from arriving whole and right.
+    /// [`Kind::Internal`](crate::Kind::Internal) when `work` panics.
+    #[cfg(feature = "net")]
+    pub(super) async fn compute_small<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Plan) -> T + Send + 'static,
+    ) -> Result<T> {
+        self.lanes.compute(false, work).await
+    }
+
+    /// All lanes, so that nothing else goes on.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`](crate::Kind::Canceled).
+    pub(super) async fn alone(&self) -> Result<Lane> {
+        self.lanes.reserve(self.lanes.count()).await
+    }
+
+    /// The facts of one layer; none where together with those before it they are more than an image may have.
+    ///
+    /// # Errors
+    /// What kept the blob from arriving whole and right; [`Kind::Canceled`](crate::Kind::Canceled) where the image is
+    /// [late](Seat::is_late).
     pub(super) async fn facts(
         &self,
         source: &dyn ImageSource,
         layer: &Descriptor,
+        seat: &Arc<Seat>,
         context: &Context,
         counts: &Counts,
-    ) -> Result<Arc<LayerFacts>> {
+    ) -> Result<Option<Arc<LayerFacts>>> {
+        let share = Arc::new(Share::new(seat));
         let slot = self.slot(&layer.digest);
         // Two scans that need one layer at the same moment read it once. A reader that is canceled leaves the slot empty,
         // and the next one reads.
@@ -88,12 +117,19 @@ impl Layers {
         let facts = match known {
             // Stored facts are for those who may read the blob: a manifest can name any digest.
             Some(facts) if source.has_blob(layer, context).await? => {
+                match share.of(facts.memory()) {
+                    Space::Granted => {}
+                    Space::Full => return Ok(None),
+                    Space::Later => return Err(canceled()),
+                }
                 counts.cached.fetch_add(1, Ordering::Relaxed);
                 context.emit(Event::LayerDone { digest: layer.digest.clone(), cached: true });
                 facts
             }
             _ => {
-                let facts = self.read(source, layer, None, context, counts).await?;
+                let Some(facts) = self.read(source, layer, None, &share, context, counts).await? else {
+                    return Ok(None);
+                };
                 self.store(&layer.digest, &facts).await;
                 counts.fetched.fetch_add(1, Ordering::Relaxed);
                 context.emit(Event::LayerDone { digest: layer.digest.clone(), cached: false });
@@ -103,10 +139,11 @@ impl Layers {
         *held = Arc::downgrade(&facts);
         drop(held);
         self.forget(slot);
-        Ok(facts)
+        Ok(Some(facts))
     }
 
-    /// Reads a layer a second time, for these files alone, since the overlay asks for them. Nothing of it is cached.
+    /// Reads a layer a second time, for these files alone, since the overlay asks for them. Nothing of it is cached. None where that is
+    /// more than an image may have.
     ///
     /// # Errors
     /// What kept the blob from arriving whole and right.
@@ -115,11 +152,12 @@ impl Layers {
         source: &dyn ImageSource,
         layer: &Descriptor,
         asked: &[Again],
+        seat: &Arc<Seat>,
         context: &Context,
         counts: &Counts,
-    ) -> Result<LayerFacts> {
+    ) -> Result<Option<LayerFacts>> {
         counts.twice.fetch_add(1, Ordering::Relaxed);
-        self.read(source, layer, Some(asked), context, counts).await
+        self.read(source, layer, Some(asked), &Arc::new(Share::new(seat)), context, counts).await
     }
 
     /// Reads a layer, and once more what its catalogers could not understand in one pass.
@@ -128,17 +166,24 @@ impl Layers {
         source: &dyn ImageSource,
         layer: &Descriptor,
         asked: Option<&[Again]>,
+        share: &Arc<Share>,
         context: &Context,
         counts: &Counts,
-    ) -> Result<LayerFacts> {
-        let mut facts = self.pass(source, layer, asked.map(<[Again]>::to_vec), context, counts).await?;
+    ) -> Result<Option<LayerFacts>> {
+        let first = share.clone();
+        let space: Ask = Box::new(move |all| first.of(all));
+        let facts = self.pass(source, layer, asked.map(<[Again]>::to_vec), space, context, counts).await?;
+        let Some(mut facts) = facts else { return Ok(None) };
         let again = std::mem::take(&mut facts.again);
         if !again.is_empty() {
             counts.twice.fetch_add(1, Ordering::Relaxed);
-            let found = self.pass(source, layer, Some(again.clone()), context, counts).await?;
+            let (before, second) = (facts.memory(), share.clone());
+            let space: Ask = Box::new(move |all| second.of(before + all));
+            let found = self.pass(source, layer, Some(again.clone()), space, context, counts).await?;
+            let Some(found) = found else { return Ok(None) };
             facts.complete(asked, &again, found);
         }
-        Ok(facts)
+        Ok(Some(facts))
     }
 
     async fn pass(
@@ -146,9 +191,10 @@ impl Layers {
         source: &dyn ImageSource,
         layer: &Descriptor,
         again: Option<Vec<Again>>,
+        space: Ask,
         context: &Context,
         counts: &Counts,
-    ) -> Result<LayerFacts> {
+    ) -> Result<Option<LayerFacts>> {
         let mut lane = self.lanes.reserve(1).await?;
         let mut arriving = Arriving::open(source, layer, context).await?;
         if arriving.is_wide() {
@@ -159,7 +205,7 @@ impl Layers {
             arriving = Arriving::open(source, layer, context).await?;
         }
         let (sender, blob) = pipe();
-        let outcome = self.lanes.read(lane, blob, again);
+        let outcome = self.lanes.read(lane, blob, again, space);
         let fetching = arriving.send(context, &counts.bytes_fetched, sender);
         let (outcome, ()) = futures_util::future::join(outcome, fetching).await;
         let (facts, digest) = outcome.unwrap_or_else(|_| Err(canceled())).map_err(|error| about(source, error))?;

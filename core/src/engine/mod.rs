@@ -22,6 +22,7 @@ mod place;
 #[cfg(feature = "net")]
 mod plan;
 mod rematch;
+mod room;
 #[cfg(feature = "net")]
 mod run;
 pub mod scanner;

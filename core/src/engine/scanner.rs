@@ -7,6 +7,7 @@ use super::advisory_source::AdvisorySource;
 use super::image;
 use super::lanes::Plan;
 use super::layers::Layers;
+use super::room::{Room, Seat};
 use crate::advisory::Advisories;
 use crate::catalog;
 use crate::context::Context;
@@ -30,8 +31,14 @@ use crate::select::Selection;
 #[cfg(feature = "net")]
 use futures_util::stream::BoxStream;
 
-/// MiB of the ceiling that are not lanes: the program, TLS, facts, report text, the advisory index.
+/// MiB of the ceiling that are not lanes: the program, TLS, the advisory index, and what images take (`room.rs`).
 const BASE_MIB: u64 = 36;
+/// MiB that one image in hand may take beside the others, where the ceiling allows no more.
+const SMALL_MIB: u64 = 3;
+/// The bytes of a manifest or a configuration that are read beside other images. Real ones have some ten thousand.
+const DOCUMENT: u64 = 1 << 20;
+/// Images in hand at once beyond those that all lanes are busy with: they wait for the registry meanwhile.
+pub(super) const WAITING: usize = 2;
 /// MiB that one lane may take: pipe, window, blocks, the file buffer.
 const LANE_MIB: u64 = 14;
 /// The lanes whose memory one layer may need: zstd with a window of 32 MiB.
@@ -46,6 +53,7 @@ pub struct Scanner(Arc<Inner>);
 struct Inner {
     plan: Arc<Plan>,
     layers: Layers,
+    room: Room,
     advisories: AdvisorySource,
     store: OnceLock<Store>,
     #[cfg(feature = "net")]
@@ -165,7 +173,8 @@ impl ScannerBuilder {
                 );
             }
         }
-        let lanes = lanes(self.memory_mib.unwrap_or(64), self.concurrency)?;
+        let memory_mib = self.memory_mib.unwrap_or(64);
+        let lanes = lanes(memory_mib, self.concurrency)?;
         let table = InterestTable::new(&catalogers)?;
         let plan = Arc::new(Plan { catalogers, table, limits: self.limits });
         let stored = || self.store.clone().map(|store| Arc::new(store) as Arc<dyn LayerCache>);
@@ -173,6 +182,7 @@ impl ScannerBuilder {
         Ok(Scanner(Arc::new(Inner {
             plan,
             layers,
+            room: room(memory_mib, lanes),
             advisories: self.advisories,
             store: self.store.map(OnceLock::from).unwrap_or_default(),
             #[cfg(feature = "net")]
@@ -192,6 +202,14 @@ fn lanes(memory_mib: u64, concurrency: Option<usize>) -> Result<usize> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let most = concurrency.unwrap_or(cores).max(1);
     Ok(usize::try_from(lanes).unwrap_or(most).min(most))
+}
+
+/// What is left of the ceiling beside lanes is shared by the images in hand.
+fn room(memory_mib: u64, lanes: usize) -> Room {
+    let seats = lanes + WAITING;
+    let left = memory_mib.saturating_sub(BASE_MIB + LANE_MIB * (lanes as u64).max(WIDEST));
+    let small = SMALL_MIB + left / seats as u64;
+    Room::new(seats, usize::try_from(small << 20).unwrap_or(usize::MAX))
 }
 
 impl Scanner {
@@ -242,19 +260,67 @@ impl Scanner {
         include_owned: bool,
         context: &Context,
     ) -> Result<Vec<Report>> {
+        let seat = self.seat().await?;
+        let finish = |_: &Plan, report| Ok(report);
+        self.scan_in(&seat, source, platforms, foreign_layers, include_owned, context, finish).await
+    }
+
+    /// Scans what `source` names, for these platforms, and does with each report in its lane what is to be done with it.
+    #[allow(clippy::too_many_arguments, reason = "all that makes up a scan")]
+    pub(super) async fn scan_in<T: Send + 'static>(
+        &self,
+        seat: &Arc<Seat>,
+        source: &dyn ImageSource,
+        platforms: &Platforms,
+        foreign_layers: bool,
+        include_owned: bool,
+        context: &Context,
+        finish: impl Fn(&Plan, Report) -> Result<T> + Copy + Send + 'static,
+    ) -> Result<Vec<T>> {
         let inner = &self.0;
-        let images = source::resolve(source, platforms, &inner.plan.limits, context).await?;
+        let images = self.resolve(seat, source, platforms, context).await?;
         let mut reports = Vec::with_capacity(images.len());
         for resolved in images {
             let contents =
-                image::read(&inner.layers, source, resolved.image, resolved.notes, foreign_layers, context).await?;
+                image::read(&inner.layers, seat, source, resolved.image, resolved.notes, foreign_layers, context)
+                    .await?;
             let matcher = inner.advisories.get(&contents.inventory, context).await?;
             let matching = MatchOptions { include_owned, now: jiff::Timestamp::now().to_string() };
             let context = context.clone();
-            let report = move |plan: &Plan| image::report(plan, contents, matcher.as_deref(), &matching, &context);
-            reports.push(self.compute(report).await??);
+            let report = move |plan: &Plan| {
+                finish(plan, image::report(plan, contents, matcher.as_deref(), &matching, &context)?)
+            };
+            reports.push(inner.layers.compute(seat, report).await??);
         }
         Ok(reports)
+    }
+
+    /// Resolves what `source` names; where its documents are large, while nothing else goes on.
+    async fn resolve(
+        &self,
+        seat: &Seat,
+        source: &dyn ImageSource,
+        platforms: &Platforms,
+        context: &Context,
+    ) -> Result<Vec<source::Resolved>> {
+        let limits = &self.0.plan.limits;
+        let small =
+            Limits { manifest: limits.manifest.min(DOCUMENT), config: limits.config.min(DOCUMENT), ..limits.clone() };
+        match source::resolve(source, platforms, &small, context).await {
+            Err(error) if error.kind() == Kind::LimitExceeded && small != *limits => {}
+            resolved => return resolved,
+        }
+        seat.enlarge().await?;
+        let _alone = self.0.layers.alone().await?;
+        source::resolve(source, platforms, limits, context).await
+    }
+
+    /// A place for an image in hand.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    pub(super) async fn seat(&self) -> Result<Arc<Seat>> {
+        self.0.room.seat().await
     }
 
     /// Gives a scanner that was built without a store this one, for itself and its clones. What is read of layers is kept there from now
@@ -285,12 +351,13 @@ impl Scanner {
         &self.0.plan.limits
     }
 
-    /// Does beside the caller's runtime what takes a processor and waits for nothing.
+    /// Does beside the caller's runtime what takes a processor and little memory, and waits for nothing.
     ///
     /// # Errors
     /// [`Kind::Internal`] when `work` panics.
+    #[cfg(feature = "net")]
     pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
-        self.0.layers.compute(work).await
+        self.0.layers.compute_small(work).await
     }
 
     /// How many layers are read side by side.

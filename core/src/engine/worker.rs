@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::patience::patiently;
-use super::scanner::Scanner;
+use super::scanner::{Scanner, WAITING};
 use crate::cancel::Cancel;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -30,9 +30,6 @@ const WAIT: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_secs(5);
 /// How long commits may take at the end.
 const LAST_COMMITS: Duration = Duration::from_secs(10);
-
-/// Images at once beyond those that all lanes are busy with: they wait for the registry meanwhile.
-const WAITING: usize = 2;
 
 /// How a worker works.
 #[derive(Clone, Debug, PartialEq, Eq)]

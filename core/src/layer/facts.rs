@@ -43,8 +43,8 @@ pub struct FactRow {
 }
 
 impl LayerFacts {
-    /// The most bytes of facts that are kept of one layer: a million packages.
-    pub const MAX: usize = 32 << 20;
+    /// The most bytes of facts that are kept of one layer: two hundred thousand packages.
+    pub const MAX: usize = 6 << 20;
 
     /// Takes in what the second look at `again` found: its facts in the place of the first look's. `asked` is what the first
     /// look was asked for, where it was not the whole layer.
@@ -67,7 +67,11 @@ impl LayerFacts {
 
     /// About how many bytes of memory they take.
     pub fn memory(&self) -> usize {
-        self.journal.memory() + self.facts.iter().map(FactRow::memory).sum::<usize>()
+        let Self { journal, facts, problems, again } = self;
+        journal.memory()
+            + facts.iter().map(FactRow::memory).sum::<usize>()
+            + problems.iter().map(Problem::memory).sum::<usize>()
+            + again.iter().map(Again::memory).sum::<usize>()
     }
 
     /// The facts as bytes for a cache.
@@ -88,7 +92,7 @@ impl LayerFacts {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::new(Kind::Corrupt, "stored layer facts are damaged");
         let mut unpacked = Vec::new();
-        let most = (Self::MAX + 2 * Journal::MAX) as u64;
+        let most = 4 * (Self::MAX + Journal::MAX) as u64;
         zstd::Decoder::with_buffer(bytes)
             .and_then(|decoder| decoder.take(most).read_to_end(&mut unpacked))
             .map_err(|error| damaged().because(error))?;

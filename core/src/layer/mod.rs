@@ -14,6 +14,7 @@ pub mod journal;
 pub mod json;
 pub mod lines;
 mod links;
+mod nodes;
 mod occupied;
 pub mod overlay;
 pub mod records;

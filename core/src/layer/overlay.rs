@@ -5,7 +5,6 @@
 //! take what the layers below have, wherever in the tar they stand (OCI image specification, `layer.md`).
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use super::cataloger::{Facts, VisibleFile};
@@ -13,6 +12,7 @@ use super::facts::{FactRow, LayerFacts};
 use super::interest::InterestTable;
 use super::journal::{Entry, EntryKind};
 use super::links::Links;
+use super::nodes::Nodes;
 use super::occupied::Occupied;
 use super::walk::Again;
 use crate::model::path;
@@ -22,11 +22,14 @@ use crate::model::problem::{Problem, ProblemKind};
 /// that nobody wanted takes one more.
 const MAX_ROUNDS: usize = 8;
 
-/// The most bytes that links and files take: nearly two hundred thousand links, which no image has.
-const KEPT: usize = 64 << 20;
-
-/// What a file or a link takes besides its path, and a link once more in the map of links.
-const NODE: usize = 128;
+/// What a file takes besides its path.
+const NODE: usize = 40;
+/// What a link takes besides its path and its target, and its path once more.
+const LINK: usize = 128;
+/// The most bytes of paths that links lead to and that are kept for that reason.
+const TARGETS: usize = 2 << 20;
+/// The most bytes of what is to be read again.
+const AGAIN: usize = 2 << 20;
 
 /// Under how many names a file is read again for one cataloger: it is read as often.
 const NAMES: usize = 32;
@@ -37,8 +40,9 @@ pub struct Overlay {
     links: Links,
     /// The files that are visible, for each cataloger that has read them; their paths lie in one text.
     visible: Vec<Visible>,
-    paths: Arc<String>,
+    paths: String,
     again: Vec<(u32, Again)>,
+    again_kept: usize,
     refused: u64,
 }
 
@@ -60,11 +64,12 @@ struct Applying<'a> {
     layers: &'a [Arc<LayerFacts>],
     /// The files and links that the layers below brought, and those of the layer that is applied, which join them at its end.
     /// No path is in both.
-    lower: Nodes,
-    upper: Nodes,
+    lower: Nodes<Node>,
+    upper: Nodes<Node>,
     links: Links,
     occupied: Occupied,
-    /// The bytes of nodes and links, and how many of them there was no room for.
+    /// How many bytes of nodes and links there may be and are, and how many of them there was no room for.
+    room: usize,
     kept: usize,
     refused: u64,
     /// Files to keep although nobody read them: the second round, when a directory turned out to be a link.
@@ -74,8 +79,6 @@ struct Applying<'a> {
     targets_kept: usize,
     last_directory: Option<(Vec<u8>, Vec<u8>)>,
 }
-
-type Nodes = BTreeMap<Box<[u8]>, Node>;
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -133,9 +136,19 @@ pub struct Resolved {
 }
 
 impl Overlay {
+    /// The most bytes that the links and files of an image take: a hundred and fifty thousand files of which packages are read, which no
+    /// image has.
+    pub const MAX: usize = 12 << 20;
+
     /// Applies `layers`, the base first.
     pub fn new(layers: &[Arc<LayerFacts>], table: &InterestTable) -> Self {
-        let mut applying = Applying { layers, ..Applying::default() };
+        Self::within(Self::MAX, layers, table).unwrap_or_default()
+    }
+
+    /// The same, where links and files take no more than `room` bytes; none where they do, unless it is [`Overlay::MAX`], and some are
+    /// left out.
+    pub fn within(room: usize, layers: &[Arc<LayerFacts>], table: &InterestTable) -> Option<Self> {
+        let mut applying = Applying { layers, room, ..Applying::default() };
         applying.apply_all(table);
         applying.extra = applying.linked_anchors(table);
         let mut is_known = applying.extra.is_empty();
@@ -148,7 +161,7 @@ impl Overlay {
             (is_known, targets) = (true, applying.targets.len());
             applying.apply_all(table);
         }
-        applying.finish(table)
+        if applying.is_over() { None } else { Some(applying.finish(table)) }
     }
 
     /// Where a directory lies: its path with all links resolved, the last component too.
@@ -157,32 +170,52 @@ impl Overlay {
     }
 
     /// Adds a file that these catalogers have read.
-    fn show(&mut self, catalogers: &[u16], layer: u32, origin: Origin, shown: &str, paths: &mut String) {
-        let (start, length) = (paths.len() as u32, shown.len() as u32);
+    fn show(&mut self, catalogers: &[u16], layer: u32, origin: Origin, shown: &str) {
+        let (start, length) = (self.paths.len() as u32, shown.len() as u32);
         if !catalogers.is_empty() {
-            paths.push_str(shown);
+            self.paths.push_str(shown);
         }
         let visible = |cataloger: &u16| Visible { cataloger: *cataloger, layer, origin, start, length };
         self.visible.extend(catalogers.iter().map(visible));
     }
 
-    /// What is visible in the end of the same `layers`, for `catalogers` many catalogers, and what is still to be read.
-    pub fn finish(&self, layers: &[Arc<LayerFacts>], catalogers: usize) -> Resolved {
-        let mut files = vec![Vec::new(); catalogers];
-        for Visible { cataloger, layer, origin, start, length } in self.visible.iter().copied() {
+    /// Adds a file that `cataloger` has to read again, under this name.
+    fn ask(&mut self, cataloger: u16, origin: Origin, shown: &str) {
+        self.again_kept += size_of::<(u32, Again)>() + shown.len();
+        if self.again_kept > AGAIN {
+            self.refused += 1;
+            return;
+        }
+        let again = Again { entry: origin.entry, cataloger, shown: shown.to_owned(), note: None };
+        self.again.push((origin.layer, again));
+    }
+
+    /// What is visible in the end of the same `layers`, for `catalogers` many catalogers, and what is still to be read. Only the links
+    /// stay here.
+    pub fn finish(&mut self, layers: &[Arc<LayerFacts>], catalogers: usize) -> Resolved {
+        let mut counts = vec![0; catalogers];
+        for visible in &self.visible {
+            counts.get_mut(usize::from(visible.cataloger)).into_iter().for_each(|count| *count += 1);
+        }
+        let mut files: Vec<_> = counts.into_iter().map(Vec::with_capacity).collect();
+        let paths = Arc::new(std::mem::take(&mut self.paths));
+        for Visible { cataloger, layer, origin, start, length } in std::mem::take(&mut self.visible) {
             let row = origin.rows(layers).iter().find(|row| row.cataloger == cataloger);
             if let Some((row, files)) = row.zip(files.get_mut(usize::from(cataloger))) {
-                files.push(VisibleFile::among(&self.paths, start, length, layer, row.facts.clone()));
+                files.push(VisibleFile::among(&paths, start, length, layer, row.facts.clone()));
             }
         }
         // Links come before files, and names that are not UTF-8 are shown otherwise than they are sorted.
         for files in files.iter_mut().filter(|files| !files.is_sorted_by(|a, b| a.path() <= b.path())) {
             files.sort_by(|a, b| a.path().cmp(b.path()));
         }
-        let mut resolved = Resolved { files, again: self.again.clone(), problems: Vec::new() };
+        let mut resolved = Resolved { files, again: std::mem::take(&mut self.again), problems: Vec::new() };
         if self.refused > 0 {
-            let message =
-                format!("{} links and names of files are left out: {} MiB of them are kept", self.refused, KEPT >> 20);
+            let message = format!(
+                "{} links and names of files are left out: {} MiB of them are kept",
+                self.refused,
+                Self::MAX >> 20
+            );
             resolved.problems.push(Problem::new(ProblemKind::LimitExceeded, message));
         }
         resolved.spare();
@@ -192,7 +225,12 @@ impl Overlay {
 
 impl Applying<'_> {
     fn node(&self, path: &[u8]) -> Option<Node> {
-        self.upper.get(path).or_else(|| self.lower.get(path)).copied()
+        self.upper.get(path).or_else(|| self.lower.get(path))
+    }
+
+    /// Whether there was no room, and there is more for others.
+    fn is_over(&self) -> bool {
+        self.refused > 0 && self.room < Overlay::MAX
     }
 
     /// What catalogers read of a file that is shown as `shown`, as far as it counts there.
@@ -214,17 +252,23 @@ impl Applying<'_> {
 
     /// Adds the files that wanted symbolic links lead to and that were not kept; `hardlink` adds those of hard links.
     fn find_targets(&mut self, table: &InterestTable) {
-        let links = self.lower.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Link));
+        let lower = std::mem::take(&mut self.lower);
+        let links = lower.iter().filter(|(_, node)| matches!(node.kind, NodeKind::Link));
         let wanted = links.filter(|(path, _)| !table.catalogers_of(&path::show(path)).is_empty());
-        let targets: Vec<_> = wanted.map(|(path, _)| self.links.resolve(path)).collect();
-        targets.into_iter().for_each(|target| self.keep_target(target));
+        for (path, _) in wanted {
+            let target = self.links.resolve(path);
+            if lower.get(&target).is_none() {
+                self.keep_target(target);
+            }
+        }
+        self.lower = lower;
     }
 
     fn keep_target(&mut self, target: Vec<u8>) {
         if self.node(&target).is_some() || self.targets.contains(&target) {
             return;
         }
-        if self.targets_kept + target.len() + NODE > KEPT {
+        if self.targets_kept + target.len() + NODE > TARGETS {
             self.refused += 1;
             return;
         }
@@ -241,6 +285,9 @@ impl Applying<'_> {
             let mut rows = facts.facts.iter().peekable();
             let mut journal = facts.journal.reader();
             while let Some(entry) = journal.next() {
+                if self.is_over() {
+                    return;
+                }
                 let mut is_read = false;
                 while let Some(row) = rows.next_if(|row| row.entry <= entry.index) {
                     is_read |= row.entry == entry.index;
@@ -266,7 +313,7 @@ impl Applying<'_> {
         match entry.kind {
             EntryKind::Whiteout | EntryKind::Directory if self.occupied.is_free(&path) => {}
             EntryKind::Whiteout => {
-                if self.lower.contains_key(path.as_slice()) {
+                if self.lower.get(&path).is_some() {
                     self.remove(&path);
                 }
                 self.remove_below(&path, true);
@@ -329,13 +376,13 @@ impl Applying<'_> {
     /// Adds a node where there is room; whether there was.
     fn insert(&mut self, path: &[u8], node: Node) -> bool {
         let size = path.len() + NODE;
-        if self.kept + size > KEPT {
+        if self.kept + size > self.room {
             self.refused += 1;
             return false;
         }
         self.kept += size;
         self.occupied.insert(path);
-        let before = self.upper.insert(path.into(), node);
+        let before = self.upper.insert(path, node);
         if before.or_else(|| self.lower.remove(path)).is_some() {
             self.kept -= size;
         }
@@ -343,8 +390,8 @@ impl Applying<'_> {
     }
 
     fn link(&mut self, path: &[u8], target: &[u8], layer: u32) {
-        let size = path.len() + target.len() + NODE;
-        if self.kept + path.len() + NODE + size > KEPT {
+        let size = path.len() + target.len() + LINK;
+        if self.kept + path.len() + NODE + size > self.room {
             self.refused += 1;
         } else if self.insert(path, Node { layer, kind: NodeKind::Link }) {
             self.kept += size;
@@ -367,7 +414,7 @@ impl Applying<'_> {
         }
         self.kept -= path.len() + NODE;
         if let Some(target) = self.links.remove(path) {
-            self.kept -= path.len() + target + NODE;
+            self.kept -= path.len() + target + LINK;
             self.last_directory = None;
         }
     }
@@ -376,14 +423,10 @@ impl Applying<'_> {
     /// million whiteouts cost no more than what they remove.
     fn remove_below(&mut self, path: &[u8], only_lower: bool) {
         let prefix = if path.is_empty() { Vec::new() } else { path::join(path, b"") };
-        let below = |nodes: &Nodes| {
-            let next = nodes.range::<[u8], _>((Bound::Included(prefix.as_slice()), Bound::Unbounded)).next();
-            next.map(|(path, _)| path.clone()).filter(|path| path.starts_with(&prefix))
-        };
-        while let Some(path) = below(&self.lower) {
+        while let Some(path) = self.lower.first_below(&prefix) {
             self.remove(&path);
         }
-        while let Some(path) = below(&self.upper).filter(|_| !only_lower) {
+        while !only_lower && let Some(path) = self.upper.first_below(&prefix) {
             self.remove(&path);
         }
     }
@@ -425,50 +468,50 @@ impl Applying<'_> {
         self.extra.iter().filter(|extra| extra.shown_path(path).is_some()).map(|extra| extra.cataloger).collect()
     }
 
-    /// What is visible in the end. The nodes are given up one by one on the way.
+    /// What is visible in the end.
     fn finish(mut self, table: &InterestTable) -> Overlay {
-        let mut out = Overlay { refused: self.refused, ..Overlay::default() };
-        let mut paths = String::new();
-        for (path, node) in &self.lower {
+        let lower = std::mem::take(&mut self.lower);
+        let (count, length) = lower.size();
+        let (visible, paths) = (Vec::with_capacity(count), String::with_capacity(length));
+        let mut out = Overlay { refused: self.refused, visible, paths, ..Overlay::default() };
+        for (path, node) in lower.iter() {
             if matches!(node.kind, NodeKind::Link) {
-                self.show_link(path, &mut out, &mut paths, table);
+                self.show_link(path, &lower, &mut out, table);
             }
         }
-        for (path, Node { layer, kind }) in std::mem::take(&mut self.lower) {
+        for (path, Node { layer, kind }) in lower.iter() {
             let NodeKind::File { origin, is_moved } = kind else { continue };
-            let shown = path::show(&path);
+            let shown = path::show(path);
             let facts = self.facts(origin, is_moved, &shown, table);
-            for cataloger in self.wanted(&path, is_moved, &shown, &facts, table) {
+            for cataloger in self.wanted(path, is_moved, &shown, &facts, table) {
                 let mut extra = self.extra.iter().filter(|extra| extra.cataloger == cataloger);
-                let shown = extra.find_map(|extra| extra.shown_path(&path)).unwrap_or_else(|| shown.to_string());
-                out.again.push((origin.layer, Again { entry: origin.entry, cataloger, shown, note: None }));
+                let shown = extra.find_map(|extra| extra.shown_path(path)).unwrap_or_else(|| shown.to_string());
+                out.ask(cataloger, origin, &shown);
             }
-            out.show(&facts, layer, origin, &shown, &mut paths);
+            out.show(&facts, layer, origin, &shown);
         }
         out.again.sort();
         out.again.dedup();
         out.visible.shrink_to_fit();
-        out.paths = Arc::new(paths);
         out.links = self.links;
         out
     }
 
     /// A link where an interest names a file: the file that it leads to, under this name.
-    fn show_link(&self, path: &[u8], out: &mut Overlay, paths: &mut String, table: &InterestTable) {
+    fn show_link(&self, path: &[u8], nodes: &Nodes<Node>, out: &mut Overlay, table: &InterestTable) {
         let shown = path::show(path);
         let interested = table.catalogers_of(&shown);
         if interested.is_empty() {
             return;
         }
         let target = self.links.resolve(path);
-        let Some(Node { layer, kind: NodeKind::File { origin, is_moved } }) = self.node(&target) else { return };
+        let Some(Node { layer, kind: NodeKind::File { origin, is_moved } }) = nodes.get(&target) else { return };
         let facts = self.facts(origin, is_moved, &path::show(&target), table);
         let (facts, wanted): (Vec<_>, Vec<_>) = interested.into_iter().partition(|cataloger| facts.contains(cataloger));
         for cataloger in wanted {
-            let again = Again { entry: origin.entry, cataloger, shown: shown.to_string(), note: None };
-            out.again.push((origin.layer, again));
+            out.ask(cataloger, origin, &shown);
         }
-        out.show(&facts, layer, origin, &shown, paths);
+        out.show(&facts, layer, origin, &shown);
     }
 }
 
@@ -485,6 +528,13 @@ impl Extra {
 }
 
 impl Resolved {
+    /// The bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        let file = |file: &VisibleFile| size_of::<VisibleFile>() + file.path().len() + file.facts.memory();
+        self.files.iter().flatten().map(file).sum::<usize>()
+            + self.again.iter().map(|(_, again)| size_of::<u32>() + again.memory()).sum::<usize>()
+    }
+
     /// Leaves out what would read one file under ever more names.
     fn spare(&mut self) {
         let (mut last, mut names) = (None, 0);

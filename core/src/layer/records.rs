@@ -20,7 +20,7 @@ impl Records {
     /// The most records of one file.
     pub const COUNT: usize = 400_000;
     /// The most bytes of one file, encoded.
-    pub const BYTES: usize = 16 << 20;
+    pub const BYTES: usize = 5 << 20;
 
     /// No records yet.
     pub fn new() -> Self {

@@ -4,7 +4,7 @@ use std::io::BufReader;
 use std::sync::Arc;
 
 use super::overlay::Overlay;
-use super::walk::{Again, Reading, walk};
+use super::walk::{Again, Reading, Space, walk};
 use super::*;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::Draft;
@@ -115,14 +115,20 @@ impl Bench {
     }
 
     fn walk(&self, tar: &[u8], piece: usize, again: Option<&[Again]>) -> LayerFacts {
-        let reading = Reading { catalogers: &self.catalogers, table: &self.table, limits: &self.limits, again };
+        let reading = Reading {
+            catalogers: &self.catalogers,
+            table: &self.table,
+            limits: &self.limits,
+            again,
+            space: &|_| Space::Granted,
+        };
         walk(BufReader::with_capacity(piece, tar), &reading, &mut Vec::new()).unwrap().facts
     }
 
     /// The visible files of an image: path, layer and text.
     fn image(&self, layers: &[Vec<u8>]) -> Vec<String> {
         let facts: Vec<_> = layers.iter().map(|layer| Arc::new(self.walk(layer, 4096, None))).collect();
-        let overlay = Overlay::new(&facts, &self.table);
+        let mut overlay = Overlay::new(&facts, &self.table);
         let mut resolved = overlay.finish(&facts, 2);
         let again = std::mem::take(&mut resolved.again);
         for layer in 0..layers.len() as u32 {
@@ -289,7 +295,7 @@ fn a_file_of_a_thousand_names_is_read_again_for_some() {
 
 #[test]
 fn the_facts_of_a_layer_are_bounded_together() {
-    let text = "x".repeat(9 << 20);
+    let text = "x".repeat(LayerFacts::MAX / 7 * 2);
     let lines: Vec<_> = (0..5).map(|file| format!("f {file}/mark = {text}")).collect();
     let facts = Bench::new().walk(&tar(&lines.iter().map(String::as_str).collect::<Vec<_>>()), 4096, None);
     assert_eq!(facts.facts.len(), 3);
@@ -422,7 +428,13 @@ fn a_name_of_a_gibibyte_is_passed_over() {
     tail.extend(tar(&["f a/mark = 1"]));
     let input = head.chain(std::io::repeat(b'x').take(1 << 30)).chain(tail.as_slice());
     let bench = Bench::new();
-    let reading = Reading { catalogers: &bench.catalogers, table: &bench.table, limits: &bench.limits, again: None };
+    let reading = Reading {
+        catalogers: &bench.catalogers,
+        table: &bench.table,
+        limits: &bench.limits,
+        again: None,
+        space: &|_| Space::Granted,
+    };
     let facts = walk(BufReader::with_capacity(1 << 18, input), &reading, &mut Vec::new()).unwrap().facts;
     assert_eq!(facts.facts.len(), 1);
     assert_eq!(facts.problems.first().map(|problem| problem.kind), Some(ProblemKind::LimitExceeded));

@@ -12,14 +12,18 @@ use super::buffered;
 use super::cataloger::{self, Cataloger, Content, File, Surroundings};
 use super::facts::{Gathered, LayerFacts};
 use super::interest::{InterestTable, MAGIC, Take};
-use super::journal::EntryKind;
+use super::journal::{EntryKind, JournalWriter};
+use crate::cancel::canceled;
 use crate::error::{Error, Kind, Result};
 use crate::model::limits::Limits;
 use crate::model::path;
 use crate::model::problem::{Problem, ProblemKind, Problems};
 
 /// The most bytes that catalogers note for second looks at one layer.
-const NOTED: usize = 4 << 20;
+const NOTED: usize = 2 << 20;
+
+/// After how many bytes it is asked whether there is room for more.
+const STEP: usize = 128 << 10;
 
 /// The most bytes of long names and pax records before one entry.
 const METADATA: u32 = 1 << 20;
@@ -34,6 +38,19 @@ pub struct Reading<'a> {
     pub limits: &'a Limits,
     /// Only these files, sorted, for whom and as what: the second look at a layer. None reads what the table says.
     pub again: Option<&'a [Again]>,
+    /// Asked as what is kept of the layer grows: whether it may be so many bytes.
+    pub space: &'a dyn Fn(usize) -> Space,
+}
+
+/// Whether there is room for more of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// There is.
+    Granted,
+    /// Together with what else is kept it is more than any image may have: the layer does not count.
+    Full,
+    /// Not now: the reading ends, and begins anew when there is.
+    Later,
 }
 
 /// A file that one pass could not know to be wanted.
@@ -49,6 +66,13 @@ pub struct Again {
     pub note: Option<Vec<u8>>,
 }
 
+impl Again {
+    /// The bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.shown.len() + self.note.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Walks a decompressed layer. `buffer` holds one file at a time and is kept by the caller for the next layer.
 ///
 /// # Errors
@@ -60,15 +84,18 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         reading,
         buffer,
         out: LayerFacts::default(),
+        journal: JournalWriter::default(),
         problems: Problems::default(),
         takers: Takers::default(),
         entries: 0,
         position: 0,
         facts: Gathered::default(),
         noted: 0,
+        told: 0,
+        is_full: false,
     };
     let end = walk.run();
-    let is_whole = end.is_ok();
+    let mut is_whole = end.is_ok();
     if let Err(error) = end {
         let kind = match error.kind() {
             Kind::Corrupt => ProblemKind::Corrupt,
@@ -78,9 +105,27 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         };
         walk.problems.push(Problem::new(kind, error.to_string()));
     }
+    walk.out.journal = walk.journal.finish()?;
     walk.out.facts = walk.facts.finish();
     walk.out.problems = walk.problems.finish();
-    Ok(Walked { facts: walk.out, is_whole })
+    let all = walk.out.memory();
+    let is_full = walk.is_full || !is_granted(reading, all)?;
+    if is_full {
+        (walk.out, is_whole) = (LayerFacts::default(), false);
+    }
+    Ok(Walked { facts: walk.out, is_whole, is_full })
+}
+
+/// Whether the layer may have so many bytes.
+///
+/// # Errors
+/// [`Kind::Canceled`], where it may later.
+fn is_granted(reading: &Reading<'_>, all: usize) -> Result<bool> {
+    match (reading.space)(all) {
+        Space::Granted => Ok(true),
+        Space::Full => Ok(false),
+        Space::Later => Err(canceled()),
+    }
 }
 
 /// A layer that was walked.
@@ -90,6 +135,8 @@ pub struct Walked {
     pub facts: LayerFacts,
     /// Whether the end of the tar was reached.
     pub is_whole: bool,
+    /// Whether there was no room for it, and nothing is kept.
+    pub is_full: bool,
 }
 
 struct Walk<'a, R> {
@@ -97,6 +144,7 @@ struct Walk<'a, R> {
     reading: &'a Reading<'a>,
     buffer: &'a mut Vec<u8>,
     out: LayerFacts,
+    journal: JournalWriter,
     problems: Problems,
     takers: Takers,
     entries: u64,
@@ -105,6 +153,9 @@ struct Walk<'a, R> {
     facts: Gathered,
     /// The bytes of what is noted for second looks so far.
     noted: usize,
+    /// The bytes for which there was room when that was asked last.
+    told: usize,
+    is_full: bool,
 }
 
 /// What the walk needs of a tar header, copied out of the input.
@@ -146,6 +197,14 @@ impl<R: BufRead> Walk<'_, R> {
             self.entries += 1;
             if let Next::Entry(header) = next {
                 self.entry(header)?;
+            }
+            let all = self.journal.memory() + self.facts.memory() + self.noted;
+            if all > self.told + STEP {
+                self.told = all;
+                if !is_granted(self.reading, all)? {
+                    self.is_full = true;
+                    return Err(full("the layer has more than there is room for".to_owned()));
+                }
             }
         }
     }
@@ -253,7 +312,7 @@ impl<R: BufRead> Walk<'_, R> {
             header.target = path::clean(&header.target);
         }
         let special = (header.mode >> 9 & 7) as u8;
-        if self.reading.again.is_none() && !self.out.journal.push(header.kind, &header.path, &header.target, special) {
+        if self.reading.again.is_none() && !self.journal.push(header.kind, &header.path, &header.target, special)? {
             return Err(full("the list of the layer's entries is too long".to_owned()));
         }
         let entry = self.position;

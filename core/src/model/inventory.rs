@@ -1,6 +1,7 @@
 //! The packages of one image, as spans into one text: small, and quick to store and to match again.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
@@ -20,8 +21,12 @@ use crate::error::{Error, Kind, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Span(u32);
 
-/// The most bytes of text of a draft: names, versions and paths of two hundred thousand packages have half as many.
-const TEXT: usize = 24 << 20;
+/// The most bytes of text of a draft: names, versions and paths of two hundred thousand packages.
+const TEXT: usize = 14 << 20;
+
+/// The most files that are remembered for who owns them: those that other package managers may look at. A distribution has some ten
+/// thousand of them.
+const OWNED: usize = 200_000;
 
 /// The most bytes of a name or a version. Each is compared with every advisory of the package, and told with what cannot be compared.
 const NAME: usize = 4096;
@@ -324,12 +329,18 @@ struct Refused {
 struct Owned {
     fingerprints: Fingerprints,
     owners: HashMap<(u64, u64), u32>,
+    refused: u64,
 }
 
 impl Owned {
     /// The first who claims a file owns it.
     fn insert(&mut self, path: &str, owner: u32) {
-        self.owners.entry(self.fingerprints.of(path)).or_insert(owner);
+        let is_full = self.owners.len() >= OWNED;
+        match self.owners.entry(self.fingerprints.of(path)) {
+            Entry::Occupied(_) => {}
+            Entry::Vacant(_) if is_full => self.refused += 1,
+            Entry::Vacant(entry) => drop(entry.insert(owner)),
+        }
     }
 
     fn of(&self, path: &str) -> Option<u32> {
@@ -360,7 +371,7 @@ impl Draft {
         self.distro.as_ref()
     }
 
-    /// Takes one package; beyond the limit, when all have 24 MiB of text, or with a name or a version of more than 4 KiB it is only
+    /// Takes one package; beyond the limit, when all have 14 MiB of text, or with a name or a version of more than 4 KiB it is only
     /// counted.
     ///
     /// # Errors
@@ -410,9 +421,10 @@ impl Draft {
         }
     }
 
-    /// A problem for each reason for which packages were turned away.
+    /// A problem for each limit that was met.
     pub fn problems(&self) -> Vec<Problem> {
         let Refused { packages, text, names } = self.refused;
+        let unowned = self.owned.refused;
         let told = [
             (packages, format!("{packages} packages beyond the limit of {} are not listed", self.limit)),
             (
@@ -420,9 +432,18 @@ impl Draft {
                 format!("{text} packages are not listed: those before them have more than {} MiB of text", TEXT >> 20),
             ),
             (names, format!("{names} packages with a name or a version of more than {NAME} bytes are not listed")),
+            (unowned, format!("of {unowned} files it is not remembered which package owns them")),
         ];
         let told = told.into_iter().filter(|(count, _)| *count > 0);
         told.map(|(_, message)| Problem::new(ProblemKind::LimitExceeded, message)).collect()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.text.0.len()
+            + self.rows.len() * (size_of::<Row>() + size_of::<(Span, u32)>())
+            + self.licenses.len() * size_of::<Span>()
+            + self.owned.owners.len() * size_of::<((u64, u64), u32)>()
     }
 
     /// The inventory: rows of one type, name, version and architecture become one, sorted, owners linked.
@@ -634,7 +655,7 @@ mod tests {
         assert!(draft.problems()[0].message.contains("24 MiB of text"), "{:?}", draft.problems());
         let inventory = draft.finish();
         assert!(
-            inventory.len() > 5_000 && inventory.memory() < 30 << 20,
+            inventory.len() > 3_000 && inventory.memory() < 20 << 20,
             "{} in {}",
             inventory.len(),
             inventory.memory()

@@ -84,6 +84,11 @@ impl Problem {
         Self { layer: None, path: None, kind, message: message.into() }
     }
 
+    /// The bytes of memory that it takes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.path.as_ref().map_or(0, String::len) + self.message.len()
+    }
+
     /// The same problem, of one file.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {

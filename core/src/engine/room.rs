@@ -1,0 +1,167 @@
+//! The memory that images in hand take besides lanes. Few have a seat, and each may take a little; only one at a time may take much.
+//!
+//! What an image takes is not known before. So it begins small, side by side with others; where it grows, it asks for the one large
+//! place, which it gets at once while nobody else has it. Else it puts down what it has in hand at that moment, waits, and does
+//! that again. Who waits holds no lane and no layer, and who has the large place waits for no other image: so nobody waits for ever.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::cancel::canceled;
+use crate::error::Result;
+use crate::layer::walk::Space;
+
+/// The most bytes of entries, facts and problems of all layers of an image: a limit, the same however much memory there is.
+pub(super) const FACTS: usize = 10 << 20;
+
+/// The memory of the images of a scanner.
+pub(super) struct Room {
+    seats: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    small: usize,
+}
+
+impl Room {
+    /// So many seats, each with so many bytes, and one large place.
+    pub(super) fn new(seats: usize, small: usize) -> Self {
+        Self { seats: Arc::new(Semaphore::new(seats)), large: Arc::new(Semaphore::new(1)), small }
+    }
+
+    /// Waits for a seat.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`](crate::Kind::Canceled).
+    pub(super) async fn seat(&self) -> Result<Arc<Seat>> {
+        let seat = self.seats.clone().acquire_owned().await.map_err(|_| canceled())?;
+        Ok(Arc::new(Seat {
+            _seat: seat,
+            large: self.large.clone(),
+            small: self.small,
+            taken: Mutex::default(),
+            is_late: AtomicBool::new(false),
+        }))
+    }
+}
+
+/// The place of one image in hand.
+pub(super) struct Seat {
+    _seat: OwnedSemaphorePermit,
+    large: Arc<Semaphore>,
+    small: usize,
+    taken: Mutex<Taken>,
+    is_late: AtomicBool,
+}
+
+#[derive(Default)]
+struct Taken {
+    bytes: usize,
+    large: Option<OwnedSemaphorePermit>,
+    /// Whether its layers are read one by one, so that what came before is known.
+    is_in_order: bool,
+}
+
+impl Seat {
+    /// The bytes that it may take side by side with others.
+    pub(super) fn small(&self) -> usize {
+        self.small
+    }
+
+    /// Whether the image may take much.
+    pub(super) fn is_large(&self) -> bool {
+        self.lock().large.is_some()
+    }
+
+    /// Whether something had to be put down; then it is done again after [`Seat::enlarge`].
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::SeqCst)
+    }
+
+    /// Takes `bytes` more for a layer that has `all` by now.
+    pub(super) fn grow(&self, bytes: usize, all: usize) -> Space {
+        let mut taken = self.lock();
+        if taken.is_in_order {
+            return if taken.bytes + all > FACTS { Space::Full } else { Space::Granted };
+        }
+        if !self.is_late() && self.take(&mut taken, bytes, FACTS) {
+            return Space::Granted;
+        }
+        self.is_late.store(true, Ordering::SeqCst);
+        Space::Later
+    }
+
+    /// Takes `bytes` more, where that is possible without waiting.
+    pub(super) fn hold(&self, bytes: usize) -> bool {
+        self.take(&mut self.lock(), bytes, usize::MAX)
+    }
+
+    fn take(&self, taken: &mut Taken, bytes: usize, most: usize) -> bool {
+        let all = taken.bytes.saturating_add(bytes);
+        if all > self.small && taken.large.is_none() {
+            taken.large = self.large.clone().try_acquire_owned().ok();
+        }
+        let is_granted = all <= self.small || (taken.large.is_some() && all <= most);
+        if is_granted {
+            taken.bytes = all;
+        }
+        is_granted
+    }
+
+    /// Says what the image holds now.
+    pub(super) fn settle(&self, bytes: usize) {
+        self.lock().bytes = bytes;
+    }
+
+    /// Waits until the image may take much. From now on its layers are read one by one.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`](crate::Kind::Canceled).
+    pub(super) async fn enlarge(&self) -> Result<()> {
+        let large = if self.is_large() {
+            None
+        } else {
+            Some(self.large.clone().acquire_owned().await.map_err(|_| canceled())?)
+        };
+        let mut taken = self.lock();
+        taken.large = taken.large.take().or(large);
+        taken.is_in_order = true;
+        self.is_late.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one layer of an image takes while it is read, asked for in steps.
+pub(super) struct Share {
+    seat: Arc<Seat>,
+    granted: Mutex<usize>,
+}
+
+impl Share {
+    /// Asks in steps of so many bytes.
+    const STEP: usize = 128 << 10;
+
+    pub(super) fn new(seat: &Arc<Seat>) -> Self {
+        Self { seat: seat.clone(), granted: Mutex::default() }
+    }
+
+    /// Whether the layer may have `all` bytes.
+    pub(super) fn of(&self, all: usize) -> Space {
+        let mut granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        if all <= *granted {
+            return Space::Granted;
+        }
+        let wanted = all.next_multiple_of(Self::STEP);
+        // Many layers are far smaller than a step.
+        let wanted = if all < Self::STEP / 4 { all } else { wanted };
+        let space = self.seat.grow(wanted - *granted, all);
+        if space == Space::Granted {
+            *granted = wanted;
+        }
+        space
+    }
+}
