@@ -29,6 +29,8 @@ pub fn prepared_within(mib: u64, test: &str, prepare: impl FnOnce(&Path), work: 
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test).env(FOLDER, folder.path());
+    // As the command line does, which may.
+    command.env("MALLOC_TRIM_THRESHOLD_", "131072");
     let output = tempfile::NamedTempFile::new().unwrap();
     // One place in the file for both: with two, they would write over each other.
     let both = output.reopen().unwrap();

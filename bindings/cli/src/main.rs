@@ -2,6 +2,7 @@
 // The one crate that may print.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod allocator;
 mod commands;
 mod connection;
 mod console;
@@ -58,6 +59,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::keep_threshold();
     let arguments = Arguments::parse();
     log();
     let cancel = interrupt::cancel_on_signals();
