@@ -35,7 +35,9 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub(crate) async fn commit_fresh(&self, done: &Done, reports: Vec<Fresh>) -> Result<Option<(Commit, Cost)>> {
-        let mut transaction = self.write().await?;
+        // What is matched again would be so once more; what was pulled is not pulled again.
+        let is_rematch = matches!(done.outcome, Outcome::Rematch);
+        let mut transaction = if is_rematch { self.write_soon().await? } else { self.write().await? };
         let session = transaction.as_mut();
         let (job, registry) = match self.check(session, done).await? {
             Ok(place) => place,

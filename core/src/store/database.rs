@@ -172,10 +172,21 @@ fn damaged() -> Error {
         .with_hint("another program changed it, or the file is damaged: put a copy back, or begin with another store")
 }
 
+/// What a transaction is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To read.
+    Read,
+    /// To write what would be made again: a power cut may take the latest of it, all that was committed since its beginning or nothing.
+    WriteSoon,
+    /// To write what is on the disk once it is committed, with all that was committed before.
+    Write,
+}
+
 /// A database: a file of SQLite, or a PostgreSQL.
 pub(super) trait Database: Send + Sync {
-    /// Begins a transaction. Nobody else writes to what one that `writes` touches until it ends.
-    fn begin(&self, writes: bool) -> Boxed<'_, Result<Box<dyn Session + '_>>>;
+    /// Begins a transaction. Nobody else writes to what one that writes touches until it ends.
+    fn begin(&self, access: Access) -> Boxed<'_, Result<Box<dyn Session + '_>>>;
 
     /// How it spells what statements leave open.
     fn dialect(&self) -> &'static Dialect;

@@ -64,7 +64,7 @@ impl Store {
         records: &[ImageRecord],
         is_whole: bool,
     ) -> Result<()> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement = "SELECT digest, tags, listed, gone FROM image WHERE registry = $1 AND repository = $2";
         let mut known = HashMap::new();
         for mut row in session.query(statement, vec![registry.into(), repository.into()]).await? {

@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn lease_items(&self, worker: &str, run: Option<i64>, count: u64, seconds: u64) -> Result<Vec<Item>> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         give_up(session.as_mut()).await?;
         let mut leased = Vec::new();
         for open in ["i.state = 'waiting'", "i.state = 'leased' AND i.until < {now}"] {
@@ -69,7 +69,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn beat_items(&self, worker: &str, seconds: u64) -> Result<Vec<(i64, String, String, i64)>> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         session.query("UPDATE worker SET seen = {now} WHERE id = $1", vec![worker.into()]).await?;
         let statement = "UPDATE item SET until = {now} + $2 WHERE holder = $1 AND state = 'leased'
             RETURNING run, repository, digest, token";
@@ -84,7 +84,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn renew_items(&self, items: &[Item], seconds: u64) -> Result<Vec<bool>> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement = "UPDATE item SET until = {now} + $5 WHERE run = $1 AND repository = $2 AND digest = $3
             AND token = $4 AND state = 'leased' RETURNING run";
         let mut held = Vec::with_capacity(items.len());
@@ -107,7 +107,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn release_items(&self, worker: &str) -> Result<()> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         // Given back is not failed: it is not counted as a try.
         let statement =
             "UPDATE item SET state = 'waiting', holder = NULL, until = NULL, since = NULL, tries = tries - 1
@@ -122,7 +122,7 @@ impl Store {
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn expire_item(&self, worker: &str, image: &(i64, String, String, i64)) -> Result<()> {
         let (run, repository, digest, token) = image;
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement = "UPDATE item SET holder = NULL, until = 0 WHERE run = $1 AND repository = $2 AND digest = $3
             AND token = $4 AND holder = $5 AND state = 'leased'";
         let values =

@@ -19,7 +19,7 @@ impl LayerCache for Store {
     fn put<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> Boxed<'a, Result<()>> {
         let (store, key, bytes) = (self.clone(), key.to_owned(), bytes.to_vec());
         apart(async move {
-            let mut session = store.write().await?;
+            let mut session = store.write_soon().await?;
             let statement = "INSERT INTO layer (key, digest, stored, facts) VALUES ($1, $2, {now}, $3)
                 ON CONFLICT (key) DO UPDATE SET stored = excluded.stored, facts = excluded.facts";
             // A key begins with the digest of the layer.

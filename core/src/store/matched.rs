@@ -273,7 +273,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub(crate) async fn put_rematched(&self, rematches: Vec<Rematch>) -> Result<Vec<(Place, Cost)>> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write_soon().await?;
         let session = transaction.as_mut();
         let statement = format!(
             "UPDATE report SET matched = {LATER}, complete = $3, worst = $4, counts = $5, matching = $6

@@ -51,7 +51,7 @@ use crate::error::Error;
 #[cfg(any(doc, not(all(feature = "sqlite", feature = "postgres"))))]
 use crate::error::Kind;
 use crate::error::Result;
-use database::{Database, Session};
+use database::{Access, Database, Session};
 
 /// The handle of a store. Cheap to clone; clones share the connection.
 ///
@@ -133,20 +133,25 @@ impl Store {
         self.0.database.place()
     }
 
-    /// A transaction that may write.
+    /// A transaction that may write; what it commits outlives a power cut.
     async fn write(&self) -> Result<Box<dyn Session + '_>> {
-        self.begin(true).await
+        self.begin(Access::Write).await
+    }
+
+    /// One for what is written often, and would be made again: it does not wait for the disk.
+    async fn write_soon(&self) -> Result<Box<dyn Session + '_>> {
+        self.begin(Access::WriteSoon).await
     }
 
     /// A transaction that only reads.
     async fn read(&self) -> Result<Box<dyn Session + '_>> {
-        self.begin(false).await
+        self.begin(Access::Read).await
     }
 
-    async fn begin(&self, writes: bool) -> Result<Box<dyn Session + '_>> {
+    async fn begin(&self, access: Access) -> Result<Box<dyn Session + '_>> {
         let Inner { database, is_ready } = self.0.as_ref();
         is_ready.get_or_try_init(|| schema::prepare(database.as_ref())).await?;
-        database.begin(writes).await
+        database.begin(access).await
     }
 }
 

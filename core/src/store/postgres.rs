@@ -15,7 +15,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Socket, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::database::{Boxed, Database, Row, Session, Value};
+use super::database::{Access, Boxed, Database, Row, Session, Value};
 use super::schema::Dialect;
 use crate::error::{Error, Kind, Result};
 use crate::net::tls::{Trust, configuration};
@@ -135,7 +135,7 @@ fn bound(config: &mut Config) {
 }
 
 impl Database for Postgres {
-    fn begin(&self, writes: bool) -> Boxed<'_, Result<Box<dyn Session + '_>>> {
+    fn begin(&self, access: Access) -> Boxed<'_, Result<Box<dyn Session + '_>>> {
         Box::pin(async move {
             let mut held = self.connection.lock().await;
             if held.as_ref().is_none_or(|connection| connection.client.is_closed()) {
@@ -143,7 +143,7 @@ impl Database for Postgres {
             }
             let mut transaction = Transaction { held, place: &self.place, is_open: false };
             // What only reads needs no transaction: each statement sees what is committed.
-            if writes {
+            if access != Access::Read {
                 transaction.is_open = true;
                 transaction.script("BEGIN").await?;
             }

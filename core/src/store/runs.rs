@@ -103,7 +103,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`].
     pub async fn lease_plan(&self, worker: &str, run: Option<i64>, seconds: u64) -> Result<Option<Plan>> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement = "UPDATE run SET state = 'Running', began = coalesce(began, {now}), holder = $1, token = token + 1,
             until = {now} + $2, listed = 0, selected = 0, skipped = '{}', counted = NULL
             WHERE id IN (SELECT i.id FROM run i WHERE i.planned = 0 AND (i.state = 'Queued' OR (i.state = 'Running' AND i.until < {now}))
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`].
     pub async fn beat_plan(&self, plan: &Plan, seconds: u64) -> Result<Beat> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement =
             "UPDATE run SET until = {now} + $3 WHERE id = $1 AND token = $2 AND state = 'Running' AND planned = 0
             RETURNING id";
@@ -143,7 +143,7 @@ impl Store {
     /// # Errors
     /// [`Kind::InvalidState`] once the lease is lost, [`Kind::Storage`].
     pub async fn add_items(&self, plan: &Plan, progress: Progress) -> Result<()> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let mut row = held(session.as_mut(), plan).await?;
         let (mut skipped, counted) = (row.json::<BTreeMap<Reason, u64>>()?, row.maybe_text()?);
         let repository = progress.repository.as_str();

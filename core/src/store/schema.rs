@@ -1,6 +1,6 @@
 //! The tables, version by version. A store that is older is brought forward when it is opened, one that is newer is refused.
 
-use super::database::{Database, Value};
+use super::database::{Access, Database, Value};
 use crate::error::{Error, Kind, Result};
 
 /// What each version adds to the one before, the first on an empty database.
@@ -11,7 +11,7 @@ const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sq
 /// # Errors
 /// [`Kind::Storage`]; [`Kind::Unsupported`] for a store of a newer program.
 pub(super) async fn prepare(database: &dyn Database) -> Result<()> {
-    let mut session = database.begin(true).await?;
+    let mut session = database.begin(Access::Write).await?;
     session.script(database.dialect().alone).await?;
     session.script("CREATE TABLE IF NOT EXISTS tidewaiter (version BIGINT NOT NULL)").await?;
     let version = match session.query("SELECT max(version) FROM tidewaiter", vec![]).await?.into_iter().next() {

@@ -9,7 +9,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
-use super::database::{Boxed, Database, Row, Session, Value};
+use super::database::{Access, Boxed, Database, Row, Session, Value};
 use super::schema::Dialect;
 use crate::error::{Error, Kind, Result};
 
@@ -73,10 +73,7 @@ impl Sqlite {
                 .with_hint("name another file"));
         }
         give_back(&connection).map_err(fail)?;
-        // What is finished must be there after a power cut, and is, with a log that is written through at each checkpoint; the last
-        // commits before it may be lost together, never in part.
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
-        connection.pragma_update(None, "synchronous", "NORMAL").map_err(fail)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG).map_err(fail)?;
         Self::start(connection, place, "sqlite")
     }
@@ -115,10 +112,15 @@ fn give_back(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 impl Database for Sqlite {
-    fn begin(&self, writes: bool) -> Boxed<'_, Result<Box<dyn Session + '_>>> {
+    fn begin(&self, access: Access) -> Boxed<'_, Result<Box<dyn Session + '_>>> {
+        // With FULL each commit waits for the disk, with NORMAL only what makes room in the log.
+        let begin = match access {
+            Access::Read => "BEGIN",
+            Access::WriteSoon => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+            Access::Write => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        };
         Box::pin(async move {
             let transaction = Transaction { work: self.work.lock().await, place: &self.place, is_open: true };
-            let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
             transaction.run(move |connection| connection.execute_batch(begin)).await?;
             Ok(Box::new(transaction) as Box<dyn Session>)
         })
@@ -297,15 +299,23 @@ mod tests {
         let store = Sqlite::open_patiently(&path, Duration::from_millis(50)).unwrap();
         let other = Connection::open(&path).unwrap();
         other.execute_batch("CREATE TABLE t (x); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
-        let error = store.begin(true).await.err().unwrap();
+        let error = store.begin(Access::Write).await.err().unwrap();
         assert_eq!((error.kind(), error.hint().is_some()), (Kind::Busy, true), "{error}");
         // Who only reads is not held up, and sees what is committed.
         let count = async || {
-            store.begin(false).await.unwrap().query("SELECT count(*) FROM t", vec![]).await.unwrap().remove(0).int()
+            store
+                .begin(Access::Read)
+                .await
+                .unwrap()
+                .query("SELECT count(*) FROM t", vec![])
+                .await
+                .unwrap()
+                .remove(0)
+                .int()
         };
         assert_eq!(count().await.unwrap(), 0);
         other.execute_batch("COMMIT").unwrap();
-        store.begin(true).await.unwrap().commit().await.unwrap();
+        store.begin(Access::Write).await.unwrap().commit().await.unwrap();
         assert_eq!(count().await.unwrap(), 1);
         // One that is held alone cannot be opened.
         let path = folder.path().join("alone.db");

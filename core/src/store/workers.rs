@@ -48,7 +48,7 @@ impl Store {
     /// # Errors
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn enter(&self, worker: &str, host: &str, process: u32) -> Result<()> {
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement = "INSERT INTO worker (id, host, process, began, seen) VALUES ($1, $2, $3, {now}, {now})
             ON CONFLICT (id) DO UPDATE SET seen = excluded.seen";
         session.query(statement, vec![worker.into(), host.into(), i64::from(process).into()]).await?;
@@ -63,7 +63,7 @@ impl Store {
     /// [`Kind::Storage`](crate::Kind::Storage).
     pub async fn leave(&self, worker: &str) -> Result<()> {
         self.release_items(worker).await?;
-        let mut session = self.write().await?;
+        let mut session = self.write_soon().await?;
         let statement =
             "UPDATE run SET holder = NULL, until = 0 WHERE holder = $1 AND state = 'Running' AND planned = 0";
         session.query(statement, vec![worker.into()]).await?;
