@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -182,3 +183,11 @@ def shelf(tmp_path):
         yield shelf
         shelf.holds.clear()
         shelf.shutdown()
+
+
+@pytest.fixture
+def silent():
+    """A registry that takes connections and never answers: its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        yield f"{host}:{port}"

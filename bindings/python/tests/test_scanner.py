@@ -16,14 +16,6 @@ import tidewaiter as tw
 SOON = 10
 
 
-@pytest.fixture
-def silent():
-    """A registry that takes connections and never answers: its address."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        host, port = server.getsockname()
-        yield f"{host}:{port}"
-
-
 def test_a_scan_lists_packages_and_findings(scanner, image, record):
     brought = scanner.import_advisories(record)
     assert brought.ecosystems["PyPI"]["records"] == 1

@@ -6,6 +6,7 @@
 ...     print(len(report.packages), len(report.findings))
 """
 
+from . import aio
 from ._tidewaiter import (
     Cancel,
     Distro,
@@ -128,4 +129,5 @@ __all__ = [
     "Unsupported",
     "Worker",
     "__version__",
+    "aio",
 ]
