@@ -48,8 +48,8 @@ impl NativeScanner {
         cancel: Option<&Bound<'_, Cancel>>,
     ) -> PyResult<Vec<Report>> {
         let cancel = switch(cancel);
-        let pending =
-            py.detach(|| from_json(options, "the options").and_then(|options| self.0.scan(reference, options, &cancel)));
+        let pending = py
+            .detach(|| from_json(options, "the options").and_then(|options| self.0.scan(reference, options, &cancel)));
         Ok(wait(py, pending, on_event)?.into_iter().map(Report).collect())
     }
 
