@@ -86,6 +86,63 @@ async fn a_catalog_that_never_ends_is_an_error() {
     assert_eq!(error.kind(), Kind::LimitExceeded, "{error:?}");
 }
 
+/// 1500 names, a part at a time as they are asked for.
+fn part(asked: &Asked, most: usize) -> Vec<String> {
+    let size = asked.param("n").parse().unwrap_or(100).min(most);
+    let names = (0..1500).map(|n| format!("x{n:04}"));
+    names.filter(|name| name.as_str() > asked.param("last")).take(size).collect()
+}
+
+#[tokio::test]
+async fn lists_that_do_not_name_their_next_page_are_read_to_their_end() {
+    // As many as are asked for, and at most a hundred of them.
+    for most in [usize::MAX, 100] {
+        let server = Imitation::start(move |asked| match asked.path.as_str() {
+            "/v2/_catalog" => Answer::json(json!({"repositories": part(asked, most)})),
+            "/v2/team/app/tags/list" => Answer::json(json!({"name": "team/app", "tags": part(asked, most)})),
+            _ => Answer::json(json!({})).with("docker-content-digest", format!("sha256:{}", "0".repeat(64))),
+        })
+        .await;
+        assert_eq!(repositories(&server).await.unwrap().len(), 1500, "{most}");
+        assert_eq!(tags(&server).await.unwrap().len(), 1500, "{most}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_page_may_be_the_last_one() {
+    // What is behind it is the same again, nothing, or refused.
+    let page: Vec<_> = (0..1000).map(|n| format!("x{n:04}")).collect();
+    let same = Answer::json(json!({"repositories": page}));
+    for behind in [same.clone(), Answer::json(json!({"repositories": []})), Answer::refused(400, "UNSUPPORTED", "last")]
+    {
+        let first = same.clone();
+        let server = Imitation::start(move |asked| match asked.param("last") {
+            "" => first.clone(),
+            _ => behind.clone(),
+        })
+        .await;
+        assert_eq!(repositories(&server).await.unwrap().len(), 1000);
+        assert_eq!(server.log(), ["GET /v2/_catalog?n=1000", "GET /v2/_catalog?n=1000&last=x0999"]);
+    }
+    // That it could not be asked is no end.
+    let server = Imitation::start(move |_| same.clone()).await;
+    server.fault("last=", 9, Answer::of(503, json!({})).with("retry-after", "0"));
+    assert_eq!(repositories(&server).await.unwrap_err().kind(), Kind::Unavailable);
+}
+
+#[tokio::test]
+async fn pages_without_a_name_are_no_end_but_circles_are() {
+    let server = endless(|asked| match asked.param("last") {
+        "" => (vec!["sha256:00".into()], "/v2/_catalog?last=1".into()),
+        "1" => (vec![], "/v2/_catalog?last=2".into()),
+        "2" => (vec!["team/app".into()], "/v2/_catalog?last=3".into()),
+        _ => (vec!["team/app".into()], "/v2/_catalog?last=1".into()),
+    })
+    .await;
+    assert_eq!(repositories(&server).await.unwrap(), ["team/app"]);
+    assert_eq!(server.count("_catalog"), 4);
+}
+
 #[tokio::test]
 async fn names_that_break_the_grammar_are_left_out() {
     let server = Imitation::start(|asked| match asked.path.as_str() {

@@ -1,6 +1,6 @@
 //! What the imitations hold, and the part of every registry that is Docker V2.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidewaiter::conformance::connector::Holding;
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::ImageDate;
@@ -60,14 +60,14 @@ pub fn v2(asked: &Asked, images: &[Image], prefix: &str) -> Answer {
         let mut names: Vec<_> = images.iter().map(|image| image.repository.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        return Answer::json(json!({"repositories": names}));
+        return list(asked, json!({}), "repositories", &names);
     }
     if let Some(name) = path.strip_suffix("/tags/list") {
         let found = of(name);
-        let tags: Vec<_> = found.iter().flat_map(|image| image.tags.iter().map(|(tag, _)| tag)).collect();
+        let tags: Vec<_> = found.iter().flat_map(|image| image.tags.iter().map(|(tag, _)| tag.as_str())).collect();
         return match found.is_empty() {
             true => Answer::refused(404, "NAME_UNKNOWN", "repository name not known to registry"),
-            false => Answer::json(json!({"name": name, "tags": tags})),
+            false => list(asked, json!({"name": name}), "tags", &tags),
         };
     }
     let found = path
@@ -77,5 +77,20 @@ pub fn v2(asked: &Asked, images: &[Image], prefix: &str) -> Answer {
         Some(image) => Answer::new(200, "application/vnd.oci.image.manifest.v1+json", "{}")
             .with("docker-content-digest", image.digest.as_str()),
         None => Answer::refused(404, "MANIFEST_UNKNOWN", "manifest unknown"),
+    }
+}
+
+/// A page of a list, of two names, and where the next one is. After the first come one without a name on it, as Artifactory has them,
+/// and one with nothing at all.
+fn list(asked: &Asked, mut body: Value, field: &str, names: &[&str]) -> Answer {
+    let mut pages: Vec<_> = names.chunks(2).map(|names| json!(names)).collect();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    pages.splice(pages.len().min(1)..pages.len().min(1), [json!([digest, null]), json!(null)]);
+    let number: usize = asked.param("page").parse().unwrap_or(0);
+    body[field] = pages[number].clone();
+    let answer = Answer::json(body);
+    match number + 1 < pages.len() {
+        true => answer.with("link", format!("<https://inside.example/v2/x?page={}>; rel=\"next\"", number + 1)),
+        false => answer,
     }
 }

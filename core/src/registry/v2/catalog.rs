@@ -28,14 +28,17 @@ impl Source for Catalog {
         CATALOG.to_owned()
     }
 
-    fn names(&self, body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+    fn entries(&self, body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Page {
             repositories: Option<Vec<Option<String>>>,
         }
         let page: Page = serde_json::from_slice(body)?;
-        // What is no name of a repository could be a path to somewhere else.
-        Ok(page.repositories.into_iter().flatten().flatten().filter(|name| is_repository(name)).collect())
+        Ok(page.repositories.unwrap_or_default())
+    }
+
+    fn is_name(&self, entry: &str) -> bool {
+        is_repository(entry)
     }
 
     fn closed(&self, error: Error, connection: &Connection) -> Error {

@@ -1,4 +1,5 @@
-//! Lists that come page by page, each page naming the next with `Link`.
+//! Lists that come page by page, each page naming the next with `Link`. Where none is named behind a page that is full, the one
+//! behind its last name is asked for: some registries page and do not say so.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -7,12 +8,15 @@ use url::Url;
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::model::fingerprint::Fingerprints;
 use crate::net::client::{Request, Response};
 use crate::net::link;
 use crate::registry::connection::Connection;
 
 /// Page sizes to ask for, until one is taken: registries refuse more than 1000, some more than 100, some any.
-const PAGE_SIZES: [&str; 3] = ["?n=1000", "?n=100", ""];
+const PAGE_SIZES: [Option<usize>; 3] = [Some(1000), Some(100), None];
+/// A page of so many names may be one that the registry cut, whatever it was asked for.
+const USUAL_PAGE: usize = 100;
 /// The longest page.
 const MAX_PAGE: u64 = 16 << 20;
 /// The most pages and names: a list that never ends is cut here, with an error, since a list that lacks something would pass for all.
@@ -25,8 +29,10 @@ pub(super) trait Source: Send + Sync {
     fn path(&self) -> String;
     /// The scope that the request needs.
     fn scope(&self) -> String;
-    /// The names on a page that are names.
-    fn names(&self, body: &[u8]) -> Result<Vec<String>, serde_json::Error>;
+    /// What stands on a page: names, and what some registries put between them.
+    fn entries(&self, body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error>;
+    /// Whether an entry is a name: what is none could be a path to somewhere else.
+    fn is_name(&self, entry: &str) -> bool;
     /// Whether a status means that this list is not for us.
     fn is_closed(&self, status: u16) -> bool;
     /// The error of a list that is not for us.
@@ -41,20 +47,36 @@ pub(super) struct Pages<'a, S> {
     source: S,
     context: &'a Context,
     ready: VecDeque<String>,
+    /// Entries, and the queries that they came by.
     seen: HashSet<String>,
+    queries: HashSet<(u64, u64)>,
+    fingerprints: Fingerprints,
     next: Next,
     pages: usize,
 }
 
 enum Next {
     First,
+    /// As the registry names it.
     Page(Url),
+    /// A guess, which the registry may refuse.
+    Behind(Url),
     End,
 }
 
 impl<'a, S: Source + 'a> Pages<'a, S> {
     pub(super) fn new(connection: &'a Connection, source: S, context: &'a Context) -> Self {
-        Self { connection, source, context, ready: VecDeque::new(), seen: HashSet::new(), next: Next::First, pages: 0 }
+        Self {
+            connection,
+            source,
+            context,
+            ready: VecDeque::new(),
+            seen: HashSet::new(),
+            queries: HashSet::new(),
+            fingerprints: Fingerprints::default(),
+            next: Next::First,
+            pages: 0,
+        }
     }
 
     /// The names as they come, each once.
@@ -71,6 +93,10 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
                 Next::End => return Ok(None),
                 Next::First => self.first().await?,
                 Next::Page(url) => self.ask(url).await?,
+                Next::Behind(url) => match self.ask(url).await {
+                    Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => return Ok(None),
+                    done => done?,
+                },
             };
             self.page(response).await?;
         }
@@ -79,8 +105,8 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
     async fn first(&self) -> Result<Response> {
         let mut refused = None;
         for size in PAGE_SIZES {
-            let url = self.connection.session().url(&format!("{}{size}", self.source.path()));
-            match self.ask(url).await {
+            let size = size.map_or_else(String::new, |size| format!("?n={size}"));
+            match self.ask(self.connection.session().url(&format!("{}{size}", self.source.path()))).await {
                 // 400 is the answer of the specification, 405 that of ECR.
                 Err(error) if error.context().any(|(key, value)| key == "status" && matches!(value, "400" | "405")) => {
                     refused = Some(error)
@@ -108,12 +134,15 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
         }
     }
 
-    /// Takes a page in. It ends where there is no next page, and where a page brings nothing new: some registries turn in circles.
+    /// Takes a page in. It ends where there is no next page, and where neither an entry nor the query of the next page is new: some
+    /// registries turn in circles. A page without a new name is no end: what stands on it may be no names at all.
     async fn page(&mut self, response: Response) -> Result<()> {
-        let next = link::next(response.url(), response.headers("link"));
+        let url = response.url().clone();
+        self.queries.insert(self.fingerprints.of(&url.query()));
+        let named = link::next(&url, response.headers("link"));
         let is_web_page = response.header("content-type").is_some_and(|value| value.starts_with("text/html"));
         let body = response.bytes(MAX_PAGE, self.context).await?;
-        let names = self.source.names(&body).map_err(|error| {
+        let entries = self.source.entries(&body).map_err(|error| {
             let hint = if is_web_page {
                 "a web page came: check that the address is that of the registry, not of its web interface or a login page"
             } else {
@@ -125,20 +154,38 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
                 .with_hint(hint)
                 .because(error)
         })?;
+        let behind = behind(&url, &entries);
         let before = self.seen.len();
-        for name in names {
-            if self.seen.insert(name.clone()) {
-                self.ready.push_back(name);
+        for entry in entries.into_iter().flatten() {
+            if self.source.is_name(&entry) && !self.seen.contains(&entry) {
+                self.ready.push_back(entry.clone());
             }
+            self.seen.insert(entry);
         }
         self.pages += 1;
-        self.next = match next {
-            Some(_) if self.pages >= MAX_PAGES || self.seen.len() >= MAX_NAMES => {
-                return Err(self.source.limit().with("registry", self.connection.host()));
-            }
-            Some(url) if self.seen.len() > before => Next::Page(url),
+        let is_new = self.seen.len() > before;
+        let has_come = |url: &Url| self.queries.contains(&self.fingerprints.of(&url.query()));
+        self.next = match (named, behind) {
+            (Some(url), _) if is_new || !has_come(&url) => Next::Page(url),
+            (None, Some(url)) if is_new => Next::Behind(url),
             _ => Next::End,
         };
+        let is_endless = self.pages >= MAX_PAGES || self.seen.len() >= MAX_NAMES;
+        if is_endless && !matches!(self.next, Next::End) {
+            return Err(self.source.limit().with("registry", self.connection.host()));
+        }
         Ok(())
     }
+}
+
+/// The page behind the last entry of one that is full.
+fn behind(url: &Url, entries: &[Option<String>]) -> Option<Url> {
+    let asked = url.query_pairs().find(|(name, _)| name == "n").and_then(|(_, size)| size.parse().ok());
+    if asked != Some(entries.len()) && entries.len() != USUAL_PAGE {
+        return None;
+    }
+    let last = entries.iter().rev().flatten().next()?;
+    let mut next = url.clone();
+    next.query_pairs_mut().clear().append_pair("n", &asked.unwrap_or(USUAL_PAGE).to_string()).append_pair("last", last);
+    Some(next)
 }

@@ -30,13 +30,17 @@ impl Source for Tags<'_> {
         pull(self.0)
     }
 
-    fn names(&self, body: &[u8]) -> Result<Vec<String>, serde_json::Error> {
+    fn entries(&self, body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Page {
             tags: Option<Vec<Option<String>>>,
         }
         let page: Page = serde_json::from_slice(body)?;
-        Ok(page.tags.into_iter().flatten().flatten().filter(|name| is_tag(name)).collect())
+        Ok(page.tags.unwrap_or_default())
+    }
+
+    fn is_name(&self, entry: &str) -> bool {
+        is_tag(entry)
     }
 
     fn closed(&self, error: Error, _: &Connection) -> Error {
