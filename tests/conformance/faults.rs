@@ -144,6 +144,91 @@ async fn pages_without_a_name_are_no_end_but_circles_are() {
 }
 
 #[tokio::test]
+async fn a_list_that_a_redirect_led_to_gets_no_password_on_any_page() {
+    let other = Imitation::start(|asked| match asked.param("last") {
+        "" => Answer::json(json!({"repositories": ["team/app"]})).with("link", "</v2/_catalog?last=a>; rel=\"next\""),
+        _ => Answer::json(json!({"repositories": ["team/web"]})),
+    })
+    .await;
+    let target = format!("{}/v2/_catalog?n=1000", other.url());
+    let server = Imitation::start(move |asked| match (asked.path.as_str(), asked.basic()) {
+        ("/v2/_catalog", Some(_)) => Answer::new(307, "text/plain", "").with("location", &target),
+        _ => Answer::refused(401, "UNAUTHORIZED", "no").with("www-authenticate", "Basic realm=\"x\""),
+    })
+    .await;
+    let registry = Registry::docker(server.url()).credential(Credential::basic("alice", Secret::value(SECRET)));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let names: Vec<_> = connector.repositories(&wanted, &context).try_collect().await.unwrap();
+    assert_eq!(names, ["team/app", "team/web"]);
+    assert_eq!(other.asked().iter().filter(|asked| asked.headers.contains_key("authorization")).count(), 0);
+    assert_eq!(other.log().len(), 2);
+}
+
+#[tokio::test]
+async fn a_challenge_that_only_the_ping_has_is_enough() {
+    let server = Imitation::start(|asked| match asked.bearer() {
+        _ if asked.path == "/token" => Answer::json(json!({"token": "planted-token"})),
+        Some("planted-token") => v2(asked, &images(), ""),
+        _ if asked.path == "/v2/" => Answer::refused(401, "UNAUTHORIZED", "no")
+            .with("www-authenticate", format!("Bearer realm=\"{}/token\",service=gcr.io", asked.own)),
+        _ => Answer::refused(401, "UNAUTHORIZED", "no"),
+    })
+    .await;
+    assert_eq!(repositories(&server).await.unwrap().len(), 3);
+    assert_eq!(tags(&server).await.unwrap().len(), 4);
+    // Somebody asks the ping first, and once.
+    let before = server.log().len();
+    let registry = Registry::docker(server.url()).credential(Credential::basic("alice", Secret::value(SECRET)));
+    let somebody = connector(&registry.with_concurrency(1)).await.unwrap();
+    assert_eq!(somebody.images("team/app", &Wanted::default(), &Context::new()).await.unwrap().len(), 2);
+    assert_eq!(somebody.images("team/web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
+    let asked = &server.log()[before..];
+    assert_eq!(asked.iter().filter(|line| *line == "GET /v2/").count(), 1);
+    assert_eq!(asked.iter().filter(|line| line.contains("/token")).count(), 2);
+}
+
+#[tokio::test]
+async fn what_a_challenge_names_is_asked_for_after_our_own_scope() {
+    // Listing is another right than pulling (ACR), which is told when it is missing.
+    let server = Imitation::start(|asked| {
+        if asked.path == "/token" {
+            return Answer::json(json!({"token": asked.query.replace(['&', '='], "-")}));
+        }
+        let scope = if asked.path.ends_with("/tags/list") { "team%2Fapp%3Ametadata" } else { "team%2Fapp%3Apull" };
+        match asked.bearer().is_some_and(|token| token.contains(scope)) {
+            true => v2(asked, &images(), ""),
+            false => Answer::refused(401, "UNAUTHORIZED", "no").with(
+                "www-authenticate",
+                format!("Bearer realm=\"{}/token\",scope=\"repository:team/app:metadata\"", asked.own),
+            ),
+        }
+    })
+    .await;
+    let registry = Registry::docker(server.url()).credential(Credential::basic("alice", Secret::value(SECRET)));
+    let connector = connector(&registry.with_concurrency(1)).await.unwrap();
+    assert_eq!(connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap().len(), 2);
+    let tokens: Vec<_> = server.log().into_iter().filter(|line| line.contains("/token")).collect();
+    assert!(!tokens[0].contains("metadata") && tokens[1].contains("metadata"), "{tokens:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_no_challenge_names_is_the_host_where_one_is_wanted() {
+    let server = Imitation::start(|asked| match asked.bearer() {
+        _ if asked.path == "/v2/token" && !asked.own.ends_with(asked.param("service")) => {
+            Answer::refused(400, "x", "x")
+        }
+        _ if asked.path == "/v2/token" && asked.param("service").is_empty() => Answer::refused(400, "x", "x"),
+        _ if asked.path == "/v2/token" => Answer::json(json!({"token": "planted-token"})),
+        Some("planted-token") => v2(asked, &images(), ""),
+        _ => Answer::refused(401, "UNAUTHORIZED", "no")
+            .with("www-authenticate", format!("Bearer realm=\"{}/v2/token\"", asked.own)),
+    })
+    .await;
+    assert_eq!(tags(&server).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
 async fn names_that_break_the_grammar_are_left_out() {
     let server = Imitation::start(|asked| match asked.path.as_str() {
         "/v2/_catalog" => Answer::json(json!({"repositories": ["team/app", "../v2/x", "A", "a b", "a?b", "", null]})),
@@ -272,7 +357,7 @@ async fn an_identity_token_is_posted_and_where_that_is_unknown_asked_with() {
     let image = ImageBuilder::new().layer(Layer::new().file("a", "b")).build();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
-    for missing in [None, Some(404), Some(405)] {
+    for missing in [None, Some(404), Some(405), Some(400), Some(401)] {
         let server = TestRegistry::start_with(Options { auth: auth.clone(), ..Options::default() }).unwrap();
         server.push("team/app", "1.0", &image);
         std::fs::write(&path, json!({"auths": {server.host(): {"identitytoken": SECRET}}}).to_string()).unwrap();

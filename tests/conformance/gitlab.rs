@@ -205,3 +205,37 @@ async fn the_token_of_a_job_lists_what_is_named() {
     let asked = server.asked().into_iter().find(|asked| asked.path.starts_with("/api/")).unwrap();
     assert_eq!((asked.header("job-token"), asked.header("private-token")), (TOKEN, ""));
 }
+
+#[tokio::test]
+async fn a_gitlab_that_a_redirect_names_gets_no_token() {
+    use futures_util::TryStreamExt as _;
+    let other = Imitation::start(|asked| respond(asked, true)).await;
+    let target = format!("{}/v2/", other.url());
+    let server = Imitation::start(move |_| Answer::new(307, "text/plain", "").with("location", &target)).await;
+    let registry = Registry::gitlab(server.url()).credential(Credential::basic("alice", Secret::value(TOKEN)));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let error = connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.hint().is_some(), "{error:?}");
+    let shown = other.asked().iter().filter(|asked| format!("{:?}", asked.headers).contains(TOKEN)).count();
+    assert_eq!((shown, other.count("/api/")), (0, 0), "{:?}", other.log());
+}
+
+#[tokio::test]
+async fn limits_are_waited_for_and_an_end_in_mid_run_is_renewed() {
+    use futures_util::TryStreamExt as _;
+    let server = Imitation::start(|asked| respond(asked, true)).await;
+    let registry = Registry::gitlab(server.url()).credential(Credential::basic("alice", Secret::value(TOKEN)));
+    let connector = connector(&registry.with_concurrency(1)).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    server.fault("/api/v4/projects", 1, Answer::too_many());
+    assert_eq!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 3);
+    assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
+    // The token of the registry has ended, which is told with a new challenge.
+    let realm =
+        format!("Bearer realm=\"{}/jwt/auth\",service=\"container_registry\",error=\"invalid_token\"", server.url());
+    let tokens = server.count("/jwt/auth");
+    server.fault("/gitlab/v1/", 1, Answer::refused(401, "UNAUTHORIZED", "no").with("www-authenticate", realm));
+    assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
+    assert_eq!(server.count("/jwt/auth"), tokens + 1);
+}

@@ -17,6 +17,7 @@ use super::samples::{Image, holding, image, images, latest, v2};
 
 const PASSWORD: &str = "planted-s3cret";
 const PULLER: &str = "robot$team+pull-only";
+const ADMIN: &str = "admin";
 
 /// What can change while it runs.
 #[derive(Default)]
@@ -35,7 +36,7 @@ fn who(state: &State, asked: &Asked) -> Option<String> {
     let is_good = |password: &str| password == PASSWORD && !state.is_changed.load(Ordering::SeqCst);
     asked
         .basic()
-        .filter(|(name, password)| (name == "guest" || name == PULLER) && is_good(password))
+        .filter(|(name, password)| (name == "guest" || name == PULLER || name == ADMIN) && is_good(password))
         .map(|(name, _)| name)
 }
 
@@ -92,11 +93,15 @@ fn registry(state: &State, asked: &Asked, images: &[Image]) -> Answer {
     let holds = held["exp"] == json!(state.generation.load(Ordering::SeqCst)) && held["sub"].is_string();
     // What everybody may read is open to whatever stands in `Authorization`.
     let is_open = asked.path.starts_with("/v2/library/");
-    if !(is_open || holds || who(state, asked).is_some()) || asked.path == "/v2/_catalog" {
+    // No token opens the catalog, but the password of an administrator.
+    let is_admin = asked.basic().is_some_and(|(name, password)| name == ADMIN && password == PASSWORD);
+    if !(is_open || holds || who(state, asked).is_some()) || (asked.path == "/v2/_catalog" && !is_admin) {
         return unauthorized("Basic realm=\"harbor\"".into());
     }
     let project = asked.path.strip_prefix("/v2/").and_then(|path| path.split('/').next()).unwrap_or_default();
-    if !project.is_empty() && !images.iter().any(|image| image.repository.starts_with(&format!("{project}/"))) {
+    if !["", "_catalog"].contains(&project)
+        && !images.iter().any(|image| image.repository.starts_with(&format!("{project}/")))
+    {
         return unauthorized(String::new());
     }
     v2(asked, images, "")
@@ -301,6 +306,29 @@ async fn a_wrong_password_is_told_where_nobody_said_that_it_is_a_harbor() {
     state.is_changed.store(true, Ordering::SeqCst);
     let error = good.images("library/second", &wanted, &context).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_administrator_lists_where_nobody_said_that_it_is_a_harbor() {
+    let (server, _) = harbor(everything()).await;
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let docker = Registry::docker(server.url()).credential(Credential::basic(ADMIN, Secret::value(PASSWORD)));
+    let listed = connector(&docker).await.unwrap();
+    let names: Vec<_> = listed.repositories(&wanted, &context).try_collect().await.unwrap();
+    assert_eq!(names.len(), 5);
+    // Its pages are asked for with the password, once that is known to be the way.
+    let (pages, tokens) = (server.count("/v2/_catalog"), server.count("/service/token"));
+    assert_eq!(tokens, 1);
+    listed.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!((server.count("/v2/_catalog"), server.count("/service/token")), (2 * pages - 1, 1));
+    let done = check(&docker, Some("team/app"), &context).await.unwrap();
+    assert!(done.is_ok() && done.steps.iter().all(|step| step.ok != Some(false)), "{done:?}");
+    // Who may not is told, and goes on with what he may.
+    let guest = Registry::docker(server.url()).credential(Credential::basic("guest", Secret::value(PASSWORD)));
+    let connector = connector(&guest).await.unwrap();
+    let error = connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.kind() == Kind::PermissionDenied && error.hint().is_some(), "{error:?}");
+    assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{Credential, NexusSettings, Registry, Secret};
+use tidewaiter::registry::{Credential, NexusSettings, Registry, Secret, StepName, Wanted, check};
+use tidewaiter::{Context, Kind};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
@@ -78,4 +80,39 @@ async fn nothing_is_lost_in_the_middle_of_a_run() {
         challenge: None,
     };
     lapses::suite(product, "team/app").await;
+}
+
+/// Everybody may read `team`; who shows something that is wrong is refused nevertheless, and nobody is asked to show anything.
+fn open_to_everybody(asked: &Asked) -> Answer {
+    match asked.headers.contains_key("authorization") {
+        true => respond(asked),
+        false => {
+            let public: Vec<_> = images().into_iter().filter(|image| image.repository.starts_with("team/")).collect();
+            v2(asked, &public, "/repository/docker-hosted")
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_never_a_listing_of_what_everybody_may_read() {
+    let server = Imitation::start(open_to_everybody).await;
+    let address = format!("{}/repository/docker-hosted", server.url());
+    let with =
+        |password: &str| Registry::nexus(&address).credential(Credential::basic("alice", Secret::value(password)));
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let wrong = connector(&with("wrong")).await.unwrap();
+    let error = wrong.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
+    let error = wrong.images("team/app", &wanted, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+    let done = check(&with("wrong"), None, &context).await.unwrap();
+    assert_eq!(done.failed().map(|step| step.step), Some(StepName::Authenticate), "{done:?}");
+
+    let date = |image: &Image| ImageDate::read(latest(image), DateSource::Modified);
+    suite(&*connector(&with("planted-s3cret")).await.unwrap(), &holding(&images(), date)).await;
+    let done = check(&with("planted-s3cret"), Some("other/tool"), &context).await.unwrap();
+    assert!(done.is_ok(), "{done:?}");
+    // Without a password there is the public part.
+    let nobody = connector(&Registry::nexus(&address).credential(Credential::Anonymous)).await.unwrap();
+    assert_eq!(nobody.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 2);
 }

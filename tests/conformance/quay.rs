@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{Credential, QuaySettings, Registry, Secret, Wanted};
+use tidewaiter::registry::{Credential, QuaySettings, Registry, Secret, StepName, Wanted, check};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
@@ -22,6 +22,8 @@ fn respond(asked: &Asked, images: &[Image]) -> Answer {
             let realm = format!("Bearer realm=\"{}/v2/auth\",service=\"quay.example\"", asked.own);
             let answer = match asked.bearer() {
                 Some(token) if token.starts_with("jwt-") => v2(asked, images, ""),
+                // For nobody there is nothing in it, which is no refusal.
+                None if asked.path == "/v2/_catalog" => Answer::json(json!({"repositories": []})),
                 _ => Answer::refused(401, "UNAUTHORIZED", "access to the requested resource is not authorized"),
             };
             // The challenge is on every answer.
@@ -185,4 +187,30 @@ async fn a_token_that_is_refused_is_told() {
     let error = connector.images("team/app", &Wanted::with_dates(), &Context::new()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
     assert!(error.hint().unwrap().contains("repo:read") && !format!("{error:?}").contains("planted"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_not_a_catalog_with_nothing_in_it() {
+    use futures_util::TryStreamExt as _;
+    let server = quay().await;
+    let robot = |password: &str| definition(&server, Credential::basic("team+scan", Secret::value(password)), &[]);
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let wrong = connector(&robot("wrong")).await.unwrap();
+    let error = wrong.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
+    let done = check(&robot("wrong"), None, &context).await.unwrap();
+    assert_eq!(done.failed().map(|step| step.step), Some(StepName::Authenticate), "{done:?}");
+
+    let good = connector(&robot(ROBOT)).await.unwrap();
+    assert_eq!(good.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 4);
+    let done = check(&robot(ROBOT), Some("team/app"), &context).await.unwrap();
+    assert!(done.is_ok() && done.steps.iter().all(|step| step.ok != Some(false)), "{done:?}");
+    // The ping is that of the session, and the token of the catalog is kept from page to page.
+    let pings = || server.log().iter().filter(|line| *line == "GET /v2/").count();
+    let before = (pings(), server.count("/v2/auth"));
+    let good = connector(&robot(ROBOT)).await.unwrap();
+    good.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap();
+    good.images("team/app", &wanted, &context).await.unwrap();
+    // With the scope of the catalog, which Quay refuses, without, and for the repository.
+    assert_eq!((pings(), server.count("/v2/auth")), (before.0 + 1, before.1 + 3));
 }

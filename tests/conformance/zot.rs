@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{Credential, Registry, Secret};
+use tidewaiter::registry::{Credential, Registry, Secret, StepName, Wanted, check};
+use tidewaiter::{Context, Kind};
 
 use super::connector;
 use super::imitation::{Answer, Asked, Imitation};
@@ -88,4 +90,48 @@ async fn nothing_is_lost_in_the_middle_of_a_run() {
         challenge: None,
     };
     lapses::suite(product, "team/app").await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_never_a_listing_of_what_everybody_may_read() {
+    // Everybody may read `team`, and is told with a 200 how to show who asks.
+    let server = Imitation::start(|asked| match asked.headers.contains_key("authorization") {
+        true => respond(asked, Age::WithoutSearch),
+        false => {
+            let public: Vec<_> = images().into_iter().filter(|image| image.repository.starts_with("team/")).collect();
+            v2(asked, &public, "").with("www-authenticate", "basic realm=zot")
+        }
+    })
+    .await;
+    let with =
+        |password: &str| Registry::zot(server.url()).credential(Credential::basic("alice", Secret::value(password)));
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let wrong = connector(&with("wrong")).await.unwrap();
+    let error = wrong.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
+    let error = wrong.images("team/app", &wanted, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+    let done = check(&with("wrong"), None, &context).await.unwrap();
+    assert_eq!(done.failed().map(|step| step.step), Some(StepName::Authenticate), "{done:?}");
+
+    let good = connector(&with("planted-s3cret")).await.unwrap();
+    suite(&*good, &holding(&images(), |_| ImageDate::none())).await;
+    let done = check(&with("planted-s3cret"), Some("other/tool"), &context).await.unwrap();
+    assert!(done.is_ok() && done.steps[3].ok == Some(true), "{done:?}");
+}
+
+#[tokio::test]
+async fn limits_are_waited_for_and_refusals_are_told() {
+    let server = Imitation::start(|asked| respond(asked, Age::New)).await;
+    let registry = Registry::zot(server.url()).credential(Credential::basic("alice", Secret::value("planted-s3cret")));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    server.fault("/_zot/ext/search", 1, Answer::too_many());
+    server.fault("/_catalog", 1, Answer::too_many());
+    assert_eq!(connector.images("team/web", &wanted, &context).await.unwrap().len(), 1);
+    assert_eq!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 3);
+    server.fault("team/web", 9, Answer::refused(403, "DENIED", "requested access to the resource is denied"));
+    server.fault("/_zot/ext/search", 1, Answer::refused(403, "DENIED", "requested access to the resource is denied"));
+    let error = connector.images("team/web", &wanted, &context).await.unwrap_err();
+    assert!(error.kind() == Kind::PermissionDenied && error.hint().is_some(), "{error:?}");
 }

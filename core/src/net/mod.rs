@@ -14,3 +14,4 @@ pub mod session;
 pub mod tls;
 pub mod token;
 pub mod traffic;
+pub mod way;

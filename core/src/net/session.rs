@@ -1,33 +1,32 @@
 //! One registry and one identity: answers challenges, and sends each secret only where it belongs.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::AUTHORIZATION;
+use tokio::sync::OnceCell;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::address;
 use super::challenge::{self, Challenge};
 use super::client::{Client, Request, Response};
 use super::identity::{Identity, IdentitySource, Issued};
-use super::redact;
+pub use super::token::{CATALOG, pull};
 use super::token::{Realm, Tokens};
+use super::way::{self, Way};
+use super::{address, redact};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
 /// How long an identity that was refused, and was still the same or refused again after it was looked up anew, is left alone.
 const REST: Duration = Duration::from_secs(60);
 
-/// The scope to list the repositories of a registry.
-pub const CATALOG: &str = "registry:catalog:*";
-
-/// The scope to pull from a repository.
-pub fn pull(repository: &str) -> String {
-    format!("repository:{repository}:pull")
-}
+/// The most scopes of one token.
+const MAX_SCOPES: usize = 32;
+/// For how many scopes it is remembered that they take a password alone.
+const MAX_BY_PASSWORD: usize = 64;
 
 /// A registry as one identity sees it. Cheap to clone; clones share tokens and connections.
 #[derive(Clone, Debug)]
@@ -39,9 +38,12 @@ struct Inner {
     base: Url,
     source: Arc<dyn IdentitySource>,
     current: tokio::sync::Mutex<Current>,
-    /// How the registry wants to be answered, from its first challenge. It stays: a registry that changes its realm later gets nothing.
-    way: Mutex<Option<Way>>,
+    way: way::Known,
+    /// Done once `/v2/` was asked how the registry wants to be answered.
+    pinged: OnceCell<()>,
     tokens: Tokens,
+    /// Scopes that the registry opens to a password and to no token: Harbor's catalog.
+    by_password: Mutex<HashSet<String>>,
     /// One token for the same scopes is fetched at a time, so that many requests at once ask for one token together.
     fetching: Mutex<HashMap<BTreeSet<String>, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -54,12 +56,6 @@ struct Current {
     in_vain: Option<Instant>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Way {
-    Basic,
-    Bearer(Realm),
-}
-
 impl Session {
     /// A session with the registry at `base`: scheme, host, port, and the path in front of `/v2/`.
     pub fn new(client: Client, base: Url, source: Arc<dyn IdentitySource>) -> Self {
@@ -68,8 +64,10 @@ impl Session {
             base,
             source,
             current: tokio::sync::Mutex::default(),
-            way: Mutex::default(),
+            way: way::Known::default(),
+            pinged: OnceCell::new(),
             tokens: Tokens::default(),
+            by_password: Mutex::default(),
             fetching: Mutex::default(),
         }))
     }
@@ -120,7 +118,22 @@ impl Session {
         url
     }
 
+    /// Where the registry has its tokens from; none where it takes passwords, or asks nobody for anything.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn token_server(&self, context: &Context) -> Result<Option<Realm>> {
+        self.ping(context).await?;
+        Ok(match self.0.way.get() {
+            Some(Way::Bearer(realm)) => Some(realm),
+            _ => None,
+        })
+    }
+
     /// Sends a request to the registry and answers its challenges. The status is the caller's to look at, except 401.
+    ///
+    /// Somebody is shown to the registry with every request: what it lets everybody read would else pass for all that there is.
+    /// How it wants that is asked of `/v2/`, once.
     ///
     /// What is refused is looked up once more: a password may have been changed, a token of a cloud has ended. Some registries
     /// say so with 403 (ECR) or 400 (ECR Public).
@@ -193,105 +206,162 @@ impl Session {
         scope: Option<&str>,
         context: &Context,
     ) -> Result<Response> {
-        let mut scopes: BTreeSet<String> = scope.map(str::to_owned).into_iter().collect();
-        let mut sent = self.known(identity, &scopes);
-        let mut fetched = false;
-        // The registry has named its token server before, and would only name it again.
-        if matches!(sent, Sent::Nothing)
-            && !scopes.is_empty()
-            && let Some(realm) = self.realm()
-        {
-            match Box::pin(self.token(&realm, &scopes, identity, context)).await {
-                Ok(token) => (sent, fetched) = (Sent::Bearer(token), true),
-                // It does not know the scope that we think of: what it wants is for a challenge to say.
-                Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {}
-                Err(error) => return Err(error),
-            }
+        if !address::is_same_origin(&request.url, &self.0.base) {
+            // The next page of a list that a redirect led to: nothing of ours goes there.
+            return self.0.client.send(request, context).await;
         }
+        let mut turn = Turn { identity, scopes: scope.map(str::to_owned).into_iter().collect(), had_password: false };
+        let mut sent = Box::pin(self.first(&turn, context)).await?;
         loop {
             let request = match sent.header() {
                 Some(value) => Cow::Owned(request.clone().with(AUTHORIZATION, value)?),
                 None => Cow::Borrowed(request),
             };
             let response = self.0.client.send(&request, context).await?;
-            if response.status() != 401 {
-                return Ok(response);
+            if response.status() == 401 {
+                let asked = self.asked(response, context).await?;
+                sent = Box::pin(self.next(sent, asked, &mut turn, context)).await?;
+                continue;
             }
-            if !address::is_same_origin(response.url(), &self.0.base) {
-                return Err(response
-                    .refused(context)
-                    .await
-                    .with_hint("the registry redirects to a place that wants credentials of its own"));
-            }
-            let challenges = challenge::parse(response.headers("www-authenticate"));
-            let url = response.url().clone();
-            let refused = response.refused(context).await;
-            let way = self.way(&challenges, &url)?;
-            match (way, &sent) {
-                (_, Sent::Bearer(_)) if matches!(identity, Identity::Bearer(_)) => {
-                    return Err(refused.with_hint("the registry refuses the token: it may have expired"));
-                }
-                (Some(Way::Basic), Sent::Basic(_)) => return Err(refused),
-                (Some(Way::Basic), _) => match identity.basic() {
-                    Some(basic) => sent = Sent::Basic(basic),
-                    None => return Err(refused.with_hint("this needs a user name and a password")),
-                },
-                (Some(Way::Bearer(realm)), _) => {
-                    if let Sent::Bearer(token) = &sent {
-                        self.0.tokens.forget(&realm, &scopes, token.strip_prefix("Bearer ").unwrap_or_default());
+            return match sent {
+                Sent::Nothing(why) if *identity != Identity::Anonymous => Err(why.unwrap_or_else(|| self.not_shown())),
+                _ => {
+                    if turn.had_password {
+                        self.takes_a_password(scope);
                     }
-                    let before = scopes.len();
-                    scopes.extend(
-                        challenges
-                            .iter()
-                            .filter(|challenge| challenge.is_bearer())
-                            .flat_map(Challenge::scopes)
-                            .take(16)
-                            .map(str::to_owned),
-                    );
-                    if fetched && (scopes.len() == before || scopes.len() > 32) {
-                        return Err(denied(identity, &refused));
-                    }
-                    sent = Sent::Bearer(Box::pin(self.token(&realm, &scopes, identity, context)).await?);
-                    fetched = true;
+                    Ok(response)
                 }
-                (None, _) => {
-                    return Err(refused.with_hint("the registry does not say how to authenticate: check its address"));
+            };
+        }
+    }
+
+    /// Asks `/v2/`, as nobody, how the registry wants to be answered. That is done once; a registry may say it with a 200 too.
+    async fn ping(&self, context: &Context) -> Result<()> {
+        let ping = async || {
+            let response = self.0.client.send(&Request::get(self.url("")), context).await?;
+            let is_own = address::is_same_origin(response.url(), &self.0.base);
+            match response.status() {
+                401 if !is_own => return Err(elsewhere(response.refused(context).await)),
+                _ if is_own => {
+                    let challenges = challenge::parse(response.headers("www-authenticate"));
+                    self.0.way.learn(&challenges, response.url())?;
+                }
+                _ => {}
+            }
+            // Read to its end, so that the connection serves the next request.
+            drop(response.refused(context).await);
+            Ok(())
+        };
+        if self.0.pinged.initialized() {
+            return Ok(());
+        }
+        context.run(self.0.pinged.get_or_try_init(ping)).await.copied()
+    }
+
+    /// What is sent unasked: by nobody nothing, before the registry has named its token server.
+    async fn first(&self, turn: &Turn<'_>, context: &Context) -> Result<Sent> {
+        match turn.identity {
+            Identity::Bearer(token) => return Ok(Sent::kept(token)),
+            Identity::Anonymous => {}
+            Identity::Basic { .. } | Identity::Refresh(_) => self.ping(context).await?,
+        }
+        let realm = match self.0.way.get() {
+            Some(Way::Bearer(realm)) if !self.is_by_password(turn) => realm,
+            // Where there was no challenge, the registry itself is the only place that a password may be shown to.
+            _ => return Ok(turn.identity.basic().map_or(Sent::Nothing(None), Sent::Basic)),
+        };
+        if turn.scopes.is_empty() && *turn.identity == Identity::Anonymous {
+            return Ok(Sent::Nothing(None));
+        }
+        if let Some(token) = self.0.tokens.find(&realm, &turn.scopes) {
+            return Ok(Sent::kept(&token));
+        }
+        match self.token(&realm, &turn.scopes, turn.identity, context).await {
+            // It does not know the scope that we think of: what it wants is for a challenge to say.
+            Err(error) if turn.may_want_another_scope(&error) => Ok(Sent::Nothing(Some(error))),
+            done => done,
+        }
+    }
+
+    /// What a 401 asks for.
+    async fn asked(&self, response: Response, context: &Context) -> Result<Asked> {
+        if !address::is_same_origin(response.url(), &self.0.base) {
+            return Err(elsewhere(response.refused(context).await));
+        }
+        let challenges = challenge::parse(response.headers("www-authenticate"));
+        let url = response.url().clone();
+        let refused = response.refused(context).await;
+        let mut way = self.0.way.learn(&challenges, &url)?;
+        if way.is_none() {
+            // Some answer now and then without the challenge that their `/v2/` has (gcr.io).
+            Box::pin(self.ping(context)).await?;
+            way = self.0.way.get();
+        }
+        let is_bearer = challenges.iter().any(Challenge::is_bearer);
+        let wants_password = !is_bearer && challenges.iter().any(Challenge::is_basic);
+        Ok(Asked { way, scopes: way::scopes(&challenges), wants_password, refused })
+    }
+
+    /// What is sent after a refusal.
+    async fn next(&self, sent: Sent, asked: Asked, turn: &mut Turn<'_>, context: &Context) -> Result<Sent> {
+        let Asked { way, scopes: offered, wants_password, refused } = asked;
+        let realm = match (way, &sent) {
+            (_, Sent::Bearer { .. }) if matches!(turn.identity, Identity::Bearer(_)) => {
+                return Err(refused.with_hint("the registry refuses the token: it may have expired"));
+            }
+            (Some(Way::Basic) | None, Sent::Basic(_)) => return Err(refused),
+            (Some(Way::Basic), _) => {
+                let basic = turn.identity.basic().map(Sent::Basic);
+                return basic.ok_or_else(|| refused.with_hint("this needs a user name and a password"));
+            }
+            (None, _) => {
+                return Err(refused.with_hint("the registry does not say how to authenticate: check its address"));
+            }
+            (Some(Way::Bearer(_)), Sent::Basic(_)) if turn.had_password => return Err(denied(turn.identity, &refused)),
+            (Some(Way::Bearer(realm)), _) => realm,
+        };
+        if let Sent::Bearer { value, is_fresh } = &sent {
+            self.0.tokens.forget(&realm, &turn.scopes, value.strip_prefix("Bearer ").unwrap_or_default());
+            if *is_fresh {
+                // It wants more than we think. Not before: what a challenge names may be a placeholder (GitHub's).
+                let before = turn.scopes.len();
+                turn.scopes.extend(offered.iter().cloned());
+                if turn.scopes.len() == before || turn.scopes.len() > MAX_SCOPES {
+                    turn.had_password = true;
+                    let basic = turn.identity.basic().filter(|_| wants_password).map(Sent::Basic);
+                    return basic.ok_or_else(|| denied(turn.identity, &refused));
                 }
             }
         }
-    }
-
-    /// What is sent without being asked: nothing, before the registry has said what it wants.
-    fn known(&self, identity: &Identity, scopes: &BTreeSet<String>) -> Sent {
-        if let Identity::Bearer(token) = identity {
-            return Sent::Bearer(Zeroizing::new(format!("Bearer {}", token.as_str())));
-        }
-        match &*self.0.way.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Way::Basic) => identity.basic().map_or(Sent::Nothing, Sent::Basic),
-            Some(Way::Bearer(realm)) => match self.0.tokens.find(realm, scopes) {
-                Some(token) => Sent::Bearer(bearer(&token)),
-                None => Sent::Nothing,
-            },
-            None => Sent::Nothing,
+        match self.token(&realm, &turn.scopes, turn.identity, context).await {
+            Err(error) if turn.may_want_another_scope(&error) && !offered.is_empty() && offered != turn.scopes => {
+                turn.scopes = offered;
+                self.token(&realm, &turn.scopes, turn.identity, context).await
+            }
+            done => done,
         }
     }
 
-    /// The token server, once it is known that there is one.
-    fn realm(&self) -> Option<Realm> {
-        match &*self.0.way.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Way::Bearer(realm)) => Some(realm.clone()),
-            _ => None,
+    fn is_by_password(&self, turn: &Turn<'_>) -> bool {
+        let known = self.0.by_password.lock().unwrap_or_else(PoisonError::into_inner);
+        !known.is_empty() && turn.scopes.iter().any(|scope| known.contains(scope))
+    }
+
+    fn takes_a_password(&self, scope: Option<&str>) {
+        let mut known = self.0.by_password.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MAX_BY_PASSWORD {
+            known.extend(scope.map(str::to_owned));
         }
     }
 
+    /// A token of these scopes, kept or fetched.
     async fn token(
         &self,
         realm: &Realm,
         scopes: &BTreeSet<String>,
         identity: &Identity,
         context: &Context,
-    ) -> Result<Zeroizing<String>> {
+    ) -> Result<Sent> {
         let inner = &*self.0;
         let fetching = {
             let mut all = inner.fetching.lock().unwrap_or_else(PoisonError::into_inner);
@@ -299,48 +369,55 @@ impl Session {
             Arc::clone(all.entry(scopes.clone()).or_default())
         };
         let _alone = context.run(async { Ok(fetching.lock().await) }).await?;
-        if let Some(token) = inner.tokens.find(realm, scopes) {
-            return Ok(bearer(&token));
-        }
-        let fetch = |scopes| inner.tokens.fetch(&inner.client, &inner.base, realm, scopes, identity, context);
-        let token = match fetch(scopes).await {
-            // Quay refuses the catalog's scope, and opens the catalog to a token without one.
-            Err(error) if error.kind() == Kind::Unsupported && scopes.contains(CATALOG) => {
-                fetch(&BTreeSet::new()).await?
-            }
-            done => done?,
+        let token = match inner.tokens.find(realm, scopes) {
+            Some(token) => token,
+            None => inner.tokens.fetch(&inner.client, &inner.base, realm, scopes, identity, context).await?,
         };
-        Ok(bearer(&token))
+        Ok(Sent::Bearer { value: bearer(&token), is_fresh: true })
     }
 
-    /// How to answer: the way of the first challenge, as long as the registry offers none that contradicts it.
-    fn way(&self, challenges: &[Challenge], url: &Url) -> Result<Option<Way>> {
-        let bearer = challenges.iter().find(|challenge| challenge.is_bearer()).and_then(|challenge| {
-            let realm = url.join(challenge.param("realm")?).ok()?;
-            Some(Realm {
-                url: realm,
-                service: challenge.param("service").filter(|service| !service.is_empty()).map(str::to_owned),
-            })
-        });
-        let offered = match bearer {
-            Some(realm) => Some(Way::Bearer(realm)),
-            None => challenges.iter().any(Challenge::is_basic).then_some(Way::Basic),
-        };
-        let mut way = self.0.way.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*way, offered) {
-            (None, offered) => {
-                way.clone_from(&offered);
-                Ok(offered)
-            }
-            (Some(Way::Bearer(known)), Some(Way::Bearer(offered))) if *known != offered => {
-                Err(Error::new(Kind::Unsupported, "the registry changed its token server")
-                    .with("realm", redact::url(&offered.url))
-                    .with_hint("open the registry again if this is right"))
-            }
-            // A refused `Authorization` gets a Basic challenge from Harbor, whose tokens work nevertheless.
-            (Some(known), _) => Ok(Some(known.clone())),
+    /// Somebody whom the registry could not be shown: what it gives is everybody's.
+    fn not_shown(&self) -> Error {
+        Error::new(
+            Kind::Unauthenticated,
+            "the registry names no token server that the identity token could be shown to",
+        )
+        .with("registry", redact::url(&self.0.base))
+        .with_hint("give a user name and a password, or ask as nobody")
+    }
+}
+
+/// A request on its way.
+struct Turn<'a> {
+    identity: &'a Identity,
+    /// What the token is for.
+    scopes: BTreeSet<String>,
+    /// Whether the password itself was sent after a token was refused.
+    had_password: bool,
+}
+
+impl Turn<'_> {
+    /// Whether a token server may have an ear for other scopes: it does not know these, or tells nobody without one.
+    fn may_want_another_scope(&self, error: &Error) -> bool {
+        match error.kind() {
+            Kind::Unsupported | Kind::NotFound => true,
+            Kind::Unauthenticated => self.scopes.is_empty() && *self.identity == Identity::Anonymous,
+            _ => false,
         }
     }
+}
+
+/// What a refusal asks for.
+struct Asked {
+    way: Option<Way>,
+    scopes: BTreeSet<String>,
+    /// Whether a password is asked for, and no token.
+    wants_password: bool,
+    refused: Error,
+}
+
+fn elsewhere(refused: Error) -> Error {
+    refused.with_hint("the registry redirects to a place that wants credentials of its own")
 }
 
 /// A fresh token was refused too.
@@ -366,16 +443,25 @@ fn bearer(token: &str) -> Zeroizing<String> {
 
 /// The `Authorization` that a request carried.
 enum Sent {
-    Nothing,
+    /// None, and maybe why not.
+    Nothing(Option<Error>),
     Basic(Zeroizing<String>),
-    Bearer(Zeroizing<String>),
+    Bearer {
+        value: Zeroizing<String>,
+        /// Whether the registry cannot have refused it before.
+        is_fresh: bool,
+    },
 }
 
 impl Sent {
+    fn kept(token: &str) -> Self {
+        Self::Bearer { value: bearer(token), is_fresh: false }
+    }
+
     fn header(&self) -> Option<&str> {
         match self {
-            Self::Nothing => None,
-            Self::Basic(value) | Self::Bearer(value) => Some(value),
+            Self::Nothing(_) => None,
+            Self::Basic(value) | Self::Bearer { value, .. } => Some(value),
         }
     }
 }

@@ -32,6 +32,14 @@ const EARLY: Duration = Duration::from_secs(10);
 /// How many tokens are kept.
 const MAX_TOKENS: usize = 1024;
 
+/// The scope to list the repositories of a registry.
+pub const CATALOG: &str = "registry:catalog:*";
+
+/// The scope to pull from a repository.
+pub fn pull(repository: &str) -> String {
+    format!("repository:{repository}:pull")
+}
+
 /// Where tokens come from: the realm, and the service that it knows the registry by.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Realm {
@@ -130,8 +138,12 @@ impl Tokens {
 
     /// Asks the realm for a token, and keeps it.
     ///
+    /// What a server does not know it is not asked for again: its own name where a challenge leaves that out (Google's wants the
+    /// host), and scopes where who asks is what counts (Quay opens its catalog to a token without one).
+    ///
     /// # Errors
-    /// [`Kind::Unauthenticated`] when the token server refuses the credentials, or takes them for nobody's, and the errors of [`Realm::check`] and [`Client::send`].
+    /// [`Kind::Unauthenticated`] when the token server refuses the credentials, or takes them for nobody's;
+    /// [`Kind::PermissionDenied`] for scopes that it gives no token for; and the errors of [`Realm::check`] and [`Client::send`].
     pub async fn fetch(
         &self,
         client: &Client,
@@ -142,24 +154,27 @@ impl Tokens {
         context: &Context,
     ) -> Result<Zeroizing<String>> {
         realm.check(registry, client, context).await?;
-        let request = match identity {
-            Identity::Refresh(token) => by_post(realm, scopes, token)?,
-            _ => by_get(realm, scopes, identity)?,
-        };
-        let mut response = client.send(&request, context).await?;
-        let mut shown = identity.clone();
-        // Not every token server has the POST; all have the GET, where a token stands behind the name that docker gives it.
-        if let (Identity::Refresh(token), 404 | 405) = (identity, response.status()) {
-            shown = Identity::Basic { username: "<token>".to_owned(), password: token.clone() };
-            // Its place among the requests at once goes to the next one.
-            drop(response);
-            response = client.send(&by_get(realm, scopes, &shown)?, context).await?;
+        let is_unknown = |answer: &Result<_>| matches!(answer, Err(error) if error.kind() == Kind::Unsupported);
+        let (mut server, mut asked) = (realm.clone(), scopes.clone());
+        let mut answer = ask(client, &server, &asked, identity, context).await;
+        if is_unknown(&answer) && server.service.is_none() {
+            server.service = registry.host_str().map(|host| match registry.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            });
+            answer = Box::pin(ask(client, &server, &asked, identity, context)).await;
         }
-        let token = taken(realm, identity, response, context).await?;
+        let is_who_counts = *identity != Identity::Anonymous || asked.contains(CATALOG);
+        if is_unknown(&answer) && !asked.is_empty() && is_who_counts {
+            asked.clear();
+            server = realm.clone();
+            answer = Box::pin(ask(client, &server, &asked, identity, context)).await;
+        }
+        let (token, shown) = answer?;
         let is_somebody = matches!(&shown, Identity::Basic { username, .. } if !username.is_empty());
-        if is_somebody && !scopes.is_empty() && names_nobody(&token.value) {
+        if is_somebody && !asked.is_empty() && names_nobody(&token.value) {
             // Rare, so that it need not lie in every future above.
-            Box::pin(self.prove(client, realm, &shown, context)).await?;
+            Box::pin(self.prove(client, &server, &shown, context)).await?;
         }
         let value = token.value.clone();
         let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,7 +198,7 @@ impl Tokens {
             return Ok(());
         }
         let response = client.send(&by_get(realm, &BTreeSet::new(), identity)?, context).await?;
-        match taken(realm, identity, response, context).await {
+        match taken(realm, &BTreeSet::new(), identity, response, context).await {
             Ok(token) => *are_nameless = names_nobody(&token.value),
             // It wants a scope always, which says nothing about the password, today or for the next token.
             Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {
@@ -195,10 +210,62 @@ impl Tokens {
     }
 }
 
+/// Asks once, and says as whom: not every server has the POST for an identity token. All have the GET, where it stands behind the
+/// name that docker gives it.
+async fn ask(
+    client: &Client,
+    realm: &Realm,
+    scopes: &BTreeSet<String>,
+    identity: &Identity,
+    context: &Context,
+) -> Result<(Token, Identity)> {
+    let Identity::Refresh(token) = identity else {
+        let response = client.send(&by_get(realm, scopes, identity)?, context).await?;
+        return Ok((taken(realm, scopes, identity, response, context).await?, identity.clone()));
+    };
+    let response = client.send(&by_post(realm, scopes, token)?, context).await?;
+    let status = response.status();
+    let refused = match taken(realm, scopes, identity, response, context).await {
+        // Some say with the last two that they have no POST.
+        Err(refused) if matches!(status, 404 | 405 | 400 | 401) => refused,
+        done => return Ok((done?, identity.clone())),
+    };
+    let shown = Identity::Basic { username: "<token>".to_owned(), password: token.clone() };
+    let response = client.send(&by_get(realm, scopes, &shown)?, context).await?;
+    match taken(realm, scopes, identity, response, context).await {
+        Err(error) if matches!(status, 400 | 401) && error.kind() != Kind::Canceled => Err(refused),
+        done => Ok((done?, shown)),
+    }
+}
+
 /// The token that an answer brings.
-async fn taken(realm: &Realm, identity: &Identity, response: Response, context: &Context) -> Result<Token> {
+async fn taken(
+    realm: &Realm,
+    scopes: &BTreeSet<String>,
+    identity: &Identity,
+    response: Response,
+    context: &Context,
+) -> Result<Token> {
     let answer = match response.status() {
         200..300 => Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?)),
+        // GitHub's refuses so what is not there, what is not allowed, and a wrong password too.
+        403 if !scopes.is_empty() => {
+            let (kind, hint) = match identity {
+                Identity::Anonymous => (
+                    Kind::Unauthenticated,
+                    "check the spelling of the repository, or give credentials that may pull from it",
+                ),
+                _ => (
+                    Kind::PermissionDenied,
+                    "check the spelling of the repository, the right to pull from it, and the password or token",
+                ),
+            };
+            let refused = response.refused(context).await;
+            return Err(Error::new(kind, "the token server gives no token for this: it is not there, or not allowed")
+                .with("realm", redact::url(&realm.url))
+                .with_hint(hint)
+                .because(refused));
+        }
         401 | 403 => {
             let hint = match identity {
                 Identity::Anonymous => "this needs credentials: give a user name and a password or token",

@@ -31,12 +31,10 @@ use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::net::api::{Api, Way};
-use crate::net::challenge;
 use crate::net::client::Request;
 use crate::net::identity::Identity;
 use crate::net::link;
 use crate::net::session::pull;
-use crate::net::token::Realm;
 
 /// The user whose password is the token of a running job (`CI_JOB_TOKEN`).
 const JOB: &str = "gitlab-ci-token";
@@ -138,17 +136,14 @@ impl Gitlab {
 
     async fn token_server(&self, context: &Context) -> Result<Url> {
         let session = self.connection.session();
-        let answer = session.client().send(&Request::get(session.url("")), context).await?;
-        let challenges = challenge::parse(answer.headers("www-authenticate"));
-        let realm =
-            challenges.iter().find(|challenge| challenge.is_bearer()).and_then(|challenge| challenge.param("realm"));
         let unknown = || {
             Error::new(Kind::Unsupported, "the registry does not say which GitLab it belongs to")
                 .with("registry", self.connection.host())
                 .with_hint("give the address of GitLab with `api_url`")
         };
-        let mut url = realm.and_then(|realm| answer.url().join(realm).ok()).ok_or_else(unknown)?;
-        Realm { url: url.clone(), service: None }.check(session.base(), session.client(), context).await?;
+        let realm = session.token_server(context).await?.ok_or_else(unknown)?;
+        realm.check(session.base(), session.client(), context).await?;
+        let mut url = realm.url;
         let path = url.path().strip_suffix("/jwt/auth").ok_or_else(unknown)?.to_owned();
         url.set_path(&path);
         url.set_query(None);
