@@ -12,7 +12,7 @@ use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::net::client::Request;
-use tidewaiter::registry::{AwsCredential, Connection, Connector, Credential, Registry, Secret, StepName, Wanted};
+use tidewaiter::registry::{AwsCredential, Connection, Connector, Credential, Registry, Secret, StepName, Wanted, v2};
 use tidewaiter::{Context, Kind, Result};
 
 use super::aws::{self, Key, Refused};
@@ -403,6 +403,29 @@ async fn a_password_that_expires_with_403_is_replaced() {
     account.expired.store(true, Ordering::Relaxed);
     assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 2));
     assert_eq!((ask().await, account.passwords.load(Ordering::Relaxed)), (200, 2));
+}
+
+#[tokio::test]
+async fn a_password_that_expires_between_two_heads_is_replaced() {
+    let (account, server) = started().await;
+    account.passwords.store(1, Ordering::Relaxed);
+    // Docker's login, from a helper that gives what holds now: the second password from its second call on.
+    let folder = tempfile::tempdir().unwrap();
+    let called = folder.path().join("called");
+    let script = format!(
+        "if [ -e {0} ]; then echo planted-s3cret:2; else touch {0}; echo planted-s3cret:1; fi",
+        called.display()
+    );
+    let json = json!({"kind": "ecr", "region": REGION, "account": ACCOUNT, "url": server.url()});
+    let basic = Credential::basic("AWS", Secret::command(["sh", "-c", &script]));
+    let registry = Registry::from_json(&json.to_string()).unwrap().credential(basic).with_concurrency(1);
+    let context = Context::new();
+    let connection = Connection::open(&registry, None, &context).await.unwrap();
+    let head = || async { v2::head(&connection, "team/app", "1.4.2", &context).await.unwrap().is_some() };
+    assert!(head().await);
+    account.passwords.store(2, Ordering::Relaxed);
+    assert!(head().await);
+    assert!(called.exists());
 }
 
 /// Docker's login alone: the password that somebody got, and no key of Amazon's.

@@ -229,6 +229,15 @@ async fn a_service_that_no_challenge_names_is_the_host_where_one_is_wanted() {
 }
 
 #[tokio::test]
+async fn what_is_refused_to_a_head_is_asked_for_aloud() {
+    let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
+    server.fault("/manifests/", 16, Answer::refused(403, "DENIED", "not authorized to perform: ecr:BatchGetImage"));
+    let error = tags(&server).await.unwrap_err();
+    told(&error, Kind::PermissionDenied);
+    assert!(error.to_string().contains("ecr:BatchGetImage"), "{error}");
+}
+
+#[tokio::test]
 async fn names_that_break_the_grammar_are_left_out() {
     let server = Imitation::start(|asked| match asked.path.as_str() {
         "/v2/_catalog" => Answer::json(json!({"repositories": ["team/app", "../v2/x", "A", "a b", "a?b", "", null]})),

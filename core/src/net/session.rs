@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::Method;
 use http::header::AUTHORIZATION;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -142,7 +143,14 @@ impl Session {
     /// [`Kind::Unauthenticated`] and [`Kind::PermissionDenied`] when the registry wants other credentials, and those of [`Client::send`].
     pub async fn send(&self, request: &Request, scope: Option<&str>, context: &Context) -> Result<Response> {
         let identity = self.identity(context).await?;
-        let refused = match self.send_as(&identity, request, scope, context).await {
+        let mut answer = self.send_as(&identity, request, scope, context).await;
+        if request.method == Method::HEAD && matches!(&answer, Ok(response) if matches!(response.status(), 400 | 403)) {
+            // Why it was refused is in a body, which the answer to a HEAD has not.
+            drop(answer);
+            let aloud = Request { method: Method::GET, ..request.clone() };
+            answer = Box::pin(self.send_as(&identity, &aloud, scope, context)).await;
+        }
+        let refused = match answer {
             Ok(mut response) => {
                 if !response.says_expired(context).await? {
                     return Ok(response);
