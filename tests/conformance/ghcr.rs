@@ -7,7 +7,7 @@ use serde_json::json;
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{Connector, Credential, Registry, Secret, Wanted};
+use tidewaiter::registry::{Connector, Credential, Registry, Secret, Wanted, check};
 use tidewaiter::{Context, Kind};
 
 use super::imitation::{Answer, Asked, Imitation, assert_told};
@@ -91,7 +91,17 @@ impl GitHub {
     }
 }
 
+/// What is not there, what is not allowed and a wrong password are refused in the same way.
 fn token(asked: &Asked) -> Answer {
+    let asked_for: Vec<_> =
+        url::form_urlencoded::parse(asked.query.as_bytes()).filter(|(name, _)| name == "scope").collect();
+    let is_there = |scope: &str| {
+        let name = scope.strip_prefix("repository:").and_then(|scope| scope.strip_suffix(":pull"));
+        VERSIONS.iter().any(|version| name == Some(&format!("{}/{}", version.0, version.1)))
+    };
+    if asked_for.iter().any(|(_, scope)| !is_there(scope)) {
+        return Answer::refused(403, "DENIED", "requested access to the resource is denied");
+    }
     match asked.basic().as_ref().map(|(_, password)| password.as_str()) {
         Some(TOKEN | PULLS) => Answer::json(json!({"token": "planted-registry-s3cret"})),
         None => Answer::json(json!({"token": "anonymous"})),
@@ -217,4 +227,34 @@ async fn nothing_is_lost_in_the_middle_of_a_run() {
         challenge: None,
     };
     lapses::suite(product, "app").await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_apart_from_a_wrong_token() {
+    let (_, server) = started().await;
+    let registry = |credential| {
+        let json = json!({"kind": "ghcr", "url": server.url(), "api_url": server.url(), "owner": "acme"});
+        Registry::from_json(&json.to_string()).unwrap().credential(credential)
+    };
+    let context = Context::new();
+    let steps = async |credential, repository: Option<&str>| {
+        let done = check(&registry(credential), repository, &context).await.unwrap();
+        assert!(!serde_json::to_string(&done).unwrap().contains("s3cret"));
+        done.steps[3..].iter().map(|step| step.ok).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(basic(TOKEN), None).await, [Some(true), Some(true), None]);
+    // Named below the owner, as a listing names it.
+    assert_eq!(steps(basic(TOKEN), Some("app")).await, [Some(true), Some(true), Some(true)]);
+    assert_eq!(steps(basic(TOKEN), Some("acme/team/web")).await, [Some(true), Some(true), Some(true)]);
+    assert_eq!(steps(basic(TOKEN), Some("typo")).await, [Some(true), Some(true), Some(false)]);
+    assert_eq!(steps(basic("ghp_wrong-s3cret"), Some("app")).await, [Some(false), None, None]);
+    // Without a login nothing is listed, which is no failure.
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(config.path(), "{}").unwrap();
+    for credential in [Credential::Anonymous, Credential::DockerConfig { path: Some(config.path().into()) }] {
+        assert_eq!(steps(credential, Some("app")).await, [None, None, Some(true)]);
+    }
+    let error = opened(&server.url(), "acme", basic(TOKEN)).await;
+    let error = error.images("typo", &Wanted::default(), &context).await.unwrap_err();
+    assert_told(&error, Kind::NotFound, &["spelling", "typo"]);
 }

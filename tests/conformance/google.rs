@@ -374,3 +374,16 @@ async fn a_clock_that_is_off_is_told() {
         assert_told(&error, Kind::Unauthenticated, &["reasonable timeframe", "set the clock", told]);
     }
 }
+
+#[tokio::test]
+async fn the_check_names_images_as_a_listing_does() {
+    let (_, server) = started().await;
+    let json = json!({"kind": "gar", "project": "acme", "location": "us", "repository": "images", "url": server.url(), "api_url": server.url()});
+    let registry = Registry::from_json(&json.to_string()).unwrap();
+    let registry = registry.credential(Credential::gar(account(&server.url(), &key().0)));
+    for name in ["app", "acme/images/app"] {
+        let done = tidewaiter::registry::check(&registry, Some(name), &Context::new()).await.unwrap();
+        assert!(done.is_ok() && done.steps.last().unwrap().detail.contains("acme/images/app"), "{done:?}");
+    }
+    assert_eq!(server.count("/v2/app/"), 0);
+}

@@ -1,10 +1,13 @@
 //! The connection check: each step of reaching a registry apart, with what to do about the first that fails.
 
+mod pull;
+
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use serde::{Serialize, Serializer};
+use url::Url;
 
 use super::connection::{self, Connection};
 use super::connector::{Connector, Wanted};
@@ -15,9 +18,9 @@ use crate::error::{Error, Kind, Result};
 use crate::model::reference::is_repository;
 use crate::net::client::{Client, Request};
 use crate::net::identity::Identity;
-use crate::net::redact;
 use crate::net::retry::Policy;
-use crate::net::session::{Session, pull};
+use crate::net::session::Session;
+use crate::net::{challenge, redact};
 
 /// A step of a [`Check`], in the order in which they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,84 +144,114 @@ pub async fn check_with(
     repository: Option<&str>,
     context: &Context,
 ) -> Result<Check> {
-    if let Some(repository) = repository
-        && !is_repository(repository)
-    {
-        return Err(Error::new(Kind::InvalidInput, "this is not the name of a repository")
-            .with("repository", repository.escape_debug()));
-    }
     let vendor = vendor::of(&registry.kind)?;
     let base = registry.base()?;
     let host = registry.host()?;
+    let below = |name: &str| name.strip_prefix(&host).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+    if let Some(repository) = repository
+        && !is_repository(&below(repository).unwrap_or_else(|| repository.to_owned()))
+    {
+        return Err(Error::new(Kind::InvalidInput, "this is not the name of a repository")
+            .with("repository", repository.escape_debug())
+            .with_hint("a repository is a path in the registry, without a tag: team/app"));
+    }
     let client = Client::new(&connection::options(registry, Policy::once(), context).await?)?;
     let mut check = Check { registry: host.clone(), kind: vendor.name().to_owned(), steps: Vec::new() };
 
     if !resolve(&mut check, registry, &base, context).await? {
         return Ok(check.finish());
     }
-    let nobody = Session::new(client.clone(), base.clone(), Arc::new(Identity::Anonymous));
-    let answer = client.send(&Request::get(nobody.url("")), context).await;
-    let answer = match answer {
-        Ok(answer) => Ok(answer),
-        Err(error) if error.kind() == Kind::Canceled => return Err(error),
-        Err(error) => Err(error),
-    };
-    // A failure without a status is one of the connection; with one, TLS held and the other side answered.
-    let has_status = |error: &Error| error.context().any(|(key, _)| key == "status");
-    match (&answer, base.scheme()) {
-        (Err(error), _) if !has_status(error) => {
-            check.fail(StepName::Tls, error);
-            return Ok(check.finish());
-        }
-        (_, "https") => check.push(StepName::Tls, Some(true), "the certificate is trusted"),
-        _ => check.push(StepName::Tls, None, "plain http, as asked for: nothing is encrypted"),
-    }
-    let is_open = match answer {
-        Ok(answer)
-            if answer.status() == 200
-                && !answer.header("content-type").is_some_and(|value| value.starts_with("text/html")) =>
-        {
-            true
-        }
-        Ok(answer) if answer.status() == 401 => false,
-        Ok(answer) => {
-            let error = Error::new(
-                Kind::Unsupported,
-                "this does not speak the registry protocol (Docker V2, OCI distribution)",
-            )
-            .with("status", answer.status())
-            .with("url", redact::url(answer.url()))
-            .with_hint("check the port and the path: a web interface often has another address than its registry");
-            check.fail(StepName::Api, &error);
-            return Ok(check.finish());
-        }
-        Err(error) => {
-            check.fail(StepName::Api, &error);
-            return Ok(check.finish());
-        }
-    };
-    check.push(StepName::Api, Some(true), "speaks Docker V2");
-
-    let session = match authenticate(&mut check, registry, repository, client, is_open, context).await {
-        Ok(Some(session)) => session,
-        Ok(None) => return Ok(check.finish()),
-        Err(error) => return Err(error),
+    let Some(front) = speaks(&mut check, &client, &base, context).await? else { return Ok(check.finish()) };
+    let Some(session) = authenticate(&mut check, registry, repository, client, front, context).await? else {
+        return Ok(check.finish());
     };
     if let Some(limits) = vendor.limits(&session, context).await?
         && let Some(step) = check.steps.last_mut()
     {
         step.detail = format!("{}; {limits}", step.detail);
     }
-    list(&mut check, registry, own, &session, context).await?;
+    let is_nobody = session.identity(context).await? == Identity::Anonymous;
+    let connection = Connection::new(host.clone(), session, is_nobody);
+    let connector = match own {
+        Some(own) => own,
+        None => vendor.connect(registry, connection.clone())?,
+    };
+    list(&mut check, connector.as_ref(), context).await?;
     match repository {
-        Some(repository) => may_pull(&mut check, &session, repository, context).await?,
+        Some(repository) => {
+            let name = connector.naming(&host).resolve(repository)?;
+            let path = match connector.prefix() {
+                "" => name,
+                prefix => format!("{prefix}/{name}"),
+            };
+            pull::may_pull(&mut check, &connection, &path, context).await?;
+        }
         None => check.push(StepName::Pull, None, "not asked: name a repository"),
     }
     Ok(check)
 }
 
+/// What nobody finds at `/v2/`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Front {
+    /// Credentials are asked for.
+    Closed,
+    /// Everybody gets in, and credentials are asked for besides (Quay, zot).
+    Asks,
+    /// Everybody gets in.
+    Open,
+}
+
+/// Whether the connection is made, and a registry answers.
+async fn speaks(check: &mut Check, client: &Client, base: &Url, context: &Context) -> Result<Option<Front>> {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/v2/", base.path().trim_end_matches('/')));
+    let answer = client.send(&Request::get(url), context).await;
+    match &answer {
+        Err(error) if error.kind() == Kind::Canceled => return answer.map(|_| None),
+        // A failure without a status is one of the connection; with one, TLS held and the other side answered.
+        Err(error) if error.kind() == Kind::Unavailable && !error.context().any(|(key, _)| key == "status") => {
+            check.fail(StepName::Tls, error);
+            return Ok(None);
+        }
+        _ if base.scheme() == "https" => check.push(StepName::Tls, Some(true), "the certificate is trusted"),
+        _ => check.push(StepName::Tls, None, "plain http, as asked for: nothing is encrypted"),
+    }
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            check.fail(StepName::Api, &error);
+            return Ok(None);
+        }
+    };
+    let is_page = answer.header("content-type").is_some_and(|value| value.starts_with("text/html"));
+    let asks = !challenge::parse(answer.headers("www-authenticate")).is_empty();
+    let front = match answer.status() {
+        401 => Front::Closed,
+        200 if !is_page && asks => Front::Asks,
+        200 if !is_page => Front::Open,
+        status => {
+            let error = match status {
+                200..400 | 404 | 405 => Error::new(
+                    Kind::Unsupported,
+                    "this does not speak the registry protocol (Docker V2, OCI distribution)",
+                )
+                .with("status", status)
+                .with("url", redact::url(answer.url()))
+                .with_hint("check the port and the path: a web interface often has another address than its registry"),
+                // It says why, such as a firewall.
+                _ => answer.refused(context).await,
+            };
+            check.fail(StepName::Api, &error);
+            return Ok(None);
+        }
+    };
+    check.push(StepName::Api, Some(true), "speaks Docker V2");
+    Ok(Some(front))
+}
+
 /// Through a proxy the name is the proxy's to resolve.
-async fn resolve(check: &mut Check, registry: &Registry, base: &url::Url, context: &Context) -> Result<bool> {
+async fn resolve(check: &mut Check, registry: &Registry, base: &Url, context: &Context) -> Result<bool> {
     let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = base.port_or_known_default().unwrap_or(443);
     let looked_up = context.run(async { Ok(tokio::net::lookup_host((host.as_str(), port)).await) }).await?;
@@ -270,7 +303,7 @@ async fn authenticate(
     registry: &Registry,
     repository: Option<&str>,
     client: Client,
-    is_open: bool,
+    front: Front,
     context: &Context,
 ) -> Result<Option<Session>> {
     let step = StepName::Authenticate;
@@ -285,27 +318,38 @@ async fn authenticate(
         }
     };
     let is_nobody = identity == Identity::Anonymous;
-    if is_open {
-        let detail = if is_nobody {
-            "no credential, and none is asked for"
-        } else {
-            "the registry asks for no credential here, so that it cannot be tested"
-        };
-        check.push(step, None, detail);
+    if is_nobody && front != Front::Closed {
+        check.push(step, None, "no credential, and none is asked for");
         return Ok(Some(session));
     }
-    let scope = repository.map(pull);
-    match session.send(&Request::get(session.url("")), scope.as_deref(), context).await {
-        Ok(answer) if answer.status() == 200 && is_nobody => {
-            check.push(step, None, "no credential: the registry gives everybody a token")
+    let answer = session.send(&Request::get(session.url("")), None, context).await;
+    match answer {
+        Ok(answer) if answer.status() == 200 => {
+            let (ok, detail) = match (is_nobody, front) {
+                (true, _) => (None, "no credential: the registry gives everybody a token"),
+                (false, Front::Open) => (
+                    None,
+                    "the registry lets everybody in and does not refuse the credential: it cannot be tested here",
+                ),
+                (false, _) => (Some(true), "the registry takes the credential"),
+            };
+            check.push(step, ok, detail);
         }
-        Ok(answer) if answer.status() == 200 => check.push(step, Some(true), "the registry takes the credential"),
         Ok(answer) => {
             let error = answer.refused(context).await;
             check.fail(step, &error);
             return Ok(None);
         }
         Err(error) if error.kind() == Kind::Canceled => return Err(error),
+        // What everybody may read has tokens of its own.
+        Err(error) if is_nobody && error.kind() == Kind::Unauthenticated && has_tokens(&session, context).await? => {
+            check.push(step, None, "no credential: only what is open to everybody");
+        }
+        Err(error) if !is_nobody && matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => {
+            let detail =
+                format!("the token server gives none without a repository, so that it cannot be tested: {error}");
+            check.push(step, None, detail);
+        }
         Err(error) => {
             check.fail(step, &error);
             return Ok(None);
@@ -314,18 +358,11 @@ async fn authenticate(
     Ok(Some(session))
 }
 
-async fn list(
-    check: &mut Check,
-    registry: &Registry,
-    own: Option<Arc<dyn Connector>>,
-    session: &Session,
-    context: &Context,
-) -> Result<()> {
-    let connection = Connection::new(registry.host()?, session.clone());
-    let connector = match own {
-        Some(own) => own,
-        None => vendor::of(&registry.kind)?.connect(registry, connection)?,
-    };
+async fn has_tokens(session: &Session, context: &Context) -> Result<bool> {
+    Ok(session.token_server(context).await?.is_some())
+}
+
+async fn list(check: &mut Check, connector: &dyn Connector, context: &Context) -> Result<()> {
     if !connector.capabilities().repositories {
         check.push(StepName::List, None, "this kind of registry does not list its repositories: name them");
         return Ok(());
@@ -340,27 +377,6 @@ async fn list(
         None => check.push(StepName::List, Some(true), "may list repositories; there are none"),
         Some(Err(error)) if error.kind() == Kind::Canceled => return Err(error),
         Some(Err(error)) => check.fail(StepName::List, &error),
-    }
-    Ok(())
-}
-
-/// Whether the tags of a repository may be seen: the same right as pulling, and nothing has to be named for it.
-async fn may_pull(check: &mut Check, session: &Session, repository: &str, context: &Context) -> Result<()> {
-    let url = session.url(&format!("{repository}/tags/list?n=1"));
-    let answer = match session.send(&Request::get(url), Some(&pull(repository)), context).await {
-        Ok(answer) => answer.success(context).await,
-        Err(error) => Err(error),
-    };
-    match answer {
-        Ok(_) => check.push(StepName::Pull, Some(true), format!("may pull from {repository}")),
-        Err(error) if error.kind() == Kind::Canceled => return Err(error),
-        Err(error) if error.kind() == Kind::NotFound => {
-            let error = Error::new(Kind::NotFound, "there is no such repository, or this credential may not see it")
-                .with_hint("check the spelling of the repository and the right to pull from it")
-                .because(error);
-            check.fail(StepName::Pull, &error);
-        }
-        Err(error) => check.fail(StepName::Pull, &error),
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::{file, vendor};
 use crate::context::{Context, seconds};
 use crate::error::{Error, Kind, Result};
 use crate::net::client::{Client, Options};
+use crate::net::identity::Identity;
 use crate::net::retry::Policy;
 use crate::net::session::Session;
 use crate::net::traffic::Traffic;
@@ -22,6 +23,7 @@ const MAX_PEM: u64 = 4 << 20;
 pub struct Connection {
     host: String,
     session: Session,
+    is_nobody: bool,
     /// Where the session's client shows a certificate: one that shows none.
     nobody: Option<Client>,
 }
@@ -53,18 +55,23 @@ impl Connection {
         let identity = vendor.identity(registry, &client, repository)?;
         let session = Session::new(client, registry.base()?, identity);
         // What is wrong with the credential is better said before the first request.
-        session.identity(context).await?;
-        Ok(Self { session, nobody, host: registry.host()? })
+        let is_nobody = session.identity(context).await? == Identity::Anonymous;
+        Ok(Self { session, is_nobody, nobody, host: registry.host()? })
     }
 
     /// A connection over a session that exists already, for lists alone.
-    pub(super) fn new(host: String, session: Session) -> Self {
-        Self { host, session, nobody: None }
+    pub(super) fn new(host: String, session: Session, is_nobody: bool) -> Self {
+        Self { host, session, is_nobody, nobody: None }
     }
 
     /// The host as references write it.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether there was no credential when it was opened: docker's configuration may have none for a registry.
+    pub fn is_nobody(&self) -> bool {
+        self.is_nobody
     }
 
     /// The session: requests with what the credential allows.

@@ -82,7 +82,7 @@ impl super::Vendor for Vendor {
         let base = registry.api_or(API)?;
         let source = self.identity(registry, connection.session().client(), None)?;
         let session = Session::new(connection.session().client().clone(), base.clone(), source);
-        let is_nobody = matches!(registry.credential, Credential::Anonymous);
+        let is_nobody = connection.is_nobody();
         Ok(Arc::new(Ghcr { api: Api::new(session, base, Way::Bearer), owner, is_nobody, connection }))
     }
 }
@@ -212,7 +212,12 @@ impl Connector for Ghcr {
                 if self.owner.is_empty() { repository.to_owned() } else { format!("{}/{repository}", self.owner) };
             let over_v2 = async || listing::by_v2(&self.connection, &full, repository, context).await;
             let Some((owner, package)) = full.split_once('/').filter(|_| !self.is_nobody) else {
-                return over_v2().await;
+                // What is not there and what is private are refused alike.
+                let listed = over_v2().await;
+                return listed.map_err(|error| match is_closed(&error) {
+                    true => listing::no_such_repository(repository).because(error),
+                    false => error,
+                });
             };
             let refused = match self.versions(owner, package, repository, context).await {
                 Err(error) if is_closed(&error) => error,

@@ -41,6 +41,68 @@ async fn each_step_of_a_check_is_told_apart() {
 }
 
 #[tokio::test]
+async fn pulling_is_told_apart_from_listing_tags() {
+    // May pull, but not list tags; lists tags, but may not pull; neither; a repository without tags.
+    for (closed, empty, ok, says) in [
+        ("/tags/list", false, true, "but not list its tags"),
+        ("/manifests/", false, false, "do not allow this"),
+        ("/team/app/", false, false, "do not allow this"),
+        ("/nowhere", true, true, "may pull from team/app"),
+    ] {
+        let registry = started(basic());
+        registry.fault(closed, 100, Fault::status(403));
+        if empty {
+            let none = || Fault::bytes(r#"{"name": "team/app", "tags": null}"#);
+            registry.fault("/tags/list", 100, none());
+        }
+        let done = check(&definition(&registry, PASSWORD), Some("team/app"), &Context::new()).await.unwrap();
+        let step = done.steps.last().unwrap();
+        assert!(step.ok == Some(ok) && step.detail.contains(says), "{closed}: {step:?}");
+    }
+    let registry = started(basic());
+    registry.fault("/tags/list", 100, Fault::status(403));
+    let done = check(&definition(&registry, PASSWORD), Some("team/none"), &Context::new()).await.unwrap();
+    assert!(done.steps.last().unwrap().detail.contains("no such repository"), "{done:?}");
+}
+
+#[tokio::test]
+async fn names_are_those_of_a_listing_and_what_is_none_is_refused() {
+    let registry = started(Auth::Open);
+    let full = format!("{}/team/app", registry.host());
+    let done = check(&anonymous(registry.url()), Some(&full), &Context::new()).await.unwrap();
+    assert_eq!(done.steps.last().unwrap().ok, Some(true), "{done:?}");
+    for wrong in ["team/app:1.0", "http://x/team/app", "../x", "A b"] {
+        let error = check(&anonymous(registry.url()), Some(wrong), &Context::new()).await.unwrap_err();
+        told(&error, Kind::InvalidInput);
+    }
+}
+
+#[tokio::test]
+async fn what_a_ping_is_refused_with_is_told() {
+    let firewall = started(basic());
+    let body = r#"{"errors":[{"code":"DENIED","message":"client with IP '203.0.113.7' is not allowed access."}]}"#;
+    firewall.fault("/v2/", 9, Fault::Answer { status: 403, headers: Vec::new(), body: body.into() });
+    let circle = started(basic());
+    circle.fault("/v2/", 100, Fault::redirect("/v2/"));
+    let other = started(basic());
+    other.fault("/v2/", 9, Fault::status(404));
+    for (registry, says) in [(firewall, "203.0.113.7"), (circle, "too many redirects"), (other, "does not speak")] {
+        let done = check(&definition(&registry, PASSWORD), None, &Context::new()).await.unwrap();
+        let failed = done.failed().unwrap();
+        assert!(failed.step == StepName::Api && failed.detail.contains(says) && failed.hint.is_some(), "{failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_nobody_looks_at_is_not_called_good() {
+    let registry = started(Auth::Open);
+    let done = check(&definition(&registry, PASSWORD), Some("team/app"), &Context::new()).await.unwrap();
+    assert_eq!(steps(&done), "resolve true, tls null, api true, authenticate null, list true, pull true");
+    // It was shown, so that it could have been refused.
+    assert!(registry.log().iter().any(|access| access.path == "/v2/" && access.authorization.is_some()));
+}
+
+#[tokio::test]
 async fn certificates_are_checked() {
     let Some(certificate) = Certificate::of_server() else { return };
     let options = Options { auth: basic(), tls: Some(certificate.pem()), ..Options::default() };
