@@ -133,6 +133,16 @@ fn registry(url: &str, path: &[&str], asked: &Asked) -> Answer {
         ["v2", "ratelimitpreview", "test", "manifests", "latest"] => {
             Answer::json(json!({})).with("ratelimit-limit", "100;w=21600").with("ratelimit-remaining", "76;w=21600")
         }
+        ["v2", namespace, name, "tags", "list"] => match (*namespace, *name) {
+            ("acme", "app") => Answer::json(json!({"tags": ["1.4.2"]})),
+            ("library", "nginx") => Answer::json(json!({"tags": []})),
+            _ => Answer::refused(401, "UNAUTHORIZED", "authentication required").with(
+                "www-authenticate",
+                format!("Bearer realm=\"{url}/token\",service=\"registry.docker.io\",error=\"insufficient_scope\""),
+            ),
+        },
+        ["v2", "acme", "none", "manifests", _] => Answer::refused(401, "UNAUTHORIZED", "insufficient_scope"),
+        ["v2", "library", "nginx", "manifests", _] => Answer::refused(404, "MANIFEST_UNKNOWN", "manifest unknown"),
         ["v2", namespace, name, "manifests", tag] => {
             assert_eq!(asked.method, "HEAD", "a GET counts as a pull");
             let repository = format!("{namespace}/{name}");
@@ -253,6 +263,37 @@ async fn the_check_tells_what_is_left() {
     assert!(check.is_ok(), "{check:?}");
     let text = serde_json::to_string(&check).unwrap();
     assert!(text.contains("76 of 100 pulls in 6 h are left") && !text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_limit_that_is_used_up_is_told_and_not_tried_again() {
+    let (_, server) = started().await;
+    let used_up = Answer::refused(429, "TOOMANYREQUESTS", "You have reached your pull rate limit.")
+        .with("ratelimit-limit", "100;w=21600")
+        .with("ratelimit-remaining", "0;w=21600");
+    let connector = opened(&server.url(), &[], Credential::Anonymous).await;
+    server.fault("/manifests/", 1, used_up.clone());
+    let error = connector.images("acme/app", &Wanted::default(), &Context::new()).await.unwrap_err();
+    assert_told(&error, Kind::RateLimited, &["ratelimit-remaining", "0;w=21600", "acme/app"]);
+    assert_eq!((server.count("/manifests/"), error.retry_after().map(|delay| delay.as_secs())), (1, Some(21600)));
+
+    server.fault("/ratelimitpreview/", 1, used_up);
+    let registry = registry_of(&server.url(), &[], Credential::Anonymous);
+    let done = tidewaiter::registry::check(&registry, None, &Context::new()).await.unwrap();
+    let text = serde_json::to_string(&done).unwrap();
+    // Nobody does not list, which is no failure.
+    assert!(done.is_ok() && text.contains("0 of 100 pulls in 6 h are left"), "{text}");
+}
+
+#[tokio::test]
+async fn the_check_names_repositories_as_a_listing_does() {
+    let (_, server) = started().await;
+    for (name, is_ok) in [("acme/app", true), ("docker.io/acme/app", true), ("nginx", true), ("acme/none", false)] {
+        let registry = registry_of(&server.url(), &[], me());
+        let done = tidewaiter::registry::check(&registry, Some(name), &Context::new()).await.unwrap();
+        assert_eq!(done.steps.last().unwrap().ok, Some(is_ok), "{name}: {done:?}");
+    }
+    assert!(server.count("/v2/library/nginx/") > 0 && server.count("/v2/nginx/") == 0, "{:?}", server.log());
 }
 
 #[test]

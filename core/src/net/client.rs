@@ -38,6 +38,9 @@ const HARMLESS_HEADERS: [HeaderName; 9] = [
     RANGE,
 ];
 
+/// The headers that say how much may still be asked for (a draft of the IETF, and Docker Hub before it).
+const LIMITS: [&str; 2] = ["ratelimit-limit", "ratelimit-remaining"];
+
 /// How to reach hosts.
 #[derive(Clone)]
 pub struct Options {
@@ -476,7 +479,10 @@ impl Response {
                 Ok(None) | Err(_) => break,
             }
         }
-        answer::refused(self.status, self.url(), &answer::Reason::read(&body), self.asked_delay())
+        let refused = answer::refused(self.status, self.url(), &answer::Reason::read(&body), self.asked_delay());
+        // What is left of a limit, where that is why.
+        let limits = LIMITS.iter().filter_map(|name| Some((*name, redact::text(self.header(name)?))));
+        limits.filter(|_| self.status == 429).fold(refused, |refused, (name, value)| refused.with(name, value))
     }
 
     /// Whether the same request may go through later.

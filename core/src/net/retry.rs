@@ -101,7 +101,7 @@ pub fn retry_after(value: &str, now: jiff::Timestamp) -> Option<Duration> {
 /// header by its name.
 ///
 /// The dialects: seconds from now (RFC 9110, and the draft of `RateLimit-Reset`), seconds since 1970 (GitHub, GitLab and Docker
-/// Hub; the last in `X-Retry-After` too).
+/// Hub; the last in `X-Retry-After` too), the window of the limit alone (Docker Hub's pulls).
 pub fn asked_delay<'a>(
     status: u16,
     header: impl Fn(&str) -> Option<&'a str>,
@@ -111,13 +111,12 @@ pub fn asked_delay<'a>(
     if asked.is_some() {
         return asked;
     }
-    let is_used_up = ["x-ratelimit-remaining", "ratelimit-remaining"]
-        .iter()
-        .any(|name| header(name).is_some_and(|left| left.split(';').next().is_some_and(|left| left.trim() == "0")));
-    if !is_used_up || !matches!(status, 403 | 429) {
-        return None;
-    }
-    ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| retry_after(header(name)?, now))
+    let is_none = |left: &&str| left.split(';').next().is_some_and(|left| left.trim() == "0");
+    let used_up = ["x-ratelimit-remaining", "ratelimit-remaining"].iter().find_map(|name| header(name).filter(is_none));
+    let used_up = used_up.filter(|_| matches!(status, 403 | 429))?;
+    let end = ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| retry_after(header(name)?, now));
+    // Without its end, the limit holds for its window at the most.
+    end.or_else(|| used_up.split_once(";w=")?.1.trim().parse().ok().map(Duration::from_secs))
 }
 
 /// A number in 0..1: full jitter needs no good randomness, only that clients differ.
@@ -150,6 +149,8 @@ mod tests {
             (429, &[("x-retry-after", at.as_str())], Some(9)),
             (429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at.as_str())], Some(9)),
             (429, &[("ratelimit-remaining", "0;w=21600"), ("ratelimit-reset", "30")], Some(30)),
+            (429, &[("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "0;w=21600")], Some(21600)),
+            (429, &[("ratelimit-remaining", "7;w=21600")], None),
             (403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", at.as_str())], Some(9)),
             (403, &[("x-ratelimit-remaining", "4999"), ("x-ratelimit-reset", at.as_str())], None),
             (403, &[], None),

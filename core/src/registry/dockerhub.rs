@@ -85,9 +85,12 @@ impl super::Vendor for Vendor {
             let url = session.url("ratelimitpreview/test/manifests/latest");
             let answer = session.send(&Request::head(url), Some(&pull("ratelimitpreview/test")), context).await;
             match answer {
-                Ok(answer) if answer.status() == 200 => Ok(Some(pulls(|name| answer.header(name)))),
+                Ok(answer) if answer.status() == 200 => Ok(pulls(|name| answer.header(name))),
                 Err(error) if error.kind() == Kind::Canceled => Err(error),
-                Ok(_) | Err(_) => Ok(None),
+                // None are left: the refusal tells the same as an answer.
+                Err(error) => Ok(pulls(|name| error.context().find(|(key, _)| *key == name).map(|(_, value)| value))
+                    .filter(|_| error.kind() == Kind::RateLimited)),
+                Ok(_) => Ok(None),
             }
         })
     }
@@ -102,23 +105,24 @@ impl super::Vendor for Vendor {
         let base = registry.api_or(API)?;
         let login = Login { connection: connection.clone(), base: base.clone() };
         let session = Session::new(connection.session().client().clone(), base.clone(), Arc::new(login));
-        let is_nobody = matches!(registry.credential, Credential::Anonymous);
-        let can_list = !namespaces.is_empty() || !is_nobody;
+        let can_list = !namespaces.is_empty() || !connection.is_nobody();
         Ok(Arc::new(Hub { api: Api::new(session, base, Way::Plain), connection, namespaces, can_list }))
     }
 }
 
-/// How many pulls are left: `ratelimit-remaining: 76;w=21600` is 76 in six hours; without it there is no limit.
-fn pulls<'a>(header: impl Fn(&str) -> Option<&'a str>) -> String {
-    let read = |name| -> Option<(u64, u64)> {
-        let (count, window) = header(name)?.split_once(";w=")?;
+/// How many pulls are left: `ratelimit-remaining: 76;w=21600` is 76 in six hours; without it there is no limit. None where it is
+/// written in another way.
+fn pulls<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+    let read = |value: &str| -> Option<(u64, u64)> {
+        let (count, window) = value.split_once(";w=")?;
         Some((count.trim().parse().ok()?, window.trim().parse().ok()?))
     };
-    match (read("ratelimit-limit"), read("ratelimit-remaining")) {
-        (Some((limit, window)), Some((left, _))) => {
-            format!("{left} of {limit} pulls in {} h are left", window.div_ceil(3600))
+    match (header("ratelimit-limit"), header("ratelimit-remaining")) {
+        (None, None) => Some("pulls are not counted".to_owned()),
+        (limit, left) => {
+            let ((limit, window), (left, _)) = (read(limit?)?, read(left?)?);
+            Some(format!("{left} of {limit} pulls in {} h are left", window.div_ceil(3600)))
         }
-        _ => "pulls are not counted".to_owned(),
     }
 }
 
@@ -352,8 +356,8 @@ mod tests {
             "ratelimit-remaining" => Some("76;w=21600"),
             _ => None,
         };
-        assert_eq!(pulls(header), "76 of 100 pulls in 6 h are left");
-        assert_eq!(pulls(|_| None), "pulls are not counted");
-        assert_eq!(pulls(|_| Some("x;w=y")), "pulls are not counted");
+        assert_eq!(pulls(header).as_deref(), Some("76 of 100 pulls in 6 h are left"));
+        assert_eq!(pulls(|_| None).as_deref(), Some("pulls are not counted"));
+        assert_eq!(pulls(|_| Some("x;w=y")), None);
     }
 }
