@@ -238,6 +238,23 @@ async fn what_is_refused_to_a_head_is_asked_for_aloud() {
 }
 
 #[tokio::test]
+async fn a_tag_that_a_policy_withholds_is_left_out_and_told() {
+    let server = Imitation::start(|asked| match asked.path.ends_with("/manifests/old") {
+        true => Answer::refused(412, "PROJECTPOLICYVIOLATION", "The image is not signed by cosign."),
+        false => v2(asked, &images(), ""),
+    })
+    .await;
+    let notices = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = std::sync::Arc::clone(&notices);
+    let context = Context::new().on_event(move |event| seen.lock().unwrap().push_str(&format!("{event:?}")));
+    let images = open(&server).await.images("team/app", &Wanted::default(), &context).await.unwrap();
+    let tags: Vec<_> = images.into_iter().flat_map(|image| image.tags).collect();
+    assert!(tags.len() == 3 && !tags.contains(&"old".to_owned()), "{tags:?}");
+    let notices = notices.lock().unwrap();
+    assert!(notices.contains("policy") && notices.contains("tag: old"), "{notices}");
+}
+
+#[tokio::test]
 async fn names_that_break_the_grammar_are_left_out() {
     let server = Imitation::start(|asked| match asked.path.as_str() {
         "/v2/_catalog" => Answer::json(json!({"repositories": ["team/app", "../v2/x", "A", "a b", "a?b", "", null]})),

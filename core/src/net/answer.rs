@@ -78,6 +78,12 @@ pub fn refused(status: u16, url: &Url, reason: &Reason, retry_after: Option<Dura
             "the credentials do not allow this",
             "ask for the right to pull, or use other credentials",
         ),
+        // We set no conditions: it is one of the registry's own (Harbor).
+        412 => (
+            Kind::PermissionDenied,
+            "a policy of the registry withholds this",
+            "look into the policies of its project: an image may have to be signed, or to be without known vulnerabilities",
+        ),
         404 | 410 => (
             Kind::NotFound,
             "there is no such thing",
@@ -151,6 +157,7 @@ mod tests {
             (401, Kind::Unauthenticated),
             (403, Kind::PermissionDenied),
             (404, Kind::NotFound),
+            (412, Kind::PermissionDenied),
             (429, Kind::RateLimited),
             (503, Kind::Unavailable),
             (400, Kind::Unsupported),

@@ -14,7 +14,7 @@ use crate::model::record::{ImageDate, ImageRecord};
 use crate::net::client::Request;
 use crate::net::session::pull;
 use crate::registry::connection::Connection;
-use crate::registry::listing::Images;
+use crate::registry::listing::{Images, Notice};
 
 /// The manifests that are asked for. The old format too: it is listed, and its scan says what is wrong with it.
 static ACCEPTED: LazyLock<String> = LazyLock::new(|| format!("{}, {SCHEMA_1_SIGNED}", MANIFESTS.join(", ")));
@@ -23,13 +23,25 @@ const AT_ONCE: usize = 16;
 /// The longest manifest, for registries that say no digest.
 const MAX_MANIFEST: u64 = 4 << 20;
 
-/// The images of a repository, one a digest with all its tags, without dates. A tag that is gone before it is looked at is left out.
+/// The images of a repository, one a digest with all its tags, without dates. A tag that is gone before it is looked at is left out,
+/// and one that a policy of the registry withholds too, which is told.
 ///
 /// # Errors
 /// Whatever keeps the list from being complete.
 pub async fn images(connection: &Connection, repository: &str, context: &Context) -> Result<Vec<ImageRecord>> {
+    let notice = &Notice::default();
+    let found = async |tag: &str| match head(connection, repository, tag, context).await {
+        Err(error) if is_withheld(&error) => {
+            let hint =
+                "an image that may not be pulled cannot be scanned either: look into the policies of its project";
+            notice.tell("an image is left out", &error, hint, context);
+            Ok(None)
+        }
+        done => done,
+    };
+    let found = &found;
     let heads = tags::tags(connection, repository, context)
-        .map_ok(|tag| async move { Ok((head(connection, repository, &tag, context).await?, tag)) })
+        .map_ok(|tag| async move { Ok((found(&tag).await?, tag)) })
         .try_buffer_unordered(AT_ONCE);
     futures_util::pin_mut!(heads);
     let mut images = Images::of(repository);
@@ -40,6 +52,11 @@ pub async fn images(connection: &Connection, repository: &str, context: &Context
         }
     }
     Ok(images.finish())
+}
+
+/// Whether Harbor holds an image back that is not signed, or is vulnerable.
+fn is_withheld(error: &Error) -> bool {
+    error.context().any(|(key, value)| key == "status" && value == "412")
 }
 
 /// The digest and the media type behind a tag; none where there is no such tag any more.
