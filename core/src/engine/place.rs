@@ -15,7 +15,7 @@ use crate::model::limits::Limits;
 use crate::model::record::ImageRecord;
 use crate::model::reference::ImageRef;
 use crate::net::traffic::Traffic;
-use crate::registry::{Connection, Connector, Credential, Registry, Wanted, vendor};
+use crate::registry::{self, Connection, Connector, Credential, Registry, Wanted, vendor};
 use crate::select::{Naming, Near, Selection, Selector};
 use crate::source::remote::{self, RemoteSource};
 
@@ -134,16 +134,9 @@ impl Places {
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a definition that cannot be right.
-    pub(super) async fn naming(&self, registry: &Registry) -> Result<Naming> {
-        let nobody = Registry {
-            credential: Credential::Anonymous,
-            ca: None,
-            client_cert: None,
-            client_key: None,
-            ..registry.clone()
-        };
-        let place = self.open(&nobody, None, &Context::new()).await?;
-        Ok(place.connector.naming(place.connection.host()))
+    pub(super) fn naming(&self, registry: &Registry) -> Result<Naming> {
+        let connector = self.own(registry).map_or_else(|| registry::unopened(registry), Ok)?;
+        Ok(connector.naming(&registry.host()?))
     }
 
     /// One image by its name, with the settings and the credential of `registry`, else with the defaults.

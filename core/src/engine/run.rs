@@ -19,7 +19,7 @@ impl Scanner {
         job.check()?;
         job.selection.check(Timestamp::now())?;
         let registry = place::read(&self.store()?.registry(&job.registry).await?.definition)?;
-        job.selection.on(&self.places().naming(&registry).await?).map(drop)
+        job.selection.on(&self.places().naming(&registry)?).map(drop)
     }
 
     /// Begins a run of a job by hand; it waits for a worker, or for [`Scanner::follow`].

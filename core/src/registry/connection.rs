@@ -1,10 +1,12 @@
 //! A registry, opened: its certificates are read, its credential is looked up, connections and tokens are shared.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::connector::Connector;
 use super::definition::Registry;
 use super::{file, vendor};
 use crate::context::{Context, seconds};
@@ -92,12 +94,20 @@ impl Connection {
 /// # Errors
 /// [`Kind::InvalidInput`] naming what cannot be right.
 pub fn verify(registry: &Registry) -> Result<()> {
+    unopened(registry).map(drop)
+}
+
+/// The connector of a definition, to be asked for what is known without the registry. Nothing is looked up, read or sent.
+///
+/// # Errors
+/// As [`verify`].
+pub(crate) fn unopened(registry: &Registry) -> Result<Arc<dyn Connector>> {
     let vendor = vendor::of(&registry.kind)?;
     let client = Client::new(&bounds(registry, Policy::once())?)?;
     let identity = vendor.identity(registry, &client, None)?;
     let session = Session::new(client, registry.base()?, identity);
     registry.api()?;
-    vendor.connect(registry, Connection::new(registry.host()?, session)).map(drop)
+    vendor.connect(registry, Connection::new(registry.host()?, session, true))
 }
 
 /// How a definition wants hosts to be reached.

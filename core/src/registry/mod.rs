@@ -44,6 +44,7 @@ pub use artifactory::{ArtifactoryAccess, ArtifactorySettings};
 pub use aws::AwsCredential;
 pub use azure::AzureCredential;
 pub use check::{Check, Step, StepName, check, check_with};
+pub(crate) use connection::unopened;
 pub use connection::{Connection, verify};
 pub use connector::{Capabilities, Connector, Wanted};
 pub use credential::Credential;

@@ -16,7 +16,6 @@ use tokio::sync::OnceCell;
 
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
-use super::credential::Credential;
 use super::definition::Registry;
 use super::harbor::{Harbor, HarborSettings, Proven};
 use super::listing::{self, Images, Notice, Page, is_closed};
@@ -55,10 +54,6 @@ impl super::Vendor for Vendor {
         repository: Option<&str>,
     ) -> Result<Arc<dyn IdentitySource>> {
         let (source, base) = (plain::identity(registry, repository)?, registry.base()?);
-        if matches!(registry.credential, Credential::Anonymous) {
-            // Nobody has no password to be taken for wrong.
-            return Ok(source);
-        }
         let proven = Proven { source: Arc::clone(&source), client: client.clone(), base };
         Ok(Arc::new(ByGeneration { source, proven }))
     }
