@@ -239,6 +239,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Kind::Storage`].
+    #[cfg(feature = "net")]
     pub(crate) async fn cancel_live(&self, run: i64) -> Result<()> {
         let mut session = self.write().await?;
         cancel(session.as_mut(), run).await?;
