@@ -502,3 +502,45 @@ fn names_of_files_are_shown_and_never_followed() {
     let outcome = Sample::new().file(0, "node_modules/a/package.json\0/x", package).run_all();
     assert_eq!(rows(&outcome), ["npm a 1"]);
 }
+
+#[test]
+fn a_package_comes_from_the_layer_that_brought_it() {
+    let dpkg = |packages: &[(&str, &str)]| -> String {
+        let record = |(name, version): &(&str, &str)| {
+            format!("Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n\n")
+        };
+        packages.iter().map(record).collect()
+    };
+    let apk = |names: &[&str]| names.iter().map(|name| format!("P:{name}\nV:1\n\n")).collect::<String>();
+    let layers = |sample: Sample| -> Vec<String> {
+        let outcome = sample.run_all();
+        let row = |package: crate::model::inventory::Package<'_>| {
+            let layers: Vec<_> = package.locations().map(|location| location.layer.to_string()).collect();
+            format!("{} {} {}", package.name(), package.version(), layers.join(" "))
+        };
+        outcome.inventory.packages().map(row).collect()
+    };
+    let status = "var/lib/dpkg/status";
+    let grown = Sample::new()
+        .file(0, status, dpkg(&[("base", "1"), ("tool", "1"), ("back", "1")]))
+        .file(2, status, dpkg(&[("base", "1"), ("tool", "2")]))
+        .file(3, status, dpkg(&[("base", "1"), ("tool", "2"), ("back", "1"), ("curl", "1")]))
+        .file(4, "etc/hostname", "x");
+    assert_eq!(layers(grown), ["back 1 3", "base 1 0", "curl 1 3", "tool 2 2"]);
+    let made_anew = Sample::new()
+        .file(0, status, dpkg(&[("base", "1")]))
+        .file(1, "var/lib/.wh.dpkg", "")
+        .file(2, status, dpkg(&[("base", "1")]))
+        .file(3, status, dpkg(&[("base", "1")]));
+    assert_eq!(layers(made_anew), ["base 1 2"]);
+    let installed = "lib/apk/db/installed";
+    let alpine = Sample::new().file(0, installed, apk(&["musl"])).file(1, installed, apk(&["musl", "curl"]));
+    assert_eq!(layers(alpine), ["curl 1 1", "musl 1 0"]);
+    // As `chown -R` leaves it.
+    let (path, package) = ("app/node_modules/a/package.json", r#"{"name": "a", "version": "1"}"#);
+    assert_eq!(layers(Sample::new().file(0, path, package).file(1, path, package)), ["a 1 0"]);
+    assert_eq!(
+        layers(Sample::new().file(0, path, r#"{"name": "b", "version": "1"}"#).file(1, path, package)),
+        ["a 1 1"]
+    );
+}

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::layer::cataloger::{Content, Surroundings};
 use crate::layer::overlay::Overlay;
 use crate::layer::walk::{Again, Reading, Space, walk};
-use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View};
+use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View, history};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::limits::Limits;
 use crate::model::problem::{Problem, ProblemKind};
@@ -117,6 +117,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
     let mut overlay = Overlay::new(&layers, &table);
     let resolved = overlay.finish(&layers, catalogers.len());
     let mut draft = Draft::new(limits.packages);
+    draft.set_since(Arc::new(history::since(&layers, catalogers, &resolved)));
     let directories = |path: &[u8]| overlay.directory(path);
     let mut problems: Vec<Problem> =
         layers.iter().flat_map(|layer| &layer.problems).chain(&resolved.problems).cloned().collect();

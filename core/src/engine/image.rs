@@ -15,13 +15,14 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::layer::overlay::{Overlay, Resolved};
 use crate::layer::walk::Again;
-use crate::layer::{LayerFacts, View};
+use crate::layer::{LayerFacts, View, history};
 use crate::matching::{MatchOptions, Matcher};
 use crate::model::event::Event;
 use crate::model::image::{Descriptor, Image, LayerRecord};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::problem::{Problem, ProblemKind, Problems};
 use crate::model::report::{Provenance, Report, Seconds, Stats, Subject};
+use crate::model::since::Since;
 use crate::source::{ImageSource, LayerKind};
 
 /// The bytes of links and names of files that the overlay of an image may take beside other images.
@@ -81,28 +82,28 @@ pub(super) async fn read(
         // Where only limits count, nothing is done again.
         let facts = if seat.is_large() { std::mem::take(&mut facts) } else { facts.clone() };
         match layers.compute(seat, move |plan| packages(plan, facts, &room)).await? {
-            Packages::Again(_, resolved) if !seat.hold(resolved.memory()) => seat.enlarge().await?,
+            Packages::Again(seen) if !seat.hold(seen.resolved.memory()) => seat.enlarge().await?,
             Packages::TooMany => seat.enlarge().await?,
             packages => break packages,
         }
     };
     drop(facts);
-    if let Packages::Again(overlay, mut resolved) = packages {
-        for (layer, asked) in by_layer(std::mem::take(&mut resolved.again)) {
+    if let Packages::Again(mut seen) = packages {
+        for (layer, asked) in by_layer(std::mem::take(&mut seen.resolved.again)) {
             let Some((descriptor, _)) = image.layers.get(layer as usize) else { continue };
             match reading.again(descriptor, &asked).await? {
                 Some(found) => {
                     let told = found.problems.iter().cloned();
                     told.for_each(|problem| problems.push(Problem { layer: Some(layer), ..problem }));
-                    resolved.add(layer, &asked, found);
+                    seen.resolved.add(layer, &asked, found);
                 }
                 None => problems.push(too_much(layer)),
             }
         }
-        let seen = Arc::new((overlay, resolved));
+        let seen = Arc::new(seen);
         packages = loop {
             let (seen, room) = (seen.clone(), Room::of(seat));
-            let again = layers.compute(seat, move |plan| resolve(plan, &seen.0, &seen.1, &room));
+            let again = layers.compute(seat, move |plan| resolve(plan, &seen, &room));
             match again.await? {
                 Packages::TooMany => seat.enlarge().await?,
                 packages => break packages,
@@ -323,11 +324,18 @@ impl Room {
     }
 }
 
+/// What the overlay leaves of an image.
+struct Seen {
+    overlay: Overlay,
+    resolved: Resolved,
+    since: Arc<Since>,
+}
+
 /// How far it came with the packages of an image.
 enum Packages {
     Found(Inventory, Vec<Problem>),
     /// Something has to be read again first.
-    Again(Overlay, Resolved),
+    Again(Seen),
     /// They take more than they may beside other images.
     TooMany,
 }
@@ -335,16 +343,16 @@ enum Packages {
 fn packages(plan: &Plan, facts: Vec<Arc<LayerFacts>>, room: &Room) -> Packages {
     let Some(mut overlay) = Overlay::within(room.overlay, &facts, &plan.table) else { return Packages::TooMany };
     let resolved = overlay.finish(&facts, plan.catalogers.len());
+    let since = Arc::new(history::since(&facts, &plan.catalogers, &resolved));
     drop(facts);
-    if resolved.again.is_empty() {
-        resolve(plan, &overlay, &resolved, room)
-    } else {
-        Packages::Again(overlay, resolved)
-    }
+    let seen = Seen { overlay, resolved, since };
+    if seen.resolved.again.is_empty() { resolve(plan, &seen, room) } else { Packages::Again(seen) }
 }
 
-fn resolve(plan: &Plan, overlay: &Overlay, resolved: &Resolved, room: &Room) -> Packages {
+fn resolve(plan: &Plan, seen: &Seen, room: &Room) -> Packages {
+    let Seen { overlay, resolved, since } = seen;
     let mut draft = Draft::new(plan.limits.packages);
+    draft.set_since(since.clone());
     let mut problems = resolved.problems.clone();
     let directories = |path: &[u8]| overlay.directory(path);
     for (cataloger, files) in plan.catalogers.iter().zip(&resolved.files) {

@@ -8,6 +8,7 @@ pub(crate) mod buffered;
 pub mod cataloger;
 pub mod decompress;
 pub mod facts;
+pub mod history;
 pub mod inflate;
 pub mod interest;
 pub mod journal;

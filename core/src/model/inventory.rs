@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::num::NonZeroU32;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use super::fingerprint::Fingerprints;
 use super::package::{Certainty, PackageDraft, PackageType};
 use super::problem::{Problem, ProblemKind};
 use super::purl;
+use super::since::Since;
 use crate::error::{Error, Kind, Result};
 
 /// A text of the arena, by the place where it starts. The default is the empty text.
@@ -260,7 +262,7 @@ impl<'a> Package<'a> {
             .map(|span| inventory.text.at(*span))
     }
 
-    /// Every file that proves it and the layer that brought that file, sorted.
+    /// Every file that proves it and the layer that brought the package there, sorted.
     pub fn locations(&self) -> impl ExactSizeIterator<Item = Location<'a>> + use<'a> {
         let inventory = self.inventory;
         inventory
@@ -296,7 +298,8 @@ impl fmt::Debug for Package<'_> {
 /// A file that proves a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location<'a> {
-    /// The layer that brought it, by its index from the base.
+    /// The layer that brought the package, by its index from the base: where layers above wrote the file again, the lowest one from
+    /// which on it lists the package without a break.
     pub layer: u32,
     /// The path in the image, without a leading slash.
     pub path: &'a str,
@@ -312,6 +315,7 @@ pub struct Draft {
     licenses: Vec<Span>,
     locations: Vec<(Span, u32)>,
     owned: Owned,
+    since: Arc<Since>,
     limit: u64,
     refused: Refused,
 }
@@ -359,6 +363,11 @@ impl Draft {
     /// An empty draft that takes at most `limit` packages.
     pub fn new(limit: u64) -> Self {
         Self { limit, ..Self::default() }
+    }
+
+    /// Says which packages layers below that of their file brought.
+    pub fn set_since(&mut self, since: Arc<Since>) {
+        self.since = since;
     }
 
     /// Names the distribution; the first one holds.
@@ -410,7 +419,8 @@ impl Draft {
             locations: place..place + 1,
             owner: None,
         });
-        self.locations.push((push(package.path)?, package.layer));
+        let since = self.since.of(package.path, package.name, package.version, package.architecture);
+        self.locations.push((push(package.path)?, since.unwrap_or(package.layer)));
         Ok(Pushed(Some(place)))
     }
 

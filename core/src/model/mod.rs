@@ -19,4 +19,5 @@ pub mod record;
 pub mod reference;
 pub mod report;
 pub mod severity;
+pub mod since;
 pub mod zone;
