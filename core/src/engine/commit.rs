@@ -6,13 +6,17 @@ use jiff::Timestamp;
 
 use super::image;
 use super::lanes::Plan;
+use super::room::Seat;
 use super::scanner::Scanner;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::{Commit, Done, Failure, Outcome};
+use crate::job::{Commit, Done, Failure, Outcome, Packed};
 use crate::matching::MatchOptions;
 use crate::model::event::Event;
 use crate::store::{Fresh, PackedReport};
+
+/// How many times their packed size reports take, as long as nobody makes them so.
+const PACKED: usize = 8;
 
 impl Scanner {
     /// Commits what came of an image: all of it counts, or nothing does. Reports that were made without advisories are matched here.
@@ -21,11 +25,22 @@ impl Scanner {
     /// [`Kind::InvalidState`](crate::Kind::InvalidState) once the run is canceled or somebody else has the image, and without a store;
     /// [`Kind::Corrupt`](crate::Kind::Corrupt) for a report that cannot be read, [`Kind::Storage`](crate::Kind::Storage).
     pub async fn commit(&self, done: &Done, context: &Context) -> Result<Commit> {
+        let seat = self.seat().await?;
+        self.commit_in(&seat, done, context).await
+    }
+
+    /// The same for an image that has a place already.
+    pub(super) async fn commit_in(&self, seat: &Seat, done: &Done, context: &Context) -> Result<Commit> {
+        if let Outcome::Scanned(packed) = &done.outcome
+            && packed.iter().map(Packed::size).sum::<usize>() > seat.small() / PACKED
+        {
+            seat.enlarge().await?;
+        }
         let store = self.store()?;
         let registry = store.run(done.run).await?.registry;
         let (commit, cost) = loop {
             let before = store.packed(&registry, &done.repository, &done.digest).await?;
-            let reports = self.fresh(&done.outcome, before, context).await?;
+            let reports = self.fresh(seat, &done.outcome, before, context).await?;
             // Somebody else may have written a report of the image meanwhile.
             if let Some(committed) = store.commit_fresh(done, reports).await? {
                 break committed;
@@ -51,7 +66,13 @@ impl Scanner {
     }
 
     /// What is to be written of each report, computed in lanes.
-    async fn fresh(&self, outcome: &Outcome, before: Vec<PackedReport>, context: &Context) -> Result<Vec<Fresh>> {
+    async fn fresh(
+        &self,
+        seat: &Seat,
+        outcome: &Outcome,
+        before: Vec<PackedReport>,
+        context: &Context,
+    ) -> Result<Vec<Fresh>> {
         let mut all = Vec::new();
         let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
         match outcome {
@@ -59,7 +80,7 @@ impl Scanner {
                 let before = Arc::new(before);
                 for packed in packed {
                     let packed = packed.clone();
-                    let mut report = self.compute(move |_| packed.report()).await??;
+                    let mut report = self.compute(seat, move |_| packed.report()).await??;
                     let matcher = match report.provenance.advisories {
                         None => self.advisory_source().get(&report.inventory, context).await?,
                         Some(_) => None,
@@ -69,15 +90,15 @@ impl Scanner {
                         if let Some(matcher) = matcher {
                             image::match_again(&mut report, &matcher, &options)?;
                         }
-                        Fresh::of(&report, &before, true)
+                        Fresh::of(report, &before, true)
                     };
-                    all.push(self.compute(fresh).await??);
+                    all.push(self.compute(seat, fresh).await??);
                 }
             }
             Outcome::Rematch => {
                 for before in before {
                     let read = move |_: &Plan| Ok::<_, Error>((before.scan()?, before));
-                    let (mut report, before) = self.compute(read).await??;
+                    let (mut report, before) = self.compute(seat, read).await??;
                     let matcher = self.advisory_source().get(&report.inventory, context).await?;
                     let options = options.clone();
                     let fresh = move |_: &Plan| {
@@ -86,9 +107,9 @@ impl Scanner {
                             // Without advisories it stays as it is.
                             None => report.findings = before.findings()?,
                         }
-                        Fresh::of(&report, &[before], false)
+                        Fresh::of(report, &[before], false)
                     };
-                    all.push(self.compute(fresh).await??);
+                    all.push(self.compute(seat, fresh).await??);
                 }
             }
             Outcome::NotAnImage(_) | Outcome::NoPlatform(_) | Outcome::Failed(_) => {}

@@ -1,8 +1,10 @@
 //! One image of a run, looked at wherever the registry can be reached. The store is not needed here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::image;
+use super::room::Seat;
 use super::scanner::Scanner;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -19,9 +21,15 @@ impl Scanner {
     /// # Errors
     /// [`Kind::Canceled`] alone: what keeps the image from being scanned is an outcome.
     pub async fn execute(&self, item: &Item, context: &Context) -> Result<Done> {
+        let seat = self.seat().await?;
+        self.execute_in(&seat, item, context).await
+    }
+
+    /// The same for an image that has a place already.
+    pub(super) async fn execute_in(&self, seat: &Arc<Seat>, item: &Item, context: &Context) -> Result<Done> {
         let outcome = match item.verdict {
             Verdict::Rematch => Outcome::Rematch,
-            _ => match context.run(Box::pin(self.look_at(item, context))).await {
+            _ => match context.run(Box::pin(self.look_at(seat, item, context))).await {
                 Ok(outcome) => outcome,
                 Err(error) if error.kind() == Kind::Canceled => return Err(error),
                 Err(error) if is_no_image(&error) => Outcome::NotAnImage(Failure::from(&error)),
@@ -37,12 +45,11 @@ impl Scanner {
         })
     }
 
-    async fn look_at(&self, item: &Item, context: &Context) -> Result<Outcome> {
+    async fn look_at(&self, seat: &Arc<Seat>, item: &Item, context: &Context) -> Result<Outcome> {
         let platforms = platforms(&item.platforms)?;
         let place = self.places().get(&item.definition, &item.image.repository, context).await?;
         let source = place.source(&item.image, self.limits())?;
-        let seat = self.seat().await?;
-        let scan = self.scan_in(&seat, &source, &platforms, false, false, context, |_, report| Packed::new(&report));
+        let scan = self.scan_in(seat, &source, &platforms, false, false, context, |report| Packed::new(&report));
         let packed = image::within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
         if packed.is_empty() {
             let error = Error::new(Kind::NotFound, "the image has none of the platforms that the job asks for")

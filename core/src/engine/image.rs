@@ -27,6 +27,8 @@ use crate::source::{ImageSource, LayerKind};
 
 /// The bytes of links and names of files that the overlay of an image may take beside other images.
 const SMALL_OVERLAY: usize = 3 << 20;
+/// The bytes of findings that an image may have beside other images.
+const SMALL_FINDINGS: usize = 8 << 20;
 /// The most bytes of the commands that made the layers, as the history of an image tells them.
 const COMMANDS: usize = 1 << 20;
 
@@ -151,22 +153,28 @@ pub(super) async fn within<T>(time: std::time::Duration, work: impl Future<Outpu
     })
 }
 
-/// Matches the packages and closes the report.
+/// Matches the packages and closes the report. Where there are more findings than an image may have beside others, the contents are given
+/// back, to be matched in a larger place.
 ///
 /// # Errors
 /// Those of the advisory database.
 pub(super) fn report(
     plan: &Plan,
+    seat: &Seat,
     contents: Contents,
     matcher: Option<&Matcher>,
     options: &MatchOptions,
     context: &Context,
-) -> Result<Report> {
+) -> Result<std::result::Result<Report, Contents>> {
+    let most = if seat.is_large() { usize::MAX } else { SMALL_FINDINGS.max(seat.small() / 4) };
+    let matches = match matcher.map(|matcher| matcher.find_within(most, &contents.inventory, options)).transpose()? {
+        Some(None) => return Ok(Err(contents)),
+        matches => matches.flatten(),
+    };
     let Contents { image, reference, layers, inventory, mut problems, mut stats, started } = contents;
     let mut findings = Vec::new();
-    match matcher {
-        Some(matcher) => {
-            let matches = matcher.find(&inventory, options)?;
+    match matches {
+        Some(matches) => {
             findings = matches.findings;
             stats.owned_findings = matches.owned_findings;
             matches.problems.into_iter().for_each(|problem| problems.push(problem));
@@ -182,7 +190,7 @@ pub(super) fn report(
     context.emit(Event::ImageDone { image: reference.clone(), packages: inventory.len(), findings: findings.len() });
     stats.peak_memory_bytes = memory::peak();
     stats.seconds.total = started.elapsed().as_secs_f64();
-    Ok(Report {
+    Ok(Ok(Report {
         subject: Subject {
             reference,
             digest: image.digest,
@@ -199,7 +207,7 @@ pub(super) fn report(
             catalogers: plan.versions(),
             advisories: matcher.map(|matcher| matcher.advisories().provenance()),
         },
-    })
+    }))
 }
 
 /// Matches a report again, and puts that in the place of the match that it has.

@@ -72,18 +72,6 @@ impl Layers {
         self.lanes.compute(seat.is_large(), work).await
     }
 
-    /// The same beside all images.
-    ///
-    /// # Errors
-    /// [`Kind::Internal`](crate::Kind::Internal) when `work` panics.
-    #[cfg(feature = "net")]
-    pub(super) async fn compute_small<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Plan) -> T + Send + 'static,
-    ) -> Result<T> {
-        self.lanes.compute(false, work).await
-    }
-
     /// All lanes, so that nothing else goes on.
     ///
     /// # Errors

@@ -83,13 +83,13 @@ impl Scanner {
         options: &MatchOptions,
         mut page: Vec<PackedReport>,
     ) -> Result<Vec<Rematch>> {
-        let share = page.len().div_ceil(self.lanes()).max(1);
+        let (seat, share) = (self.seat().await?, page.len().div_ceil(self.lanes()).max(1));
         let mut work = Vec::new();
         while !page.is_empty() {
             let rest = page.split_off(share.min(page.len()));
             let mine = std::mem::replace(&mut page, rest);
             let (matcher, options) = (matcher.clone(), options.clone());
-            work.push(self.compute(move |_| {
+            work.push(self.compute(&seat, move |_| {
                 mine.into_iter().map(|packed| one(&matcher, &options, packed)).collect::<Result<Vec<_>>>()
             }));
         }

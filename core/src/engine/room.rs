@@ -101,7 +101,7 @@ impl Seat {
         if all > self.small && taken.large.is_none() {
             taken.large = self.large.clone().try_acquire_owned().ok();
         }
-        let is_granted = all <= self.small || (taken.large.is_some() && all <= most);
+        let is_granted = all <= most && (all <= self.small || taken.large.is_some());
         if is_granted {
             taken.bytes = all;
         }
@@ -163,5 +163,46 @@ impl Share {
             *granted = wanted;
         }
         space
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_image_at_a_time_may_take_much() {
+        let room = Room::new(3, 1_000);
+        let (first, second) = (room.seat().await.unwrap(), room.seat().await.unwrap());
+        assert_eq!(first.grow(900, 900), Space::Granted);
+        assert!(!first.is_large());
+        assert_eq!(first.grow(900, 1_800), Space::Granted);
+        assert!(first.is_large());
+        // The second has to put down what it has, and everything that it does meanwhile too.
+        assert_eq!((second.grow(1_001, 1_001), second.grow(1, 1)), (Space::Later, Space::Later));
+        assert!(second.is_late() && !second.is_large());
+        let mut waiting = Box::pin(second.enlarge());
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(first);
+        waiting.await.unwrap();
+        assert!(second.is_large() && !second.is_late());
+        let _third = room.seat().await.unwrap();
+        let _fourth = room.seat().await.unwrap();
+        assert!(room.seat().now_or_never().is_none(), "there are three seats");
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_the_same_however_much_room_there_is() {
+        for small in [1_000, usize::MAX] {
+            let seat = Room::new(1, small).seat().await.unwrap();
+            // Which of several layers is too much is told once they come one by one.
+            assert_eq!(seat.grow(FACTS + 1, FACTS + 1), Space::Later, "{small}");
+            seat.settle(FACTS / 2);
+            seat.enlarge().await.unwrap();
+            assert_eq!(seat.grow(0, FACTS / 2), Space::Granted, "{small}");
+            assert_eq!(seat.grow(0, FACTS / 2 + 1), Space::Full, "{small}");
+        }
     }
 }

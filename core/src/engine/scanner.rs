@@ -122,7 +122,10 @@ impl ScannerBuilder {
         self
     }
 
-    /// The ceiling of memory in MiB, 64 by default and at least: it decides how many layers are read side by side.
+    /// The ceiling of memory in MiB, 64 by default and at least: it decides how many layers are read side by side, and how many images
+    /// are in hand. What there is no room for waits; no report depends on it.
+    ///
+    /// With glibc it holds for crafted images too where the program keeps it from keeping what is free: `MALLOC_TRIM_THRESHOLD_=131072`.
     pub fn memory_mib(mut self, mib: u64) -> Self {
         self.memory_mib = Some(mib);
         self
@@ -261,8 +264,7 @@ impl Scanner {
         context: &Context,
     ) -> Result<Vec<Report>> {
         let seat = self.seat().await?;
-        let finish = |_: &Plan, report| Ok(report);
-        self.scan_in(&seat, source, platforms, foreign_layers, include_owned, context, finish).await
+        self.scan_in(&seat, source, platforms, foreign_layers, include_owned, context, Ok).await
     }
 
     /// Scans what `source` names, for these platforms, and does with each report in its lane what is to be done with it.
@@ -275,22 +277,33 @@ impl Scanner {
         foreign_layers: bool,
         include_owned: bool,
         context: &Context,
-        finish: impl Fn(&Plan, Report) -> Result<T> + Copy + Send + 'static,
+        finish: impl Fn(Report) -> Result<T> + Copy + Send + 'static,
     ) -> Result<Vec<T>> {
         let inner = &self.0;
         let images = self.resolve(seat, source, platforms, context).await?;
         let mut reports = Vec::with_capacity(images.len());
         for resolved in images {
-            let contents =
-                image::read(&inner.layers, seat, source, resolved.image, resolved.notes, foreign_layers, context)
-                    .await?;
+            let read =
+                image::read(&inner.layers, seat, source, resolved.image, resolved.notes, foreign_layers, context);
+            let mut contents = read.await?;
             let matcher = inner.advisories.get(&contents.inventory, context).await?;
             let matching = MatchOptions { include_owned, now: jiff::Timestamp::now().to_string() };
-            let context = context.clone();
-            let report = move |plan: &Plan| {
-                finish(plan, image::report(plan, contents, matcher.as_deref(), &matching, &context)?)
-            };
-            reports.push(inner.layers.compute(seat, report).await??);
+            reports.push(loop {
+                let (seat_of, matcher, matching, context) =
+                    (seat.clone(), matcher.clone(), matching.clone(), context.clone());
+                let report = move |plan: &Plan| -> Result<_> {
+                    let report = image::report(plan, &seat_of, contents, matcher.as_deref(), &matching, &context)?;
+                    Ok(match report {
+                        Ok(report) => Ok(finish(report)?),
+                        Err(contents) => Err(contents),
+                    })
+                };
+                match inner.layers.compute(seat, report).await?? {
+                    Ok(report) => break report,
+                    Err(given_back) => contents = given_back,
+                }
+                seat.enlarge().await?;
+            });
         }
         Ok(reports)
     }
@@ -351,13 +364,17 @@ impl Scanner {
         &self.0.plan.limits
     }
 
-    /// Does beside the caller's runtime what takes a processor and little memory, and waits for nothing.
+    /// Does beside the caller's runtime what takes a processor and waits for nothing, in the place of an image.
     ///
     /// # Errors
     /// [`Kind::Internal`] when `work` panics.
     #[cfg(feature = "net")]
-    pub(super) async fn compute<T: Send + 'static>(&self, work: impl FnOnce(&Plan) -> T + Send + 'static) -> Result<T> {
-        self.0.layers.compute_small(work).await
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        seat: &Seat,
+        work: impl FnOnce(&Plan) -> T + Send + 'static,
+    ) -> Result<T> {
+        self.0.layers.compute(seat, work).await
     }
 
     /// How many layers are read side by side.

@@ -310,15 +310,17 @@ async fn make_plan(scanner: Scanner, plan: Plan, lease: u64, context: Context) {
 
 /// Looks at an image, and commits what comes of it.
 async fn look_at(scanner: Scanner, item: Item, is_committing: Arc<AtomicBool>, context: Context) {
-    let Ok(mut done) = scanner.execute(&item, &context).await else { return };
+    // Until what comes of it is committed: the report is unpacked there once more.
+    let Ok(seat) = scanner.seat().await else { return };
+    let Ok(mut done) = scanner.execute_in(&seat, &item, &context).await else { return };
     is_committing.store(true, Ordering::SeqCst);
-    let mut committed = patiently(&context, || scanner.commit(&done, &context)).await;
+    let mut committed = patiently(&context, || scanner.commit_in(&seat, &done, &context)).await;
     if let Err(error) = &committed
         && !matches!(error.kind(), Kind::InvalidState | Kind::NotFound | Kind::Storage | Kind::Unavailable | Kind::Busy)
     {
         // What cannot be written is no reason to look at the image again and again.
         done = Done { outcome: Outcome::Failed(Failure::from(error)), ..done };
-        committed = patiently(&context, || scanner.commit(&done, &context)).await;
+        committed = patiently(&context, || scanner.commit_in(&seat, &done, &context)).await;
     }
     match committed {
         Ok(_) => {}

@@ -113,6 +113,11 @@ impl Packed {
         pack(report).map(Self)
     }
 
+    /// How many bytes it has.
+    pub(crate) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// The report.
     ///
     /// # Errors

@@ -28,8 +28,21 @@ impl Matcher {
     /// # Errors
     /// The same.
     pub(crate) fn find(&self, inventory: &Inventory, options: &MatchOptions) -> Result<Matches> {
+        Ok(self.find_within(usize::MAX, inventory, options)?.unwrap_or_default())
+    }
+
+    /// The same; none where the findings take more than `most` bytes.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn find_within(
+        &self,
+        most: usize,
+        inventory: &Inventory,
+        options: &MatchOptions,
+    ) -> Result<Option<Matches>> {
         let effort = Effort::default();
-        find_with(inventory, &self.advisories, options, &effort, |package, now| {
+        find_with(inventory, &self.advisories, options, most, &effort, |package, now| {
             self.memory.findings(package, &self.advisories, now, &effort)
         })
     }

@@ -32,7 +32,7 @@ use subject::Subject;
 
 /// What the packages of an image and their findings may take in memory together, and what is left for findings however many packages
 /// there are.
-const ROOM: usize = 40 << 20;
+const ROOM: usize = 30 << 20;
 const LEAST: usize = 8 << 20;
 /// How many rows of the database the packages of an image are compared with. A package of thousands of advisories may be in an image in
 /// as many versions as there may be packages.
@@ -84,10 +84,11 @@ pub struct Matches {
 pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptions) -> Result<Matches> {
     let effort = Effort::default();
     let found = |package: &Package<'_>, now| Ok(of_package(package, advisories, now, &effort)?.findings);
-    find_with(inventory, advisories, options, &effort, found)
+    Ok(find_with(inventory, advisories, options, usize::MAX, &effort, found)?.unwrap_or_default())
 }
 
-/// The same, with the findings of each package from `findings`, such as a memory of packages that occur again and again.
+/// The same, with the findings of each package from `findings`, such as a memory of packages that occur again and again; none where they
+/// take more than `most` bytes.
 ///
 /// # Errors
 /// As [`find`], and the errors of `findings`.
@@ -95,14 +96,16 @@ fn find_with(
     inventory: &Inventory,
     advisories: &Advisories,
     options: &MatchOptions,
+    most: usize,
     effort: &Effort,
     mut findings: impl FnMut(&Package<'_>, Timestamp) -> Result<Vec<Finding>>,
-) -> Result<Matches> {
+) -> Result<Option<Matches>> {
     let now = options.now.parse().map_err(|error: jiff::Error| {
         Error::new(Kind::InvalidInput, "the time of the scan is no time").with("now", &options.now).because(error)
     })?;
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
-    let mut room = ROOM.saturating_sub(inventory.memory()).max(LEAST);
+    let room = ROOM.saturating_sub(inventory.memory()).max(LEAST);
+    let mut taken = 0;
     for package in inventory.packages() {
         let unmatched = |why: &str| {
             let rest = inventory.len() - package.index();
@@ -120,17 +123,18 @@ fn find_with(
         if owned && !options.include_owned {
             continue;
         }
-        match room.checked_sub(findings.iter().map(Finding::memory).sum()) {
-            Some(left) => room = left,
-            None => {
-                matches.problems.push(unmatched("those before them have too many findings"));
-                break;
-            }
+        taken += findings.iter().map(Finding::memory).sum::<usize>();
+        if taken > most {
+            return Ok(None);
+        }
+        if taken > room {
+            matches.problems.push(unmatched("those before them have too many findings"));
+            break;
         }
         matches.findings.append(&mut findings);
     }
     matches.problems.sort();
-    Ok(matches)
+    Ok(Some(matches))
 }
 
 /// What was found for a package.

@@ -585,7 +585,8 @@ fn packages_that_are_compared_with_advisories_without_end_are_told() {
     for (rows, rest) in [(50, Some(15)), (199, None), (201, None)] {
         let effort = Effort(Cell::new(rows));
         let find = |package: &Package<'_>, now| Ok(of_package(package, &advisories, now, &effort)?.findings);
-        let problems = find_with(&inventory, &advisories, &options, &effort, find).unwrap().problems;
+        let problems =
+            find_with(&inventory, &advisories, &options, usize::MAX, &effort, find).unwrap().unwrap().problems;
         let told: Vec<_> = problems.iter().map(|problem| (problem.kind, problem.message.clone())).collect();
         let message = |rest| {
             format!("the last {rest} packages are not matched: those before them are compared with too many advisories")

@@ -376,7 +376,7 @@ impl Resolver<'_> {
         }
         let layers = wires.iter().map(WireDescriptor::read).collect::<Result<Vec<_>>>()?;
         let config = self.config(&wire).await?;
-        let parsed = Config::read(&config)?;
+        let mut parsed = Config::read(&config)?;
         let commands = parsed.commands(layers.len());
         Ok(Image {
             digest: digest.clone(),

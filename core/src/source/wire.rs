@@ -246,12 +246,12 @@ impl Config {
         self.rootfs.as_ref().and_then(|rootfs| rootfs.diff_ids.as_deref()).unwrap_or_default()
     }
 
-    /// The command that made each of `layers` layers. A history of another length says nothing about any of them.
-    pub(super) fn commands(&self, layers: usize) -> Vec<Option<String>> {
-        let history = self.history.as_deref().unwrap_or_default().iter();
+    /// The command that made each of `layers` layers, taken out: they may be long. A history of another length says nothing about any of them.
+    pub(super) fn commands(&mut self, layers: usize) -> Vec<Option<String>> {
+        let history = self.history.take().unwrap_or_default().into_iter();
         let commands: Vec<_> = history
             .filter(|entry| entry.empty_layer != Some(true))
-            .map(|entry| entry.created_by.clone().filter(|command| !command.is_empty()))
+            .map(|entry| entry.created_by.filter(|command| !command.is_empty()))
             .collect();
         if commands.len() == layers { commands } else { vec![None; layers] }
     }

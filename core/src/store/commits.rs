@@ -22,7 +22,8 @@ impl Store {
         let is_scan = matches!(done.outcome, Outcome::Scanned(_));
         loop {
             let before = self.packed(&registry, &done.repository, &done.digest).await?;
-            let fresh = reports.iter().map(|report| Fresh::of(report, &before, is_scan)).collect::<Result<_>>()?;
+            let fresh =
+                reports.iter().map(|report| Fresh::of(report.clone(), &before, is_scan)).collect::<Result<_>>()?;
             if let Some(committed) = self.commit_fresh(done, fresh).await? {
                 return Ok(committed);
             }

@@ -202,10 +202,10 @@ impl Fresh {
     ///
     /// # Errors
     /// [`Kind::Corrupt`](crate::Kind::Corrupt).
-    pub(crate) fn of(report: &Report, before: &[PackedReport], is_scan: bool) -> Result<Self> {
+    pub(crate) fn of(report: Report, before: &[PackedReport], is_scan: bool) -> Result<Self> {
         let platform = report.subject.platform.to_string();
         let before = before.iter().find(|before| before.platform() == platform);
-        let matched = Matched::of(report, before.map(PackedReport::packed_findings))?;
+        let matched = Matched::of(&report, before.map(PackedReport::packed_findings))?;
         let scan = if is_scan || before.is_none() { Some(Scan::of(report)?) } else { None };
         Ok(Self { platform, before: before.map(PackedReport::version), matched, scan })
     }
@@ -222,18 +222,18 @@ impl Fresh {
 }
 
 impl Scan {
-    fn of(report: &Report) -> Result<Self> {
-        let mut bare = Report { findings: Vec::new(), problems: Vec::new(), ..report.clone() };
+    fn of(report: Report) -> Result<Self> {
+        let mut bare = Report { findings: Vec::new(), problems: Vec::new(), ..report };
         bare.provenance.advisories = None;
         bare.stats.owned_findings = 0;
         Ok(Self {
             packed: pack(&bare)?,
-            catalogers: catalogers(&report.provenance.catalogers),
-            layers: report.layers.iter().map(|layer| layer.digest.to_string()).collect(),
+            catalogers: catalogers(&bare.provenance.catalogers),
+            layers: bare.layers.iter().map(|layer| layer.digest.to_string()).collect(),
             cost: Cost {
-                bytes_fetched: report.stats.bytes_fetched,
-                layers_fetched: report.stats.layers_fetched,
-                layers_from_store: report.stats.layers_from_cache,
+                bytes_fetched: bare.stats.bytes_fetched,
+                layers_fetched: bare.stats.layers_fetched,
+                layers_from_store: bare.stats.layers_from_cache,
                 ..Cost::default()
             },
         })
