@@ -258,3 +258,19 @@ async fn what_is_not_there_is_told_apart_from_a_wrong_token() {
     let error = error.images("typo", &Wanted::default(), &context).await.unwrap_err();
     assert_told(&error, Kind::NotFound, &["spelling", "typo"]);
 }
+
+#[tokio::test]
+async fn a_token_that_ends_is_renewed_without_what_the_challenge_names() {
+    let (_, server) = started().await;
+    let connector = opened(&server.url(), "acme", basic(PULLS)).await;
+    let (wanted, context) = (Wanted::default(), Context::new());
+    assert_eq!(connector.images("app", &wanted, &context).await.unwrap().len(), 2);
+    let placeholder =
+        format!("Bearer realm=\"{0}/token\",service=\"ghcr.io\",scope=\"repository:user/image:pull\"", server.url());
+    let ended = Answer::refused(401, "UNAUTHORIZED", "authentication required").with("www-authenticate", placeholder);
+    server.fault("/tags/list", 1, ended);
+    let tokens = server.count("/token");
+    assert_eq!(connector.images("app", &wanted, &context).await.unwrap().len(), 2);
+    assert_eq!(server.count("/token"), tokens + 1);
+    assert!(server.log().iter().all(|line| !line.contains("user%2Fimage")), "{:?}", server.log());
+}

@@ -116,3 +116,22 @@ async fn a_wrong_password_is_never_a_listing_of_what_everybody_may_read() {
     let nobody = connector(&Registry::nexus(&address).credential(Credential::Anonymous)).await.unwrap();
     assert_eq!(nobody.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn limits_are_waited_for_and_refusals_are_told() {
+    let server = Imitation::start(respond).await;
+    let address = format!("{}/repository/docker-hosted", server.url());
+    let registry = Registry::nexus(&address).credential(Credential::basic("alice", Secret::value("planted-s3cret")));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    server.fault("/service/rest/", 1, Answer::too_many());
+    server.fault("/_catalog", 1, Answer::too_many());
+    assert_eq!(connector.images("team/web", &wanted, &context).await.unwrap()[0].date.source, DateSource::Modified);
+    assert_eq!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 3);
+    // Without the right to browse there are no dates; without that to read nothing.
+    server.fault("/service/rest/", 2, Answer::refused(403, "DENIED", "forbidden"));
+    assert_eq!(connector.images("team/web", &wanted, &context).await.unwrap()[0].date, ImageDate::none());
+    server.fault("/team/web/", 1, Answer::refused(403, "DENIED", "access to the requested resource is not authorized"));
+    let error = connector.images("team/web", &wanted, &context).await.unwrap_err();
+    assert!(error.kind() == Kind::PermissionDenied && error.hint().is_some(), "{error:?}");
+}

@@ -214,3 +214,26 @@ async fn a_wrong_password_is_not_a_catalog_with_nothing_in_it() {
     // With the scope of the catalog, which Quay refuses, without, and for the repository.
     assert_eq!((pings(), server.count("/v2/auth")), (before.0 + 1, before.1 + 3));
 }
+
+#[tokio::test]
+async fn limits_are_waited_for_and_tokens_that_end_are_renewed() {
+    let server = quay().await;
+    let (wanted, context) = (Wanted::with_dates(), Context::new());
+    let dated = connector(&definition(&server, both(OAUTH), &["team"])).await.unwrap();
+    server.fault("/tag/", 1, Answer::too_many());
+    assert_eq!(dated.images("team/web", &wanted, &context).await.unwrap().len(), 1);
+    // A robot has the registry's tokens only.
+    let robot = Credential::basic("team+scan", Secret::value(ROBOT));
+    let robot = connector(&definition(&server, robot, &[]).with_concurrency(1)).await.unwrap();
+    assert_eq!(robot.images("team/web", &wanted, &context).await.unwrap().len(), 1);
+    let realm = format!("Bearer realm=\"{}/v2/auth\",service=\"quay.example\"", server.url());
+    let ended = || Answer::refused(401, "UNAUTHORIZED", "no").with("www-authenticate", realm.clone());
+    let tokens = server.count("/v2/auth");
+    server.fault("/tags/list", 1, ended());
+    assert_eq!(robot.images("team/web", &wanted, &context).await.unwrap().len(), 1);
+    assert_eq!(server.count("/v2/auth"), tokens + 1);
+    // One that is refused as soon as it is given stands for a right that is missing.
+    server.fault("/tags/list", 2, ended());
+    let error = robot.images("team/web", &wanted, &context).await.unwrap_err();
+    assert!(error.kind() == Kind::PermissionDenied && error.hint().is_some(), "{error:?}");
+}
