@@ -662,7 +662,7 @@ mod tests {
         }
         assert!(draft.refused.text > 10_000);
         assert_eq!(draft.problems().len(), 1);
-        assert!(draft.problems()[0].message.contains("24 MiB of text"), "{:?}", draft.problems());
+        assert!(draft.problems()[0].message.contains("14 MiB of text"), "{:?}", draft.problems());
         let inventory = draft.finish();
         assert!(
             inventory.len() > 3_000 && inventory.memory() < 20 << 20,
