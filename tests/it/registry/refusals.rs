@@ -2,6 +2,7 @@
 
 use tidewaiter::conformance::registry::Fault;
 
+use super::certificates::Certificate;
 use super::*;
 
 #[tokio::test]
@@ -135,13 +136,22 @@ async fn redirects_have_an_end() {
 }
 
 #[tokio::test]
-async fn passwords_go_to_no_realm_elsewhere_over_http() {
+async fn passwords_go_over_http_only_where_the_registry_is_http() {
     let other = started(bearer());
-    // Another host by name, so that it is refused whether or not the name leads to the same machine.
-    let realm = format!("http://localhost:{}/token", other.host().rsplit(':').next().unwrap());
-    let registry = started(Auth::Bearer { username: USER.into(), password: PASSWORD.into(), realm: Some(realm) });
-    told(&root(&definition(&registry, PASSWORD), "team/app:1.0").await.unwrap_err(), Kind::Unsupported);
+    let auth = || {
+        let realm = format!("http://localhost:{}/token", other.host().rsplit(':').next().unwrap());
+        Auth::Bearer { username: USER.into(), password: PASSWORD.into(), realm: Some(realm) }
+    };
+    let Some(certificate) = Certificate::of_server() else { return };
+    let registry =
+        TestRegistry::start_with(Options { auth: auth(), tls: Some(certificate.pem()), ..Options::default() }).unwrap();
+    let trusted = definition(&registry, PASSWORD).with_ca(certificate.path());
+    told(&root(&trusted, "team/app:1.0").await.unwrap_err(), Kind::Unsupported);
     assert!(other.log().is_empty());
+    // The token of somebody else is no good there, but it is asked for.
+    let plain = started(auth());
+    root(&definition(&plain, PASSWORD), "team/app:1.0").await.unwrap_err();
+    assert!(other.log().iter().any(|access| access.path == "/token"));
 }
 
 #[tokio::test]
