@@ -16,11 +16,14 @@ const MOST: usize = 1 << 16;
 pub(super) struct Occupied {
     key: RandomState,
     directories: HashSet<u64>,
+    /// The directory that was asked about last, since many come in a row, and whether nothing lies there.
+    last: Option<(Vec<u8>, bool)>,
 }
 
 impl Occupied {
     pub(super) fn clear(&mut self) {
         self.directories.clear();
+        self.last = None;
     }
 
     /// Notes what lies at a cleaned path.
@@ -32,13 +35,29 @@ impl Occupied {
             if !self.directories.insert(self.key.hash_one(directory)) {
                 return;
             }
+            self.last = None;
             below = directory;
         }
     }
 
     /// Whether neither at this cleaned path nor below it there is anything.
-    pub(super) fn is_free(&self, path: &[u8]) -> bool {
+    pub(super) fn is_free(&mut self, path: &[u8]) -> bool {
         let (directory, _) = path::split(path);
+        if let Some((last, is_free)) = &self.last
+            && last == directory
+        {
+            return *is_free;
+        }
+        let is_free = self.is_empty(directory);
+        let (last, known) = self.last.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(directory);
+        *known = is_free;
+        is_free
+    }
+
+    /// Whether below this cleaned path there is nothing.
+    pub(super) fn is_empty(&self, directory: &[u8]) -> bool {
         self.directories.len() < MOST && !self.directories.contains(&self.key.hash_one(directory))
     }
 }
@@ -64,6 +83,13 @@ mod tests {
         ] {
             assert_eq!(occupied.is_free(path.as_bytes()), is_free, "{path}");
         }
+        for (directory, is_empty) in [("a", false), ("a/b", false), ("a/b/c", true), ("x", true)] {
+            assert_eq!(occupied.is_empty(directory.as_bytes()), is_empty, "{directory}");
+        }
+        // What was asked about last is not what it was.
+        assert!(occupied.is_free(b"d/e/f"));
+        occupied.insert(b"d/e/g/h");
+        assert!(!occupied.is_free(b"d/e/f"));
         occupied.clear();
         assert!(occupied.is_free(b"a/b/c"));
     }

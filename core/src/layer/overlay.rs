@@ -404,7 +404,9 @@ impl Applying<'_> {
     fn replace(&mut self, path: &[u8]) {
         if !self.occupied.is_free(path) {
             self.remove(path);
-            self.remove_below(path, false);
+            if !self.occupied.is_empty(path) {
+                self.remove_below(path, false);
+            }
         }
     }
 
