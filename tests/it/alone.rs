@@ -30,7 +30,7 @@ pub fn prepared_within(mib: u64, test: &str, prepare: impl FnOnce(&Path), work: 
     let mut command = Command::new(program);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test).env(FOLDER, folder.path());
     // As the command line does, which may.
-    command.env("MALLOC_TRIM_THRESHOLD_", "131072");
+    command.env("MALLOC_TRIM_THRESHOLD_", "131072").env("MALLOC_MMAP_THRESHOLD_", "524288");
     let output = tempfile::NamedTempFile::new().unwrap();
     // One place in the file for both: with two, they would write over each other.
     let both = output.reopen().unwrap();

@@ -59,7 +59,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    allocator::keep_threshold();
+    allocator::keep_thresholds();
     let arguments = Arguments::parse();
     log();
     let cancel = interrupt::cancel_on_signals();

@@ -125,7 +125,8 @@ impl ScannerBuilder {
     /// The ceiling of memory in MiB, 64 by default and at least: it decides how many layers are read side by side, and how many images
     /// are in hand. What there is no room for waits; no report depends on it.
     ///
-    /// With glibc it holds for crafted images too where the program keeps it from keeping what is free: `MALLOC_TRIM_THRESHOLD_=131072`.
+    /// With glibc it holds for crafted images too where the program keeps it from keeping what is free: `MALLOC_TRIM_THRESHOLD_=131072`
+    /// and `MALLOC_MMAP_THRESHOLD_=524288` in its environment.
     pub fn memory_mib(mut self, mib: u64) -> Self {
         self.memory_mib = Some(mib);
         self
