@@ -369,7 +369,6 @@ impl Scanner {
     ///
     /// # Errors
     /// [`Kind::Internal`] when `work` panics.
-    #[cfg(feature = "net")]
     pub(super) async fn compute<T: Send + 'static>(
         &self,
         seat: &Seat,
