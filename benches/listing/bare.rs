@@ -93,6 +93,8 @@ impl Ask for Http {
 /// What is asked before anything is known of a repository.
 async fn repositories(ask: &mut impl Ask, dialect: Dialect) -> Done<()> {
     if dialect != Dialect::Harbor {
+        // How the registry wants to be shown who asks.
+        ask.ask("GET", "/v2/").await?;
         ask.ask("GET", "/v2/_catalog?n=1000").await?;
         for page in 1..REPOSITORIES / NAME_PAGE {
             let last = name(page * NAME_PAGE - 1).replace('/', "%2F");
