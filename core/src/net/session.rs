@@ -57,6 +57,15 @@ struct Current {
     in_vain: Option<Instant>,
 }
 
+/// An address of the registry at `base`: path and query behind `/v2/`, which have to be valid in a URL already.
+pub(crate) fn below(base: &Url, path: &str) -> Url {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let mut url = base.clone();
+    url.set_path(&format!("{}/v2/{path}", base.path().trim_end_matches('/')));
+    url.set_query(query);
+    url
+}
+
 impl Session {
     /// A session with the registry at `base`: scheme, host, port, and the path in front of `/v2/`.
     pub fn new(client: Client, base: Url, source: Arc<dyn IdentitySource>) -> Self {
@@ -112,11 +121,7 @@ impl Session {
 
     /// An address of the registry: path and query behind `/v2/`, which have to be valid in a URL already.
     pub fn url(&self, path: &str) -> Url {
-        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        let mut url = self.0.base.clone();
-        url.set_path(&format!("{}/v2/{path}", url.path().trim_end_matches('/')));
-        url.set_query(query);
-        url
+        below(&self.0.base, path)
     }
 
     /// Where the registry has its tokens from; none where it takes passwords, or asks nobody for anything.

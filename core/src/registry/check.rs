@@ -19,7 +19,7 @@ use crate::model::reference::is_repository;
 use crate::net::client::{Client, Request};
 use crate::net::identity::Identity;
 use crate::net::retry::Policy;
-use crate::net::session::Session;
+use crate::net::session::{self, Session};
 use crate::net::{challenge, redact};
 
 /// A step of a [`Check`], in the order in which they are taken.
@@ -204,9 +204,7 @@ enum Front {
 
 /// Whether the connection is made, and a registry answers.
 async fn speaks(check: &mut Check, client: &Client, base: &Url, context: &Context) -> Result<Option<Front>> {
-    let mut url = base.clone();
-    url.set_path(&format!("{}/v2/", base.path().trim_end_matches('/')));
-    let answer = client.send(&Request::get(url), context).await;
+    let answer = client.send(&Request::get(session::below(base, "")), context).await;
     match &answer {
         Err(error) if error.kind() == Kind::Canceled => return answer.map(|_| None),
         // A failure without a status is one of the connection; with one, TLS held and the other side answered.

@@ -32,7 +32,7 @@ use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::net::api::{Api, Way};
 use crate::net::client::{Client, Request};
 use crate::net::identity::{Identity, IdentitySource, Issued};
-use crate::net::redact;
+use crate::net::{redact, session};
 
 /// The largest page that Harbor gives.
 const PAGE: usize = 100;
@@ -116,9 +116,7 @@ async fn prove(client: &Client, base: &Url, identity: &Identity, context: &Conte
         Identity::Bearer(token) => Some(Zeroizing::new(format!("Bearer {}", token.as_str()))),
         Identity::Basic { .. } => identity.basic(),
     };
-    let mut url = base.clone();
-    url.set_path(&format!("{}/v2/", url.path().trim_end_matches('/')));
-    let request = Request::get(url).with(AUTHORIZATION, &authorization.unwrap_or_default())?;
+    let request = Request::get(session::below(base, "")).with(AUTHORIZATION, &authorization.unwrap_or_default())?;
     let answer = client.send(&request, context).await?;
     if answer.status() != 401 {
         return answer.success(context).await.map(drop);
