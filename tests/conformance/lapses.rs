@@ -5,8 +5,9 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::TryStreamExt as _;
 use tidewaiter::model::record::{ImageDate, ImageRecord};
-use tidewaiter::registry::{Registry, Secret, Wanted};
+use tidewaiter::registry::{Registry, Secret, StepName, Wanted, check};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
@@ -112,4 +113,16 @@ pub async fn suite(product: Product<'_>, repository: &str) {
     let error = list().await.unwrap_err();
     assert!(error.kind() == Kind::PermissionDenied && error.hint().is_some(), "{error:?}");
     assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+}
+
+/// A wrong password lists nothing, also where everybody may read a part, and the check says that it is wrong.
+pub async fn a_wrong_password_lists_nothing(wrong: &Registry) {
+    let (wanted, context) = (Wanted::default(), Context::new());
+    let lists = connector(wrong).await.unwrap();
+    let error = lists.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{error:?}");
+    let error = lists.images("team/app", &wanted, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+    let done = check(wrong, None, &context).await.unwrap();
+    assert_eq!(done.failed().map(|step| step.step), Some(StepName::Authenticate), "{done:?}");
 }
