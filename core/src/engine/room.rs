@@ -4,7 +4,6 @@
 //! place, which it gets at once while nobody else has it. Else it puts down what it has in hand at that moment, waits, and does
 //! that again. Who waits holds no lane and no layer, and who has the large place waits for no other image: so nobody waits for ever.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -35,13 +34,7 @@ impl Room {
     /// [`Kind::Canceled`](crate::Kind::Canceled).
     pub(super) async fn seat(&self) -> Result<Arc<Seat>> {
         let seat = self.seats.clone().acquire_owned().await.map_err(|_| canceled())?;
-        Ok(Arc::new(Seat {
-            _seat: seat,
-            large: self.large.clone(),
-            small: self.small,
-            taken: Mutex::default(),
-            is_late: AtomicBool::new(false),
-        }))
+        Ok(Arc::new(Seat { _seat: seat, large: self.large.clone(), small: self.small, taken: Mutex::default() }))
     }
 }
 
@@ -51,7 +44,6 @@ pub(super) struct Seat {
     large: Arc<Semaphore>,
     small: usize,
     taken: Mutex<Taken>,
-    is_late: AtomicBool,
 }
 
 #[derive(Default)]
@@ -60,6 +52,8 @@ struct Taken {
     large: Option<OwnedSemaphorePermit>,
     /// Whether its layers are read one by one, so that what came before is known.
     is_in_order: bool,
+    /// Whether something had to be put down.
+    is_late: bool,
 }
 
 impl Seat {
@@ -75,7 +69,7 @@ impl Seat {
 
     /// Whether something had to be put down; then it is done again after [`Seat::enlarge`].
     pub(super) fn is_late(&self) -> bool {
-        self.is_late.load(Ordering::SeqCst)
+        self.lock().is_late
     }
 
     /// Takes `bytes` more for a layer that has `all` by now.
@@ -84,10 +78,10 @@ impl Seat {
         if taken.is_in_order {
             return if taken.bytes + all > FACTS { Space::Full } else { Space::Granted };
         }
-        if !self.is_late() && self.take(&mut taken, bytes, FACTS) {
+        if !taken.is_late && self.take(&mut taken, bytes, FACTS) {
             return Space::Granted;
         }
-        self.is_late.store(true, Ordering::SeqCst);
+        taken.is_late = true;
         Space::Later
     }
 
@@ -126,7 +120,7 @@ impl Seat {
         let mut taken = self.lock();
         taken.large = taken.large.take().or(large);
         taken.is_in_order = true;
-        self.is_late.store(false, Ordering::SeqCst);
+        taken.is_late = false;
         Ok(())
     }
 

@@ -293,11 +293,10 @@ impl Scanner {
                 let (seat_of, matcher, matching, context) =
                     (seat.clone(), matcher.clone(), matching.clone(), context.clone());
                 let report = move |plan: &Plan| -> Result<_> {
-                    let report = image::report(plan, &seat_of, contents, matcher.as_deref(), &matching, &context)?;
-                    Ok(match report {
-                        Ok(report) => Ok(finish(report)?),
-                        Err(contents) => Err(contents),
-                    })
+                    match image::report(plan, &seat_of, contents, matcher.as_deref(), &matching, &context)? {
+                        Ok(report) => finish(report).map(Ok),
+                        Err(contents) => Ok(Err(contents)),
+                    }
                 };
                 match inner.layers.compute(seat, report).await?? {
                     Ok(report) => break report,
