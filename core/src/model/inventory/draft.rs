@@ -103,7 +103,7 @@ impl Draft {
     /// counted.
     ///
     /// # Errors
-    /// [`Kind::LimitExceeded`] for a package with 4 GiB of text.
+    /// [`Kind::LimitExceeded`](crate::error::Kind::LimitExceeded) for a package with 4 GiB of text.
     pub fn push(&mut self, package: &PackageDraft<'_>) -> Result<Pushed> {
         let refused = match () {
             () if package.name.len() > NAME || package.version.len() > NAME => Some(&mut self.refused.names),
