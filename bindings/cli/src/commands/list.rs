@@ -20,8 +20,8 @@ pub(crate) struct List {
     /// The registry: host, host:port, a URL, or the name of a saved one; not needed where --kind and its fields say it
     #[arg(value_name = "REGISTRY|NAME", required_unless_present = "kind")]
     registry: Option<String>,
-    /// List repositories alone
-    #[arg(long = "repositories")]
+    /// List repositories alone, chosen by their names
+    #[arg(long = "repositories", conflicts_with_all = OF_IMAGES)]
     names_only: bool,
     #[command(flatten)]
     line: Line,
@@ -39,6 +39,9 @@ pub(crate) struct Explain {
     #[command(flatten)]
     line: Line,
 }
+
+/// Options that choose among images, which a list of repositories does not look at.
+const OF_IMAGES: [&str; 8] = ["tags", "exclude_tags", "pushed", "zone", "undated", "newest", "cap", "platforms"];
 
 /// What a job knows already: its selection, how its registry is reached, and who asks.
 const SAVED_WITH_A_JOB: [&str; 9] =
