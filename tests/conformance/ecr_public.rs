@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{AwsCredential, Connector, Credential, Registry, Secret};
+use tidewaiter::registry::{AwsCredential, Connector, Credential, Registry, Secret, Wanted};
+use tidewaiter::{Context, Kind};
 
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{Answer, Asked, Imitation, assert_told};
 
 /// A tag: repository, tag, content, when the tag came into being.
 const TAGS: [(&str, &str, &str, f64); 4] = [
@@ -27,6 +29,8 @@ struct Gallery {
     passwords: AtomicUsize,
     /// Whether the registry takes tokens for expired once.
     expired: AtomicBool,
+    /// Whether the caller may ask which registries are their own.
+    denied: AtomicBool,
 }
 
 impl Gallery {
@@ -50,6 +54,18 @@ impl Gallery {
                 Answer::json(
                     json!({"authorizationData": {"authorizationToken": token, "expiresAt": jiff::Timestamp::now().as_second() + 43200}}),
                 )
+            }
+            "DescribeRegistries" if self.denied.load(Ordering::Relaxed) => {
+                Answer::of(400, json!({"__type": "AccessDeniedException", "message": "not authorized"}))
+            }
+            "DescribeRegistries" => {
+                let alias = |name: &str, status: &str| json!({"name": name, "status": status, "primaryRegistryAlias": name == "acme", "defaultRegistryAlias": name == "d1x2y3"});
+                let registry = |aliases: Vec<Value>| json!({"registryId": "123456789012", "registryUri": "public.ecr.aws/acme", "aliases": aliases});
+                let registries = vec![
+                    registry(vec![alias("other", "REJECTED"), alias("d1x2y3", "ACTIVE")]),
+                    registry(vec![alias("acme", "ACTIVE")]),
+                ];
+                page(&body, "registries", registries)
             }
             "DescribeRepositories" => {
                 let mut names: Vec<_> = TAGS.iter().map(|tag| tag.0).collect();
@@ -97,7 +113,11 @@ impl Gallery {
                 "Your authorization token has expired. Reauthenticate and try again.",
             );
         }
-        let path = asked.path.trim_start_matches("/v2/acme/");
+        // What somebody else has there under the same name is something else.
+        let (whose, path) = match asked.path.strip_prefix("/v2/other/") {
+            Some(path) => ("other ", path),
+            None => ("", asked.path.trim_start_matches("/v2/acme/")),
+        };
         if let Some(name) = path.strip_suffix("/tags/list") {
             let tags: Vec<_> = TAGS.iter().filter(|tag| tag.0 == name).map(|tag| tag.1).collect();
             return match tags.is_empty() {
@@ -107,7 +127,8 @@ impl Gallery {
         }
         if let Some((name, tag)) = path.split_once("/manifests/") {
             let content = TAGS.iter().find(|known| known.0 == name && known.1 == tag).unwrap().2;
-            return Answer::json(json!({})).with("docker-content-digest", Digest::of(content.as_bytes()).to_string());
+            let digest = Digest::of(format!("{whose}{content}").as_bytes());
+            return Answer::json(json!({})).with("docker-content-digest", digest.to_string());
         }
         Answer::json(json!({}))
     }
@@ -134,27 +155,59 @@ fn holding(with_dates: bool) -> Holding {
         .image("team/web", &Digest::of(b"three"), &["x"], date(1_600_000_000.0))
 }
 
-async fn opened(credential: Credential) -> (Arc<Gallery>, Imitation, Arc<dyn Connector>) {
+async fn opened(credential: Credential, alias: &str) -> (Arc<Gallery>, Imitation, Arc<dyn Connector>) {
     let gallery = Arc::new(Gallery::default());
     let answering = Arc::clone(&gallery);
     let server = Imitation::start(move |asked| answering.answer(&asked.own, asked)).await;
-    let json = json!({"kind": "ecr-public", "url": server.url(), "api_url": server.url(), "alias": "acme"});
+    let json = json!({"kind": "ecr-public", "url": server.url(), "api_url": server.url(), "alias": alias});
     let registry = Registry::from_json(&json.to_string()).unwrap().credential(credential);
     let connector = super::connector(&registry).await.unwrap();
     (gallery, server, connector)
 }
 
+fn keys() -> Credential {
+    Credential::aws(AwsCredential::keys("AKIDEXAMPLE", Secret::value("planted-s3cret")))
+}
+
 #[tokio::test]
 async fn suite_holds_for_the_owner() {
-    let keys = AwsCredential::keys("AKIDEXAMPLE", Secret::value("planted-s3cret"));
-    let (_, _server, connector) = opened(Credential::aws(keys)).await;
+    let (_, _server, connector) = opened(keys(), "acme").await;
     assert_eq!(connector.prefix(), "acme");
     suite(&*connector, &holding(true)).await;
+    // Another of the own names, which pulls go by too.
+    let (_, _server, connector) = opened(keys(), "d1x2y3").await;
+    suite(&*connector, &holding(true)).await;
+}
+
+/// The API shows the caller's own registry, whatever name stands in the definition.
+#[tokio::test]
+async fn somebody_elses_alias_does_not_show_the_own_registry() {
+    let (gallery, server, connector) = opened(keys(), "other").await;
+    let context = Context::new();
+    let listed: Vec<_> = connector.repositories(&Wanted::default(), &context).collect().await;
+    let [Err(error)] = &listed[..] else { panic!("{listed:?}") };
+    assert_told(error, Kind::Unsupported, &["name the repositories"]);
+    let digests = async |connector: &dyn Connector, repository: &str| -> Vec<String> {
+        let images = connector.images(repository, &Wanted::default(), &context).await.unwrap();
+        images.iter().map(|image| image.digest.to_string()).collect()
+    };
+    let foreign = vec![Digest::of(b"other three").to_string()];
+    assert_eq!(digests(&*connector, "team/web").await, foreign);
+    // Who may only pull is told nothing by the API, and lists what everybody lists.
+    gallery.denied.store(true, Ordering::Relaxed);
+    let json = json!({"kind": "ecr-public", "url": server.url(), "api_url": server.url()});
+    let registry = Registry::from_json(&json.to_string()).unwrap().credential(keys());
+    let connector = super::connector(&registry).await.unwrap();
+    assert_eq!(digests(&*connector, "other/team/web").await, foreign);
+    // Without an alias in the definition each name says whose it is.
+    gallery.denied.store(false, Ordering::Relaxed);
+    assert_eq!(digests(&*connector, "acme/team/web").await, [Digest::of(b"three").to_string()]);
+    assert_eq!(digests(&*connector, "other/team/web").await, foreign);
 }
 
 #[tokio::test]
 async fn suite_holds_for_everybody_else() {
-    let (gallery, _server, connector) = opened(Credential::Anonymous).await;
+    let (gallery, _server, connector) = opened(Credential::Anonymous, "acme").await;
     // Some time, a token has expired: told with 400.
     gallery.expired.store(true, Ordering::Relaxed);
     suite(&*connector, &holding(false)).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use super::aws::{Api, Chain, Variant, service_url};
 use super::connection::Connection;
@@ -12,7 +13,7 @@ use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::Registry;
 use super::ecr::{Token, more, no_password, time};
-use super::listing::{self, Images};
+use super::listing::{self, Images, Notice};
 use super::plain;
 use super::surroundings::Surroundings;
 use crate::context::Context;
@@ -84,7 +85,7 @@ impl super::Vendor for Vendor {
                 .with("value", alias.escape_debug()));
         }
         let api = api(registry, connection.session().client())?;
-        Ok(Arc::new(EcrPublic { alias, api, connection }))
+        Ok(Arc::new(EcrPublic { alias, api, connection, own: OnceCell::new(), notice: Notice::default() }))
     }
 }
 
@@ -121,6 +122,9 @@ struct EcrPublic {
     alias: String,
     api: Option<Api>,
     connection: Connection,
+    /// The aliases of our own registry.
+    own: OnceCell<Vec<String>>,
+    notice: Notice,
 }
 
 #[derive(Serialize)]
@@ -131,6 +135,44 @@ struct Ask<'a> {
     max_results: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_token: Option<String>,
+}
+
+impl EcrPublic {
+    /// The API, where the alias is one of our own: it shows that registry alone, whatever one means.
+    async fn api_of(&self, alias: &str, context: &Context) -> Result<Option<&Api>> {
+        let Some(api) = &self.api else { return Ok(None) };
+        let own = context.run(self.own.get_or_try_init(|| aliases(api, context))).await?;
+        Ok(own.iter().any(|own| own == alias).then_some(api))
+    }
+
+    fn own_repositories<'a>(&'a self, api: &'a Api, context: &'a Context) -> BoxStream<'a, Result<String>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            #[serde(default)]
+            repositories: Vec<Repository>,
+            next_token: Option<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Repository {
+            repository_name: String,
+            repository_uri: Option<String>,
+        }
+        listing::repositories(listing::pages(None, move |next_token| async move {
+            let ask = Ask { repository_name: None, max_results: 1000, next_token };
+            let page: Page = api.call("DescribeRepositories", &ask, context).await?;
+            let names = page.repositories.into_iter().map(|repository| {
+                let Repository { repository_name: name, repository_uri } = repository;
+                // Without an alias in the definition the name has to say it.
+                match repository_uri.as_deref().and_then(|uri| uri.split_once('/')) {
+                    Some((_, path)) if self.alias.is_empty() => path.to_owned(),
+                    _ => name,
+                }
+            });
+            Ok(listing::Page { entries: names.collect(), next: more(page.next_token) })
+        }))
+    }
 }
 
 impl Connector for EcrPublic {
@@ -146,38 +188,19 @@ impl Connector for EcrPublic {
     }
 
     fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Page {
-            #[serde(default)]
-            repositories: Vec<Repository>,
-            next_token: Option<String>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Repository {
-            repository_name: String,
-            repository_uri: Option<String>,
-        }
-        let Some(api) = &self.api else {
-            return Box::pin(stream::once(async {
-                Err(Error::new(Kind::Unsupported, "only who owns a registry of ECR Public can list it")
-                    .with_hint("name the repositories, or give the owner's credentials of Amazon's cloud"))
-            }));
+        let way = async move {
+            // Without an alias our own is meant.
+            let api = match self.alias.as_str() {
+                "" => self.api.as_ref(),
+                alias => self.api_of(alias, context).await?,
+            };
+            let api = api.ok_or_else(|| {
+                Error::new(Kind::Unsupported, "only who owns a registry of ECR Public can list it")
+                    .with_hint("name the repositories, or give the owner's credentials of Amazon's cloud")
+            })?;
+            Ok(self.own_repositories(api, context))
         };
-        listing::repositories(listing::pages(None, move |next_token| async move {
-            let ask = Ask { repository_name: None, max_results: 1000, next_token };
-            let page: Page = api.call("DescribeRepositories", &ask, context).await?;
-            let names = page.repositories.into_iter().map(|repository| {
-                let Repository { repository_name: name, repository_uri } = repository;
-                // Without an alias in the definition the name has to say it.
-                match repository_uri.as_deref().and_then(|uri| uri.split_once('/')) {
-                    Some((_, path)) if self.alias.is_empty() => path.to_owned(),
-                    _ => name,
-                }
-            });
-            Ok(listing::Page { entries: names.collect(), next: more(page.next_token) })
-        }))
+        Box::pin(stream::once(way).try_flatten())
     }
 
     fn images<'a>(
@@ -187,16 +210,55 @@ impl Connector for EcrPublic {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
         Box::pin(async move {
-            let (full, own) = match self.alias.as_str() {
-                "" => (repository.to_owned(), repository.split_once('/').map_or(repository, |(_, own)| own)),
-                alias => (format!("{alias}/{repository}"), repository),
+            let full = match self.alias.as_str() {
+                "" => repository.to_owned(),
+                alias => format!("{alias}/{repository}"),
             };
-            match &self.api {
+            let (alias, own) = full.split_once('/').unwrap_or(("", &full));
+            let api = match self.api_of(alias, context).await {
+                // Whoever may only pull has no registry to show.
+                Err(error) if error.kind() == Kind::PermissionDenied => {
+                    let hint = "allow ecr-public:DescribeRegistries, if the registry is your own";
+                    self.notice.tell("no dates of pushes", &error, hint, context);
+                    None
+                }
+                api => api?,
+            };
+            match api {
                 Some(api) => tags(api, repository, own, context).await,
                 None => listing::by_v2(&self.connection, &full, repository, context).await,
             }
         })
     }
+}
+
+/// The aliases under which our own registry can be pulled from. One that waits, or was refused, may be somebody else's.
+async fn aliases(api: &Api, context: &Context) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Page {
+        #[serde(default)]
+        registries: Vec<Own>,
+        #[serde(rename = "nextToken")]
+        next_token: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Own {
+        #[serde(default)]
+        aliases: Vec<Alias>,
+    }
+    #[derive(Deserialize)]
+    struct Alias {
+        name: String,
+        status: String,
+    }
+    let pages = listing::pages(None, move |next_token| async move {
+        let ask = Ask { repository_name: None, max_results: 1000, next_token };
+        let page: Page = api.call("DescribeRegistries", &ask, context).await?;
+        Ok(listing::Page { entries: page.registries, next: more(page.next_token) })
+    });
+    let registries: Vec<_> = pages.try_concat().await?;
+    let aliases = registries.into_iter().flat_map(|own| own.aliases);
+    Ok(aliases.filter(|alias| alias.status == "ACTIVE").map(|alias| alias.name).collect())
 }
 
 /// The images of an own repository, by their tags.

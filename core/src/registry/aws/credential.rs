@@ -13,7 +13,8 @@ use crate::registry::secret::Secret;
 /// Needed for listing and scanning, as little as possible: `ecr:GetAuthorizationToken` (on `*`), and on the repositories
 /// `ecr:DescribeRepositories`, `ecr:DescribeImages`, `ecr:BatchGetImage`, `ecr:GetDownloadUrlForLayer`; `ecr:ListImages` to list
 /// tags over Docker V2. The managed policy `AmazonEC2ContainerRegistryReadOnly` has all of them. For ECR Public:
-/// `ecr-public:GetAuthorizationToken`, `sts:GetServiceBearerToken`, `ecr-public:DescribeRepositories`, `ecr-public:DescribeImageTags`.
+/// `ecr-public:GetAuthorizationToken`, `sts:GetServiceBearerToken`, `ecr-public:DescribeRegistries`,
+/// `ecr-public:DescribeRepositories`, `ecr-public:DescribeImageTags`.
 ///
 /// ```
 /// use tidewaiter::registry::{AwsCredential, Credential, Registry, Secret};
