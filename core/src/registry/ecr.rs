@@ -1,12 +1,14 @@
 //! Amazon's private registries (ECR): listed over their own API, since Docker V2 has no dates.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::aws::{Api, AwsCredential, Chain, Place, Variant, service_url};
@@ -15,7 +17,7 @@ use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::Registry;
 use super::docker::Docker;
-use super::listing::{self, Images};
+use super::listing::{self, Images, Notice};
 use super::surroundings::Surroundings;
 use super::{plain, v2};
 use crate::context::Context;
@@ -103,7 +105,8 @@ impl super::Vendor for Vendor {
                     Credential::DockerConfig { .. } => Some(connection),
                     _ => None,
                 };
-                Ok(Arc::new(Ecr { api, account, docker, has_keys: tokio::sync::OnceCell::new() }))
+                let (has_keys, notice) = (OnceCell::new(), Notice::default());
+                Ok(Arc::new(Ecr { api, account, docker, has_keys, notice }))
             }
             // With the password of a token alone, only Docker V2 can be asked.
             _ => Ok(Arc::new(Docker(connection))),
@@ -219,7 +222,8 @@ struct Ecr {
     account: String,
     /// The way over Docker V2, for those who may have docker's login and nothing else.
     docker: Option<Connection>,
-    has_keys: tokio::sync::OnceCell<bool>,
+    has_keys: OnceCell<bool>,
+    notice: Notice,
 }
 
 #[derive(Serialize)]
@@ -242,17 +246,72 @@ struct Filter {
 }
 
 impl Ecr {
-    /// The way over Docker V2 where there is no other.
-    async fn only_docker(&self, context: &Context) -> Result<Option<&Connection>> {
+    /// The way over Docker V2 besides the API, and whether there is a key to ask the API with.
+    async fn besides(&self, context: &Context) -> Result<Option<(&Connection, bool)>> {
         let Some(connection) = &self.docker else { return Ok(None) };
         let look = || async {
             match self.api.has_keys(context).await {
-                Err(error) if error.kind() == Kind::Unauthenticated => Ok(false),
-                found => found.map(|()| true),
+                Ok(()) => Ok(true),
+                // What passes by itself says nothing for later.
+                Err(error) if matches!(error.kind(), Kind::Canceled | Kind::RateLimited | Kind::Unavailable) => {
+                    Err(error)
+                }
+                Err(error) => {
+                    self.tell(&error, context);
+                    Ok(false)
+                }
             }
         };
-        let has_keys = self.has_keys.get_or_try_init(look).await?;
-        Ok((!has_keys).then_some(connection))
+        Ok(Some((connection, *self.has_keys.get_or_try_init(look).await?)))
+    }
+
+    /// That docker's login shows less than the API would.
+    fn tell(&self, error: &Error, context: &Context) {
+        let hint = "give a credential of Amazon's that allows ecr:DescribeRepositories and ecr:DescribeImages";
+        self.notice.tell("docker's login lists, with no dates of pushes", error, hint, context);
+    }
+
+    /// The names of the repositories, over the API.
+    fn named<'a>(&'a self, context: &'a Context) -> BoxStream<'a, Result<String>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            #[serde(default)]
+            repositories: Vec<Repository>,
+            next_token: Option<String>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Repository {
+            repository_name: String,
+        }
+        listing::repositories(listing::pages(None, move |next| async move {
+            let page: Page = self.api.call("DescribeRepositories", &self.ask(None, next), context).await?;
+            let entries = page.repositories.into_iter().map(|repository| repository.repository_name).collect();
+            Ok(listing::Page { entries, next: more(page.next_token) })
+        }))
+    }
+
+    /// The images of a repository with the dates of their pushes, over the API.
+    async fn dated(&self, repository: &str, context: &Context) -> Result<Vec<ImageRecord>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            #[serde(default)]
+            image_details: Vec<Image>,
+            next_token: Option<String>,
+        }
+        let pages = listing::pages(None, move |next| async move {
+            let page: Page = self.api.call("DescribeImages", &self.ask(Some(repository), next), context).await?;
+            Ok(listing::Page { entries: page.image_details, next: more(page.next_token) })
+        });
+        let about = |error: Error| error.with("repository", repository);
+        let mut images = Images::of(repository);
+        futures_util::pin_mut!(pages);
+        while let Some(page) = pages.try_next().await.map_err(about)? {
+            page.into_iter().filter(Image::is_container).for_each(|image| image.add(&mut images));
+        }
+        Ok(images.finish())
     }
 
     fn ask<'a>(&'a self, repository: Option<&'a str>, next_token: Option<String>) -> Ask<'a> {
@@ -268,30 +327,17 @@ impl Connector for Ecr {
     }
 
     fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Page {
-            #[serde(default)]
-            repositories: Vec<Repository>,
-            next_token: Option<String>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Repository {
-            repository_name: String,
-        }
-        let over_api = move || {
-            listing::repositories(listing::pages(None, move |next| async move {
-                let page: Page = self.api.call("DescribeRepositories", &self.ask(None, next), context).await?;
-                let entries = page.repositories.into_iter().map(|repository| repository.repository_name).collect();
-                Ok(listing::Page { entries, next: more(page.next_token) })
-            }))
-        };
         let way = async move {
-            Ok::<_, Error>(match self.only_docker(context).await? {
-                Some(connection) => v2::repositories(connection, context),
-                None => over_api(),
-            })
+            let mut named = self.named(context).peekable();
+            let Some((connection, has_keys)) = self.besides(context).await? else { return Ok(named.boxed()) };
+            if has_keys {
+                // A refusal comes first, or never.
+                match Pin::new(&mut named).peek().await {
+                    Some(Err(error)) if is_refused(error) => self.tell(error, context),
+                    _ => return Ok(named.boxed()),
+                }
+            }
+            Ok::<_, Error>(v2::repositories(connection, context))
         };
         Box::pin(stream::once(way).try_flatten())
     }
@@ -302,30 +348,34 @@ impl Connector for Ecr {
         _: &'a Wanted,
         context: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Page {
-            #[serde(default)]
-            image_details: Vec<Image>,
-            next_token: Option<String>,
-        }
-        let pages = listing::pages(None, move |next| async move {
-            let page: Page = self.api.call("DescribeImages", &self.ask(Some(repository), next), context).await?;
-            Ok(listing::Page { entries: page.image_details, next: more(page.next_token) })
-        });
         Box::pin(async move {
-            if let Some(connection) = self.only_docker(context).await? {
+            let (connection, has_keys) = match self.besides(context).await? {
+                Some(besides) => besides,
+                None => return self.dated(repository, context).await,
+            };
+            if !has_keys {
                 return v2::images(connection, repository, context).await;
             }
-            let about = |error: Error| error.with("repository", repository);
-            let mut images = Images::of(repository);
-            futures_util::pin_mut!(pages);
-            while let Some(page) = pages.try_next().await.map_err(about)? {
-                page.into_iter().filter(Image::is_container).for_each(|image| image.add(&mut images));
+            let refused = match self.dated(repository, context).await {
+                Err(error) if is_refused(&error) => error,
+                done => return done,
+            };
+            // Where docker's login does not list either, the first reason is the one to tell.
+            match v2::images(connection, repository, context).await {
+                Ok(images) => {
+                    self.tell(&refused, context);
+                    Ok(images)
+                }
+                Err(error) if error.kind() == Kind::Canceled => Err(error),
+                Err(_) => Err(refused),
             }
-            Ok(images.finish())
         })
     }
+}
+
+/// Whether the API does not let us in, where docker's login may.
+fn is_refused(error: &Error) -> bool {
+    matches!(error.kind(), Kind::PermissionDenied | Kind::Unauthenticated)
 }
 
 /// Where the next page is; an empty token is none.
@@ -365,56 +415,4 @@ impl Image {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn is_where_region_and_account_are() {
-        let base = |json: &str| Registry::from_json(json).and_then(|registry| registry.base()).map(String::from);
-        let json = |rest: &str| format!(r#"{{"kind": "ecr", "account": "123456789012", {rest}}}"#);
-        for (rest, url) in [
-            (r#""region": "eu-west-1""#, "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/"),
-            (
-                r#""region": "us-gov-west-1", "fips": true"#,
-                "https://123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/",
-            ),
-            (
-                r#""region": "cn-north-1", "dual_stack": true"#,
-                "https://123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn/",
-            ),
-        ] {
-            assert_eq!(base(&json(rest)).unwrap(), url);
-        }
-        for (rest, named) in [
-            (r#""fips": true"#, "region"),
-            (r#""region": "evil.example/x""#, "region"),
-            (r#""region": "eu-west-1", "regoin": "x""#, "regoin"),
-            (r#""region": 7"#, "string"),
-        ] {
-            let error = base(&json(rest)).unwrap_err();
-            assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(named), "{rest}: {error}");
-        }
-        assert_eq!(Registry::ecr("eu-west-1", "1").base().unwrap_err().kind(), Kind::InvalidInput);
-    }
-
-    #[test]
-    fn times_come_in_every_form() {
-        for (text, shown) in [
-            ("1.700000123456E9", Some("2023-11-14T22:15:23.456Z")),
-            ("1700000123", Some("2023-11-14T22:15:23Z")),
-            ("-1", None),
-            ("1e300", None),
-        ] {
-            let found = time(serde_json::from_str(text).unwrap()).map(|time| time.to_string());
-            assert_eq!(found.as_deref(), shown, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_password_may_hold_colons() {
-        let token: Token = serde_json::from_str(r#"{"authorizationToken":"QVdTOmE6Yg==","expiresAt":1}"#).unwrap();
-        let issued = token.issued().unwrap();
-        assert!(issued.identity == Identity::Basic { username: "AWS".into(), password: Zeroizing::new("a:b".into()) });
-        assert!(issued.until.unwrap() > Instant::now());
-    }
-}
+mod tests;

@@ -198,7 +198,7 @@ impl Connector for EcrPublic {
                 Error::new(Kind::Unsupported, "only who owns a registry of ECR Public can list it")
                     .with_hint("name the repositories, or give the owner's credentials of Amazon's cloud")
             })?;
-            Ok(self.own_repositories(api, context))
+            Ok::<_, Error>(self.own_repositories(api, context))
         };
         Box::pin(stream::once(way).try_flatten())
     }
