@@ -60,15 +60,19 @@ impl Profiles {
         self.sessions.get(name)
     }
 
-    /// Adds the sections of one file. What is nested (indented) belongs to other settings and is left out.
+    /// Adds the sections of one file. What is nested (indented more than the setting before it) belongs to that and is left out.
     fn read(&mut self, text: &str, is_config: bool) {
         let mut current: Option<&mut Section> = None;
+        // The indentation of the setting before, in its section.
+        let mut before = None;
         for line in text.lines() {
             let trimmed = line.trim();
             if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
                 continue;
             }
+            let indentation = line.len() - line.trim_start().len();
             if let Some(header) = trimmed.strip_prefix('[') {
+                before = None;
                 let header = header.split(']').next().unwrap_or_default().trim();
                 current = match header.split_once(char::is_whitespace) {
                     Some(("profile", name)) if is_config => Some(self.profiles.entry(unquoted(name)).or_default()),
@@ -78,10 +82,11 @@ impl Profiles {
                     }
                     _ => None,
                 };
-            } else if !line.starts_with([' ', '\t'])
+            } else if before.is_none_or(|before| indentation <= before)
                 && let Some((name, value)) = trimmed.split_once('=')
                 && let Some(section) = &mut current
             {
+                before = Some(indentation);
                 // A comment behind a value begins with a blank.
                 let value = value.split(" #").next().unwrap_or_default().split(" ;").next().unwrap_or_default();
                 section.0.insert(name.trim().to_ascii_lowercase(), Zeroizing::new(value.trim().to_owned()));
@@ -105,6 +110,19 @@ mod tests {
         fn takes_anything(text in "(\\[|\\]|profile |sso-session |\n|=| |#|.)*", is_config: bool) {
             Profiles::default().read(&text, is_config);
         }
+    }
+
+    #[test]
+    fn keys_of_a_section_may_be_indented_all_alike() {
+        let mut profiles = Profiles::default();
+        profiles.read(
+            "[default]\n  aws_access_key_id = AKID\n  # comment\n\n  s3 =\n    addressing = path\n  region = x\n[b]\nregion = y\n",
+            false,
+        );
+        let get = |profile: &str, name: &str| profiles.profile(profile)?.get(name).map(str::to_owned);
+        assert_eq!(get("default", "aws_access_key_id").as_deref(), Some("AKID"));
+        assert_eq!((get("default", "region").as_deref(), get("default", "addressing")), (Some("x"), None));
+        assert_eq!(get("b", "region").as_deref(), Some("y"));
     }
 
     #[test]
