@@ -170,8 +170,11 @@ pub(in crate::registry) fn service_url(
     let Partition { suffix, dual_stack, .. } = partition(region);
     let fips = variant.fips || surroundings.is_set("AWS_USE_FIPS_ENDPOINT");
     let is_dual = variant.dual_stack || surroundings.is_set("AWS_USE_DUALSTACK_ENDPOINT");
-    let name = if fips { format!("{service}-fips") } else { service.to_owned() };
     let is_registry = service.starts_with("ecr");
+    // In GovCloud these have validated cryptography under their usual names, and no others.
+    let is_fips_anyway = matches!(service, "sts" | "sso") && region.starts_with("us-gov-") && !is_dual;
+    let name = if fips && !is_fips_anyway { format!("{service}-fips") } else { service.to_owned() };
+    let name = if service == "sso" { format!("portal.{name}") } else { name };
     match (is_dual, is_registry) {
         (true, _) => format!("https://{name}.{region}.{dual_stack}"),
         (false, true) if !(fips && OLD_FIPS.contains(&region)) => format!("https://api.{name}.{region}.{suffix}"),
@@ -214,7 +217,7 @@ mod tests {
     fn services_are_where_the_region_has_them() {
         let none = Surroundings::of([]);
         let (plain, fips) = (Variant::default(), Variant { fips: true, dual_stack: false });
-        let dual = Variant { fips: false, dual_stack: true };
+        let (dual, both) = (Variant { fips: false, dual_stack: true }, Variant { fips: true, dual_stack: true });
         for (service, region, variant, url) in [
             ("ecr", "eu-west-1", plain, "https://api.ecr.eu-west-1.amazonaws.com"),
             ("ecr", "us-gov-west-1", plain, "https://api.ecr.us-gov-west-1.amazonaws.com"),
@@ -224,7 +227,13 @@ mod tests {
             ("ecr", "eu-west-1", fips, "https://api.ecr-fips.eu-west-1.amazonaws.com"),
             ("ecr-public", "us-east-1", plain, "https://api.ecr-public.us-east-1.amazonaws.com"),
             ("sts", "eu-west-1", plain, "https://sts.eu-west-1.amazonaws.com"),
-            ("sts", "us-gov-west-1", fips, "https://sts-fips.us-gov-west-1.amazonaws.com"),
+            ("sts", "us-east-1", fips, "https://sts-fips.us-east-1.amazonaws.com"),
+            ("sts", "us-gov-west-1", fips, "https://sts.us-gov-west-1.amazonaws.com"),
+            ("sts", "us-gov-west-1", both, "https://sts-fips.us-gov-west-1.api.aws"),
+            ("sso", "eu-west-1", plain, "https://portal.sso.eu-west-1.amazonaws.com"),
+            ("sso", "eu-west-1", dual, "https://portal.sso.eu-west-1.api.aws"),
+            ("sso", "us-east-1", fips, "https://portal.sso-fips.us-east-1.amazonaws.com"),
+            ("sso", "us-gov-west-1", fips, "https://portal.sso.us-gov-west-1.amazonaws.com"),
         ] {
             assert_eq!(service_url(service, region, variant, &none), url);
         }

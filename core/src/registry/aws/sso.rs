@@ -60,7 +60,6 @@ pub(super) async fn keys(
         return Err(log_in("the login has ended"));
     }
     let base = endpoint::service_url("sso", &region, endpoint::Variant::default(), surroundings);
-    let base = base.replace("https://sso.", "https://portal.sso.");
     let mut url = Url::parse(&format!("{}/federation/credentials", base.trim_end_matches('/')))
         .map_err(|error| wrong("this is not an address").because(error))?;
     url.query_pairs_mut().append_pair("account_id", &account).append_pair("role_name", &role);
