@@ -313,11 +313,24 @@ async fn throttling_comes_as_400_and_is_waited_out() {
     let connector = opened(&server.url(), keys()).await.unwrap();
     *account.faults.lock().unwrap() = vec![
         error("ThrottlingException", "Rate exceeded"),
+        error("RequestTimeout", "Your socket connection was not read from in time"),
         Answer::of(400, json!({"Message": "x"})).with("x-amzn-errortype", "TooManyRequestsException:http://internal/"),
         Answer::of(503, json!({})),
     ];
     assert_eq!(connector.images("web", &Wanted::default(), &Context::new()).await.unwrap().len(), 1);
     assert!(account.faults.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_service_that_is_busy_is_waited_for() {
+    let (_, server) = started().await;
+    for code in ["Throttling", "RequestTimeout"] {
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>Rate exceeded</Message></Error>");
+        let busy = Answer::new(400, "text/xml", format!("<ErrorResponse>{error}</ErrorResponse>"));
+        server.fault("POST /sts", 1, busy);
+        let role = keys().with_role("arn:x").with_external_id("ext-42");
+        opened(&server.url(), role.with_sts_endpoint(format!("{}/sts", server.url()))).await.unwrap();
+    }
 }
 
 #[tokio::test]

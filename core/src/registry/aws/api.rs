@@ -24,7 +24,7 @@ const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const MAX_ERROR: u64 = 64 << 10;
 
 /// What Amazon's tools take for throttling (botocore, `retries/standard.py`); comes with status 400.
-const THROTTLING: [&str; 14] = [
+pub(super) const THROTTLING: [&str; 14] = [
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -40,6 +40,10 @@ const THROTTLING: [&str; 14] = [
     "PriorRequestNotComplete",
     "EC2ThrottledException",
 ];
+
+/// What they take for a service that cannot answer now.
+pub(super) const PASSING: [&str; 5] =
+    ["ServerException", "InternalFailure", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException"];
 
 /// One service of Amazon's in one region, as one identity.
 #[derive(Debug)]
@@ -178,7 +182,7 @@ impl Api {
                 "check the key and its secret, that it belongs to the partition of the region, and the clock of this machine"
                     .to_owned(),
             ),
-            "ServerException" | "InternalFailure" | "ServiceUnavailable" => {
+            code if PASSING.contains(&code) => {
                 (Kind::Unavailable, "the service cannot answer now", "try again later".to_owned())
             }
             _ => (Kind::Unsupported, "the service refuses the request", "check the region and the endpoint".to_owned()),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::api::is_skewed;
+use super::api::{PASSING, THROTTLING, is_skewed};
 use super::endpoint::out_of_reach;
 use super::keys::Keys;
 use super::sign::{Scope, sign};
@@ -36,26 +36,44 @@ pub(super) struct Sts<'a> {
 }
 
 impl Sts<'_> {
-    /// Takes on a role with a key. A clock that is off is allowed for once.
+    /// Takes on a role with a key.
     pub(super) async fn assume(&self, role: &Role, keys: &Keys, context: &Context) -> Result<Keys> {
         let external_id = role.external_id.as_deref().map(|id| ("ExternalId", id));
         let request = self.request("AssumeRole", role, external_id)?;
         let scope = Scope { region: self.region, service: "sts" };
-        let now = Timestamp::now();
-        let signed = |skew: SignedDuration| sign(request.clone(), keys, scope, now.checked_add(skew).unwrap_or(now));
-        let action = "sts:AssumeRole";
-        let given = match self.ask(&signed(SignedDuration::ZERO)?, role, action, context).await {
-            Err(Refused { skew: Some(skew), .. }) => self.ask(&signed(skew)?, role, action, context).await,
-            done => done,
+        let signed = |skew: SignedDuration| {
+            let now = Timestamp::now();
+            sign(request.clone(), keys, scope, now.checked_add(skew).unwrap_or(now))
         };
-        given.map_err(|refused| refused.error)
+        self.key(signed, role, "sts:AssumeRole", context).await
     }
 
     /// Takes on a role with a token of another identity provider. Nothing is signed.
     pub(super) async fn assume_with(&self, role: &Role, token: &str, context: &Context) -> Result<Keys> {
         let request = self.request("AssumeRoleWithWebIdentity", role, Some(("WebIdentityToken", token)))?;
-        let given = self.ask(&request, role, "sts:AssumeRoleWithWebIdentity", context).await;
-        given.map_err(|refused| refused.error)
+        self.key(|_| Ok(request.clone()), role, "sts:AssumeRoleWithWebIdentity", context).await
+    }
+
+    /// Asks until there is an answer: what passes by itself is waited out, and a clock that is off is allowed for once.
+    async fn key(
+        &self,
+        request: impl Fn(SignedDuration) -> Result<Request>,
+        role: &Role,
+        action: &str,
+        context: &Context,
+    ) -> Result<Keys> {
+        let (mut skew, mut attempt) = (None, 1);
+        loop {
+            let request = request(skew.unwrap_or_default())?;
+            match self.ask(&request, role, action, context).await? {
+                Ok(keys) => return Ok(keys),
+                Err(Refused { skew: Some(ahead), .. }) if skew.is_none() => skew = Some(ahead),
+                Err(Refused { error, .. }) => {
+                    self.client.retry().wait(error, None, attempt, context).await?;
+                    attempt += 1;
+                }
+            }
+        }
     }
 
     fn request(&self, action: &str, role: &Role, more: Option<(&str, &str)>) -> Result<Request> {
@@ -79,7 +97,13 @@ impl Sts<'_> {
             .with(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
     }
 
-    async fn ask(&self, request: &Request, role: &Role, action: &str, context: &Context) -> Result<Keys, Refused> {
+    async fn ask(
+        &self,
+        request: &Request,
+        role: &Role,
+        action: &str,
+        context: &Context,
+    ) -> Result<Result<Keys, Refused>> {
         let sent = self.client.send(request, context).await;
         let response = sent.map_err(|error| out_of_reach(error, self.region))?;
         let (status, skew) = (response.status(), response.clock_ahead());
@@ -93,7 +117,7 @@ impl Sts<'_> {
             let code = element(&text, "Code").unwrap_or_default();
             let message = element(&text, "Message").unwrap_or_default();
             let error = about(refused(&code, &message));
-            return Err(Refused { error, skew: skew.filter(|_| is_skewed(&code, &message)) });
+            return Ok(Err(Refused { error, skew: skew.filter(|_| is_skewed(&code, &message)) }));
         }
         let keys = (|| {
             Some(Keys {
@@ -104,7 +128,7 @@ impl Sts<'_> {
             })
         })();
         let wrong = || about(Error::new(Kind::Corrupt, "the token service answers with something that is no key"));
-        Ok(keys.ok_or_else(wrong)?)
+        keys.map(Ok).ok_or_else(wrong)
     }
 }
 
@@ -112,12 +136,6 @@ impl Sts<'_> {
 struct Refused {
     error: Error,
     skew: Option<SignedDuration>,
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self { error, skew: None }
-    }
 }
 
 /// Why a role is not given.
@@ -139,6 +157,8 @@ fn refused(code: &str, message: &str) -> Error {
         }
         "RegionDisabledException" => (Kind::PermissionDenied, "the region is not enabled for this account"),
         "IDPCommunicationError" => (Kind::Unavailable, "try again later"),
+        code if THROTTLING.contains(&code) => (Kind::RateLimited, "try again later, with fewer of these at once"),
+        code if PASSING.contains(&code) => (Kind::Unavailable, "try again later"),
         _ => (Kind::Unauthenticated, "check the role and the identity that takes it on"),
     };
     let error = Error::new(kind, "the role is not given").with("code", redact::text(code)).with_hint(hint);
