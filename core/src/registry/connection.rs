@@ -186,6 +186,10 @@ mod tests {
         ] {
             verify(&Registry::from_json(json).unwrap()).unwrap();
         }
+        let aws = |fields: &str| {
+            let place = r#""kind": "ecr", "region": "eu-west-1", "account": "123456789012""#;
+            format!(r#"{{{place}, "credential": {{"aws": {{{fields}}}}}}}"#)
+        };
         for (json, named) in [
             ("{}", "url"),
             (r#"{"url": "r.example/?x"}"#, "url"),
@@ -201,6 +205,12 @@ mod tests {
             (r#"{"kind": "acr", "name": "contoso", "cloud": "mars"}"#, "cloud"),
             (r#"{"kind": "acr", "url": "contoso.azurecr.io", "cloud": "mars"}"#, "cloud"),
             (r#"{"kind": "dockerhub", "namespaces": ["a/b"]}"#, "namespaces"),
+            (&aws(r#""web_identity_token_file": "t""#), "role_arn"),
+            (&aws(r#""external_id": "x""#), "role_arn"),
+            (&aws(r#""role_session_name": "x""#), "role_arn"),
+            (&aws(r#""session_token": "x""#), "access_key_id"),
+            (&aws(r#""profile": "p", "access_key_id": "a", "secret_access_key": "s""#), "access_key_id"),
+            (&aws(r#""profile": "p", "web_identity_token_file": "t", "role_arn": "arn:x""#), "profile"),
             (
                 r#"{"kind": "harbor", "url": "h.example", "credential": {"aws": {"role_arn": "arn:x"}}}"#,
                 "credential: aws",

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::credential::AwsCredential;
+use super::credential::{AwsCredential, half};
 use super::endpoint::{Variant, service_url};
 use super::keys::Keys;
 use super::profile::{Profiles, Section};
@@ -32,7 +32,7 @@ impl Chain {
     /// The chain of a credential, asking the token service of a region.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for an `sts_endpoint` that is no address.
+    /// [`Kind::InvalidInput`] for an `sts_endpoint` that is no address, and for fields that contradict each other or lack one.
     pub(in crate::registry) fn new(
         credential: AwsCredential,
         region: &str,
@@ -43,6 +43,7 @@ impl Chain {
         let sts = credential.sts_endpoint.clone();
         let sts = sts.unwrap_or_else(|| service_url("sts", region, variant, &surroundings));
         let sts = address::read(&sts, false, "sts_endpoint")?;
+        let credential = credential.whole(&surroundings)?;
         Ok(Self { credential, region: region.to_owned(), sts, client, surroundings })
     }
 
@@ -221,10 +222,6 @@ impl Chain {
 fn has_key(section: &Section) -> bool {
     let settings = ["aws_access_key_id", "role_arn", "sso_session", "sso_start_url", "credential_process"];
     settings.iter().any(|name| section.get(name).is_some())
-}
-
-fn half(field: &'static str) -> Error {
-    Error::new(Kind::InvalidInput, "an access key has a name and a secret").with("field", field)
 }
 
 /// The key in environment variables.

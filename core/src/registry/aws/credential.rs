@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Kind, Result};
 use crate::registry::address;
 use crate::registry::secret::Secret;
+use crate::registry::surroundings::Surroundings;
 
 /// Who we are at Amazon's cloud. Without any field it is what the machine has: environment variables, the profile, a web identity,
 /// the container or the instance.
@@ -46,7 +48,8 @@ pub struct AwsCredential {
     /// The name under which the role's owner sees us; `tidewaiter` unless it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
-    /// A file with a token of another identity provider, to take on the role with. It is read anew each time.
+    /// A file with a token of another identity provider, to take on the role with; without `role_arn` that of `AWS_ROLE_ARN`. It is
+    /// read anew each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_identity_token_file: Option<PathBuf>,
     /// The address of the token service (STS), where it is not that of the region.
@@ -103,6 +106,49 @@ impl AwsCredential {
     pub fn with_sts_endpoint(self, url: impl Into<String>) -> Self {
         Self { sts_endpoint: Some(url.into()), ..self }
     }
+
+    /// The same with the role of the environment, where a token file lacks one. No field may be passed over, which would make us
+    /// somebody else.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidInput`] for fields that contradict each other or lack one.
+    pub(super) fn whole(mut self, surroundings: &Surroundings) -> Result<Self> {
+        let wrong = |message, field: &'static str, hint: String| {
+            Err(Error::new(Kind::InvalidInput, message).with("field", field).with_hint(hint))
+        };
+        let has_token_file = self.web_identity_token_file.is_some();
+        let sources = [
+            ("access_key_id", self.access_key_id.is_some() || self.secret_access_key.is_some()),
+            ("profile", self.profile.is_some()),
+            ("web_identity_token_file", has_token_file),
+        ];
+        let mut given = sources.iter().filter(|(_, is_given)| *is_given);
+        if let (Some((first, _)), Some((second, _))) = (given.next(), given.next()) {
+            return wrong("the credential says twice who we are", first, format!("leave out {first} or {second}"));
+        }
+        if self.session_token.is_some() && self.access_key_id.is_none() {
+            return Err(half("access_key_id"));
+        }
+        if has_token_file && self.role_arn.is_none() {
+            self.role_arn = surroundings.variable("AWS_ROLE_ARN");
+        }
+        let of_a_role = [
+            ("web_identity_token_file", has_token_file),
+            ("external_id", self.external_id.is_some()),
+            ("role_session_name", self.role_session_name.is_some()),
+        ];
+        match of_a_role.iter().find(|(_, is_given)| *is_given && self.role_arn.is_none()) {
+            Some((name, _)) => {
+                wrong("there is no role to take on", "role_arn", format!("give it, or leave out {name}"))
+            }
+            None => Ok(self),
+        }
+    }
+}
+
+/// The error of an access key that lacks a part.
+pub(super) fn half(field: &'static str) -> Error {
+    Error::new(Kind::InvalidInput, "an access key has a name and a secret").with("field", field)
 }
 
 impl std::fmt::Debug for AwsCredential {

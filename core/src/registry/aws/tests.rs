@@ -143,6 +143,17 @@ async fn a_program_of_the_default_profile_is_told_and_not_passed_over() {
 }
 
 #[tokio::test]
+async fn a_token_file_takes_on_the_role_of_the_environment() {
+    let (url, _) = server(&[("Action=AssumeRoleWithWebIdentity&", 200, "", STS)]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "token").unwrap();
+    let credential = AwsCredential::new().with_web_identity(file.path()).with_sts_endpoint(url);
+    assert_eq!(keys(credential.clone(), &[("AWS_ROLE_ARN", "arn:x")]).await.unwrap(), "ASIAROLE t&k");
+    let error = keys(credential, &[]).await.unwrap_err();
+    assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("role_arn"), "{error:?}");
+}
+
+#[tokio::test]
 async fn an_endpoint_without_a_scheme_is_one_over_https() {
     let chain = |sts: &str| {
         let credential = AwsCredential::new().with_sts_endpoint(sts);
