@@ -45,6 +45,14 @@ pub(super) fn without_user(text: &str, field: &'static str) -> Result<()> {
     Ok(())
 }
 
+/// The error of an address whose host says another place than a field: one would be listed, and the other pulled from.
+pub(super) fn contradicts(url: &Url, field: &'static str) -> Error {
+    Error::new(Kind::InvalidInput, "the address and a field name different places")
+        .with("url", redact::url(url))
+        .with("field", field)
+        .with_hint("leave out one of them")
+}
+
 /// An address of a credential, as [`without_user`] has it.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(source)?;

@@ -181,6 +181,10 @@ mod tests {
             r#"{"url": "r.example"}"#,
             r#"{"kind": "dockerhub", "namespaces": ["acme"]}"#,
             r#"{"kind": "ecr", "region": "eu-west-1", "account": "123456789012", "credential": {"aws": {}}}"#,
+            r#"{"kind": "ecr", "url": "111111111111.dkr.ecr.us-east-1.amazonaws.com", "region": "us-east-1"}"#,
+            // A proxy in front says nothing of itself.
+            r#"{"kind": "ecr", "url": "cache.example", "region": "eu-west-1", "account": "123456789012", "fips": true}"#,
+            r#"{"kind": "gar", "url": "cache.example", "location": "us", "project": "p"}"#,
             // Files may still come.
             r#"{"kind": "harbor", "url": "h.example", "ca": "/nonexistent", "credential": {"token": {"token": {"file": "/nonexistent"}}}}"#,
         ] {
@@ -205,6 +209,16 @@ mod tests {
             (r#"{"kind": "acr", "name": "contoso", "cloud": "mars"}"#, "cloud"),
             (r#"{"kind": "acr", "url": "contoso.azurecr.io", "cloud": "mars"}"#, "cloud"),
             (r#"{"kind": "dockerhub", "namespaces": ["a/b"]}"#, "namespaces"),
+            (
+                r#"{"kind": "ecr", "url": "111111111111.dkr.ecr.us-east-1.amazonaws.com", "region": "eu-west-1"}"#,
+                "region",
+            ),
+            (
+                r#"{"kind": "ecr", "url": "111111111111.dkr.ecr.us-east-1.amazonaws.com", "account": "222222222222"}"#,
+                "account",
+            ),
+            (r#"{"kind": "ecr", "url": "111111111111.dkr.ecr.us-east-1.amazonaws.com", "fips": true}"#, "fips"),
+            (r#"{"kind": "gar", "url": "europe-docker.pkg.dev", "location": "us", "project": "p"}"#, "location"),
             (&aws(r#""web_identity_token_file": "t""#), "role_arn"),
             (&aws(r#""external_id": "x""#), "role_arn"),
             (&aws(r#""role_session_name": "x""#), "role_arn"),

@@ -9,6 +9,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::aws::{Api, AwsCredential, Chain, Place, Variant, service_url};
@@ -19,7 +20,7 @@ use super::definition::Registry;
 use super::docker::Docker;
 use super::listing::{self, Images, Notice};
 use super::surroundings::Surroundings;
-use super::{plain, v2};
+use super::{address, plain, v2};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
@@ -77,6 +78,22 @@ impl super::Vendor for Vendor {
 
     fn address(&self, registry: &Registry) -> Result<String> {
         Ok(format!("https://{}", place(registry, None)?.host()))
+    }
+
+    fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
+        let Some(place) = Place::of_host(url.host_str().unwrap_or_default()) else { return Ok(url) };
+        let settings: Settings = registry.settings()?;
+        let differs = |given: Option<String>, said: &str| given.is_some_and(|given| given != said);
+        let fields = [
+            ("region", differs(settings.region, &place.region)),
+            ("account", differs(settings.account, &place.account)),
+            ("fips", settings.fips && !place.variant.fips),
+            ("dual_stack", settings.dual_stack && !place.variant.dual_stack),
+        ];
+        match fields.into_iter().find(|(_, differs)| *differs) {
+            Some((field, _)) => Err(address::contradicts(&url, field)),
+            None => Ok(url),
+        }
     }
 
     fn identity(

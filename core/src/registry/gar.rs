@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
+use super::address;
 use super::connection::Connection;
 use super::connector::Connector;
 use super::credential::Credential;
@@ -59,6 +61,14 @@ impl super::Vendor for Vendor {
             location.ok_or_else(|| google::missing("location", "a location is such as europe-west1, us, europe"))?;
         google::checked("location", &location)?;
         Ok(format!("https://{location}-docker.pkg.dev"))
+    }
+
+    fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
+        let given = registry.settings::<Settings>()?.location;
+        match location(url.host_str().unwrap_or_default()).zip(given) {
+            Some((found, given)) if found != given => Err(address::contradicts(&url, "location")),
+            _ => Ok(url),
+        }
     }
 
     fn identity(

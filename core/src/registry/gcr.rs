@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::address;
 use super::connection::Connection;
 use super::connector::Connector;
 use super::credential::Credential;
@@ -63,12 +64,7 @@ impl super::Vendor for Vendor {
     fn base(&self, registry: &Registry, url: Url) -> Result<Url> {
         let (has_location, named) = (registry.settings::<Settings>()?.location.is_some(), host(registry)?);
         match of(&url) {
-            Some(found) if has_location && found != named => {
-                Err(Error::new(Kind::InvalidInput, "the address and the location name different hosts")
-                    .with("url", found.1)
-                    .with("location", named.0)
-                    .with_hint("leave out one of them"))
-            }
+            Some(found) if has_location && found != named => Err(address::contradicts(&url, "location")),
             _ => Ok(url),
         }
     }
