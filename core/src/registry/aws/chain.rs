@@ -205,23 +205,28 @@ impl Chain {
                 expires: None,
             }),
             _ => {
-                let hint = if section.get("credential_process").is_some() {
-                    "its credential_process is not run: name the program as a command of the secret instead"
-                } else {
-                    "give it a key, a role, or single sign-on"
+                let error =
+                    Error::new(Kind::InvalidInput, "the profile has no key").with("profile", name.escape_debug());
+                let Some(setting) = ELSEWHERE.into_iter().find(|setting| section.get(setting).is_some()) else {
+                    return Err(error.with_hint("give it a key, a role, or single sign-on"));
                 };
-                Err(Error::new(Kind::InvalidInput, "the profile has no key")
-                    .with("profile", name.escape_debug())
-                    .with_hint(hint))
+                Err(error.with("setting", setting).with_hint(format!(
+                    "only Amazon's own tools read this setting: put the key into the environment with \
+                     `aws configure export-credentials --profile {} --format env`",
+                    name.escape_debug()
+                )))
             }
         }
     }
 }
 
-/// Whether a profile says anything about a key. A program that we do not run says it too: whoever comes later is somebody else.
+/// What says where a key is and is not followed: a program that is not run, and the login of `aws login`.
+const ELSEWHERE: [&str; 2] = ["credential_process", "login_session"];
+
+/// Whether a profile says anything about a key, also what is not followed: whoever comes later is somebody else.
 fn has_key(section: &Section) -> bool {
-    let settings = ["aws_access_key_id", "role_arn", "sso_session", "sso_start_url", "credential_process"];
-    settings.iter().any(|name| section.get(name).is_some())
+    let settings = ["aws_access_key_id", "role_arn", "sso_session", "sso_start_url"];
+    settings.iter().chain(&ELSEWHERE).any(|name| section.get(name).is_some())
 }
 
 /// The key in environment variables.

@@ -128,18 +128,21 @@ async fn is_found_in_every_place() {
 }
 
 #[tokio::test]
-async fn a_program_of_the_default_profile_is_told_and_not_passed_over() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "[default]\ncredential_process = /bin/false\n").unwrap();
-    let path = file.path().display().to_string();
-    let variables = [
-        ("AWS_CONFIG_FILE", path.as_str()),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ];
-    let error = keys(AwsCredential::new(), &variables).await.unwrap_err();
-    assert!(error.kind() == Kind::InvalidInput, "{error:?}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("credential_process")), "{error:?}");
+async fn what_only_amazon_s_own_tools_read_is_told_and_not_passed_over() {
+    for setting in ["credential_process", "login_session"] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("[default]\n{setting} = x\n")).unwrap();
+        let path = file.path().display().to_string();
+        let variables = [
+            ("AWS_CONFIG_FILE", path.as_str()),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ];
+        let error = keys(AwsCredential::new(), &variables).await.unwrap_err();
+        assert!(error.kind() == Kind::InvalidInput && error.to_string().contains(setting), "{error:?}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("aws configure export-credentials --profile default --format env"), "{hint}");
+    }
 }
 
 #[tokio::test]
