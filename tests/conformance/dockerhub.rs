@@ -32,6 +32,8 @@ struct Hub {
     logins: Mutex<BTreeSet<String>>,
     given: AtomicUsize,
     faults: Mutex<Vec<Answer>>,
+    /// The password that is good, once it was changed.
+    changed: Mutex<Option<&'static str>>,
 }
 
 impl Hub {
@@ -46,7 +48,8 @@ impl Hub {
     }
 
     fn login(&self, asked: &Asked) -> Answer {
-        if asked.json() != json!({"identifier": "me", "secret": PASSWORD}) {
+        let good = self.changed.lock().unwrap().unwrap_or(PASSWORD);
+        if asked.json() != json!({"identifier": "me", "secret": good}) {
             return Answer::of(401, json!({"detail": "Incorrect authentication credentials"}));
         }
         let login = format!("planted-login-s3cret-{}", self.given.fetch_add(1, Ordering::Relaxed));
@@ -217,6 +220,23 @@ async fn a_login_that_ends_is_renewed() {
         hub.logins.lock().unwrap().clear();
     }
     assert_eq!(hub.given.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_looked_up_again() {
+    let (hub, server) = started().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), PASSWORD).unwrap();
+    let me = Credential::dockerhub("me", Secret::file(file.path()));
+    // One request at once: the refusal is not held while the next password is looked up.
+    let registry = registry_of(&server.url(), &[], me).with_concurrency(1);
+    let connector = super::connector(&registry).await.unwrap();
+    let list = async || connector.images("me/tool", &Wanted::default(), &Context::new()).await;
+    assert_eq!(list().await.unwrap().len(), 1);
+    *hub.changed.lock().unwrap() = Some("changed-s3cret");
+    hub.logins.lock().unwrap().clear();
+    std::fs::write(file.path(), "changed-s3cret").unwrap();
+    assert_eq!(list().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

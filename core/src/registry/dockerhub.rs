@@ -133,44 +133,65 @@ struct Login {
     base: Url,
 }
 
+impl Login {
+    /// A token of the API; none where it refuses the password.
+    async fn token(&self, identifier: &str, secret: &str, context: &Context) -> Result<Result<Identity, Error>> {
+        #[derive(Serialize)]
+        struct Question<'a> {
+            identifier: &'a str,
+            secret: &'a str,
+        }
+        #[derive(Deserialize)]
+        struct Answer {
+            access_token: Zeroizing<String>,
+        }
+        let question = serde_json::to_vec(&Question { identifier, secret });
+        let question = question.map_err(|error| Error::new(Kind::Internal, "no JSON").because(error))?;
+        let url = self.base.join("/v2/auth/token").map_err(json::no_address)?;
+        let request = Request::post(url, question).with(CONTENT_TYPE, "application/json")?;
+        let response = self.connection.session().client().send(&request, context).await?;
+        if matches!(response.status(), 400 | 401 | 403) {
+            return Ok(Err(response.refused(context).await));
+        }
+        let answer: Answer = json::read(response.success(context).await?, context).await?;
+        Ok(Ok(Identity::Bearer(answer.access_token)))
+    }
+}
+
 impl IdentitySource for Login {
     fn identity<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Issued>> {
         Box::pin(async move {
-            let (username, password) = match self.connection.session().identity(context).await? {
-                Identity::Basic { username, password } => (username, password),
-                Identity::Anonymous => return Ok(Issued::for_good(Identity::Anonymous)),
-                Identity::Bearer(_) | Identity::Refresh(_) => {
-                    context.emit(Event::Notice {
-                        message: "the token of this login does not open the API of Docker Hub: private repositories are not listed"
-                            .to_owned(),
-                        hint: "give the name of the account and an access token".to_owned(),
-                    });
-                    return Ok(Issued::for_good(Identity::Anonymous));
+            let session = self.connection.session();
+            let (mut who, mut has_renewed) = (session.identity(context).await?, false);
+            loop {
+                let (username, password) = match &who {
+                    Identity::Basic { username, password } => (username, password),
+                    Identity::Anonymous => return Ok(Issued::for_good(Identity::Anonymous)),
+                    Identity::Bearer(_) | Identity::Refresh(_) => {
+                        context.emit(Event::Notice {
+                            message: "the token of this login does not open the API of Docker Hub: private repositories are not listed"
+                                .to_owned(),
+                            hint: "give the name of the account and an access token".to_owned(),
+                        });
+                        return Ok(Issued::for_good(Identity::Anonymous));
+                    }
+                };
+                let refused = match self.token(username, password, context).await? {
+                    Ok(identity) => return Ok(Issued { identity, until: Some(Instant::now() + LOGIN) }),
+                    Err(refused) => refused,
+                };
+                // The password may have been changed meanwhile.
+                let another = if has_renewed { None } else { session.renewed(&who, context).await? };
+                match another {
+                    Some(another) => (who, has_renewed) = (another, true),
+                    None => {
+                        return Err(Error::new(Kind::Unauthenticated, "Docker Hub refuses the login")
+                            .with("user", redact::text(username))
+                            .with_hint("check the name of the account, and the access token: it may have been revoked")
+                            .because(refused));
+                    }
                 }
-            };
-            #[derive(Serialize)]
-            struct Question<'a> {
-                identifier: &'a str,
-                secret: &'a str,
             }
-            #[derive(Deserialize)]
-            struct Answer {
-                access_token: Zeroizing<String>,
-            }
-            let question = serde_json::to_vec(&Question { identifier: &username, secret: &password });
-            let question = question.map_err(|error| Error::new(Kind::Internal, "no JSON").because(error))?;
-            let url = self.base.join("/v2/auth/token").map_err(json::no_address)?;
-            let request = Request::post(url, question).with(CONTENT_TYPE, "application/json")?;
-            let response = self.connection.session().client().send(&request, context).await?;
-            if matches!(response.status(), 400 | 401 | 403) {
-                let refused = response.refused(context).await;
-                return Err(Error::new(Kind::Unauthenticated, "Docker Hub refuses the login")
-                    .with("user", redact::text(&username))
-                    .with_hint("check the name of the account, and the access token: it may have been revoked")
-                    .because(refused));
-            }
-            let answer: Answer = json::read(response.success(context).await?, context).await?;
-            Ok(Issued { identity: Identity::Bearer(answer.access_token), until: Some(Instant::now() + LOGIN) })
         })
     }
 }
