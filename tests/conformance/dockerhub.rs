@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use tidewaiter::conformance::connector::{Holding, suite};
 use tidewaiter::model::digest::Digest;
@@ -237,6 +238,23 @@ async fn a_password_that_was_changed_is_looked_up_again() {
     hub.logins.lock().unwrap().clear();
     std::fs::write(file.path(), "changed-s3cret").unwrap();
     assert_eq!(list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn where_the_namespaces_are_not_shown_the_account_is_listed() {
+    let (hub, server) = started().await;
+    let connector = opened(&server.url(), &[], me()).await;
+    hub.faults.lock().unwrap().push(Answer::of(
+        403,
+        json!({"message": "access is forbidden with a JWT issued from a personal access token"}),
+    ));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let context = Context::new().on_event(move |event| sink.lock().unwrap().push(format!("{event:?}")));
+    let names: Vec<_> = connector.repositories(&Wanted::default(), &context).try_collect().await.unwrap();
+    assert_eq!(names, ["me/tool"]);
+    let told = told.lock().unwrap();
+    assert!(told.len() == 1 && told[0].contains("`namespaces`") && !told[0].contains("s3cret"), "{told:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::{self, Registry};
-use super::listing::{self, Images};
+use super::listing::{self, Images, Notice};
 use super::{json, plain, v2};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -106,7 +106,8 @@ impl super::Vendor for Vendor {
         let login = Login { connection: connection.clone(), base: base.clone() };
         let session = Session::new(connection.session().client().clone(), base.clone(), Arc::new(login));
         let can_list = !namespaces.is_empty() || !connection.is_nobody();
-        Ok(Arc::new(Hub { api: Api::new(session, base, Way::Plain), connection, namespaces, can_list }))
+        let api = Api::new(session, base, Way::Plain);
+        Ok(Arc::new(Hub { api, connection, namespaces, can_list, notice: Notice::default() }))
     }
 }
 
@@ -201,6 +202,7 @@ struct Hub {
     connection: Connection,
     namespaces: Vec<String>,
     can_list: bool,
+    notice: Notice,
 }
 
 /// A page of the API.
@@ -229,6 +231,12 @@ impl Hub {
         let answer = self.api.get(self.api.url(&["v2", "repositories", "namespaces"], &[])?, context).await;
         match answer.and_then(|answer| answer.json::<Answer>()) {
             Ok(answer) => Ok(answer.namespaces.into_iter().filter(|name| is_repository(name)).collect()),
+            // An access token may not ask for this at all.
+            Err(error) if error.kind() == Kind::PermissionDenied => {
+                let hint = "name the organisations with `namespaces`, if there are any";
+                self.notice.tell("the account alone is listed", &error, hint, context);
+                Ok(vec![username])
+            }
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Corrupt | Kind::Unsupported) => {
                 Ok(vec![username])
             }
