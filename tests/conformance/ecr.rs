@@ -334,6 +334,25 @@ async fn a_token_service_that_is_busy_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_replaced_is_looked_up_again() {
+    let (account, server) = started().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, SECRET.as_bytes()).unwrap();
+    let credential = AwsCredential::keys("AKIDEXAMPLE", Secret::file(file.path()));
+    let connector = opened(&server.url(), credential).await.unwrap();
+    let list = async || connector.images("web", &Wanted::default(), &Context::new()).await;
+    assert_eq!(list().await.unwrap().len(), 1);
+    account.keys.lock().unwrap().insert("AKIDEXAMPLE".into(), ("another-s3cret".into(), None));
+    // As long as the file holds the old one, asking again would not help.
+    let asked = server.count("POST /");
+    let error = list().await.unwrap_err();
+    assert_told(&error, Kind::Unauthenticated, &["access key is refused"]);
+    assert_eq!(server.count("POST /"), asked + 1);
+    std::fs::write(file.path(), "another-s3cret").unwrap();
+    assert_eq!(list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_clock_that_is_off_is_allowed_for() {
     let (account, server) = started().await;
     account.ahead.store(3600, Ordering::Relaxed);

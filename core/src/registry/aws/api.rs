@@ -78,7 +78,8 @@ impl Api {
         Ok(Self { client, url, region: region.to_owned(), service, target, chain, current, skew })
     }
 
-    /// Calls an operation. Throttling is waited out; a key that has ended is replaced once, a clock that is off is allowed for once.
+    /// Calls an operation. Throttling is waited out; a key that has ended or was replaced is looked up again once, a clock that is off
+    /// is allowed for once.
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::PermissionDenied`] with the permission that is missing, [`Kind::Unauthenticated`], and so on.
@@ -96,9 +97,7 @@ impl Api {
         loop {
             let keys = self.keys(context).await?;
             let scope = Scope { region: &self.region, service: self.service };
-            let now = Timestamp::now();
-            let skew = SignedDuration::from_secs(self.skew.load(Ordering::Relaxed));
-            let signed = sign(request.clone(), &keys, scope, now.checked_add(skew).unwrap_or(now))?;
+            let signed = sign(request.clone(), &keys, scope, self.now())?;
             let sent = self.client.send(&signed, context).await;
             let response = sent.map_err(|error| out_of_reach(error, &self.region))?;
             if response.status() == 200 {
@@ -119,6 +118,12 @@ impl Api {
                 self.skew.store(ahead.as_secs(), Ordering::Relaxed);
                 continue;
             }
+            if refusal.is_signature() && !has_renewed {
+                has_renewed = true;
+                if self.is_replaced(&keys, context).await? {
+                    continue;
+                }
+            }
             let error = self.error(operation, &refusal);
             self.client.retry().wait(error, None, attempt, context).await?;
             attempt += 1;
@@ -135,7 +140,7 @@ impl Api {
 
     async fn keys(&self, context: &Context) -> Result<Keys> {
         let mut current = context.run(async { Ok(self.current.lock().await) }).await?;
-        let now = Timestamp::now();
+        let now = self.now();
         if let Some((keys, since)) = &*current
             && !keys.is_ending(*since, now)
         {
@@ -144,6 +149,23 @@ impl Api {
         let keys = context.run(self.chain.keys(context)).await?;
         *current = Some((keys.clone(), now));
         Ok(keys)
+    }
+
+    /// The time as the service has it.
+    fn now(&self) -> Timestamp {
+        let (now, skew) = (Timestamp::now(), SignedDuration::from_secs(self.skew.load(Ordering::Relaxed)));
+        now.checked_add(skew).unwrap_or(now)
+    }
+
+    /// Whether there is another key now than the one that was refused.
+    async fn is_replaced(&self, refused: &Keys, context: &Context) -> Result<bool> {
+        self.forget(refused).await;
+        match self.keys(context).await {
+            Ok(keys) => Ok(keys.id != refused.id || keys.secret != refused.secret),
+            Err(error) if error.kind() == Kind::Canceled => Err(error),
+            // That it is refused says more than that it cannot be looked up now.
+            Err(_) => Ok(false),
+        }
     }
 
     /// Forgets a key that was refused, unless another one took its place meanwhile.
