@@ -113,10 +113,14 @@ impl Entra {
             return self.managed(audience, context).await;
         }
         let variable = |name| self.surroundings.variable(name);
-        if credential.federated_token_file.is_none()
-            && let Some(secret) = variable("AZURE_CLIENT_SECRET")
-        {
-            return self.principal(Proof::Secret(Zeroizing::new(secret)), audience, context).await;
+        if credential.federated_token_file.is_none() {
+            if let Some(secret) = variable("AZURE_CLIENT_SECRET") {
+                return self.principal(Proof::Secret(Zeroizing::new(secret)), audience, context).await;
+            }
+            if let Some(path) = variable("AZURE_CLIENT_CERTIFICATE_PATH") {
+                let assertion = self.certified(Path::new(&path), context).await?;
+                return self.principal(Proof::Assertion(assertion), audience, context).await;
+            }
         }
         let file = credential.federated_token_file.clone();
         match file.or_else(|| variable("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from)) {
@@ -203,7 +207,9 @@ impl Entra {
                 .because(error)
         })?;
         url.query_pairs_mut().append_pair("api-version", version).append_pair("resource", audience);
-        if let Some(id) = self.credential.client_id.clone().or_else(|| variable("AZURE_CLIENT_ID")) {
+        // Who asks for the managed identity and names none means the machine's own, as in Microsoft's own tools.
+        let usual = || variable("AZURE_CLIENT_ID").filter(|_| !self.credential.managed_identity);
+        if let Some(id) = self.credential.client_id.clone().or_else(usual) {
             url.query_pairs_mut().append_pair("client_id", &id);
         }
         let request = match &app {

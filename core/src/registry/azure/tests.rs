@@ -75,6 +75,19 @@ async fn is_found_in_every_place() {
 }
 
 #[tokio::test]
+async fn the_managed_identity_of_the_machine_is_not_the_application_of_the_environment() {
+    let (url, log) = server(&[("/msi", 200, "", TOKEN)]);
+    let app = format!("{url}/msi");
+    let variables =
+        [("IDENTITY_ENDPOINT", &*app), ("IDENTITY_HEADER", "planted-header"), ("AZURE_CLIENT_ID", "application")];
+    token(AzureCredential::managed_identity(None), &variables).await.unwrap();
+    assert!(!log.lock().unwrap().join("").contains("client_id"), "{log:?}");
+    // Without a word about who we are, the environment says it, as it does for Microsoft's own tools.
+    token(AzureCredential::new(), &variables).await.unwrap();
+    assert!(log.lock().unwrap().join("").contains("client_id=application"), "{log:?}");
+}
+
+#[tokio::test]
 async fn a_certificate_signs_for_its_application() {
     use aws_lc_rs::encoding::AsDer as _;
     use base64::Engine as _;
@@ -89,8 +102,19 @@ async fn a_certificate_signs_for_its_application() {
         .unwrap();
     let credential = AzureCredential::client_certificate("tenant", "application", file.path()).with_authority(&url);
     token(credential, &[]).await.unwrap();
-    let seen = log.lock().unwrap().join("");
-    let assertion = seen.split("client_assertion=").nth(1).unwrap().split('&').next().unwrap();
+    // The same from the environment.
+    let path = file.path().display().to_string();
+    let variables = [
+        ("AZURE_AUTHORITY_HOST", url.as_str()),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "application"),
+        ("AZURE_CLIENT_CERTIFICATE_PATH", &path),
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"),
+    ];
+    token(AzureCredential::new(), &variables).await.unwrap();
+    let seen = log.lock().unwrap().clone();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    let assertion = seen[1].split("client_assertion=").nth(1).unwrap().split('&').next().unwrap();
     let [header, claims, signature] = assertion.split('.').collect::<Vec<_>>()[..] else { panic!("{assertion}") };
     let part =
         |text: &str| serde_json::from_slice::<serde_json::Value>(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap();
