@@ -73,10 +73,14 @@ impl Gallery {
                 page(&body, "repositories", names.into_iter().map(|name| json!({"repositoryName": name, "repositoryUri": format!("public.ecr.aws/acme/{name}")})).collect())
             }
             "DescribeImageTags" => {
-                let tags: Vec<_> = TAGS.iter().filter(|tag| body["repositoryName"] == tag.0).map(|(_, tag, content, created)| {
+                let mut tags: Vec<_> = TAGS.iter().filter(|tag| body["repositoryName"] == tag.0).map(|(_, tag, content, created)| {
                     json!({"imageTag": tag, "createdAt": created, "imageDetail": {"imageDigest": Digest::of(content.as_bytes()).to_string(), "imageSizeInBytes": 7, "imagePushedAt": 1.5e9,
-                        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json"}})
+                        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json", "artifactMediaType": "application/vnd.oci.image.config.v1+json"}})
                 }).collect();
+                if body["repositoryName"] == "app" {
+                    tags.push(json!({"imageTag": "chart", "createdAt": 1.6e9, "imageDetail": {"imageDigest": Digest::of(b"chart").to_string(),
+                        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json", "artifactMediaType": "application/vnd.cncf.helm.config.v1+json"}}));
+                }
                 match tags.is_empty() {
                     true => Answer::of(
                         400,

@@ -326,7 +326,8 @@ impl Ecr {
         let mut images = Images::of(repository);
         futures_util::pin_mut!(pages);
         while let Some(page) = pages.try_next().await.map_err(about)? {
-            page.into_iter().filter(Image::is_container).for_each(|image| image.add(&mut images));
+            let containers = page.into_iter().filter(|image| is_container(image.artifact_media_type.as_deref()));
+            containers.for_each(|image| image.add(&mut images));
         }
         Ok(images.finish())
     }
@@ -413,12 +414,12 @@ struct Image {
     artifact_media_type: Option<String>,
 }
 
-impl Image {
-    /// Whether it is no chart, no signature, nothing else that registries hold besides images.
-    fn is_container(&self) -> bool {
-        self.artifact_media_type.as_deref().is_none_or(|kind| matches!(kind, "" | OCI_CONFIG | DOCKER_CONFIG))
-    }
+/// Whether it is no chart, no signature, nothing else that registries hold besides images, by the type of its configuration.
+pub(super) fn is_container(kind: Option<&str>) -> bool {
+    kind.is_none_or(|kind| matches!(kind, "" | OCI_CONFIG | DOCKER_CONFIG))
+}
 
+impl Image {
     fn add(self, images: &mut Images<'_>) {
         let Some(digest) = self.image_digest else { return };
         let date = ImageDate::new(self.image_pushed_at.and_then(time), DateSource::FirstPushed);

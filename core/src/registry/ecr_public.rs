@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::Registry;
-use super::ecr::{Token, more, no_password, time};
+use super::ecr::{Token, is_container, more, no_password, time};
 use super::listing::{self, Images, Notice};
 use super::plain;
 use super::surroundings::Surroundings;
@@ -284,6 +284,7 @@ async fn tags(api: &Api, repository: &str, own: &str, context: &Context) -> Resu
         image_digest: Option<Digest>,
         image_size_in_bytes: Option<u64>,
         image_manifest_media_type: Option<String>,
+        artifact_media_type: Option<String>,
     }
     let pages = listing::pages(None, move |next_token| async move {
         let ask = Ask { repository_name: Some(own), max_results: 1000, next_token };
@@ -294,7 +295,10 @@ async fn tags(api: &Api, repository: &str, own: &str, context: &Context) -> Resu
     let mut images = Images::of(repository);
     while let Some(page) = pages.try_next().await.map_err(|error| error.with("repository", repository))? {
         for Tag { image_tag, created_at, image_detail: detail } in page {
-            let Some(digest) = detail.image_digest else { continue };
+            let Some(digest) = detail.image_digest.filter(|_| is_container(detail.artifact_media_type.as_deref()))
+            else {
+                continue;
+            };
             let date = ImageDate::new(created_at.and_then(time), DateSource::Pushed);
             if let Some(record) = images.tag(digest, &image_tag, date) {
                 record.media_type = detail.image_manifest_media_type.unwrap_or_default();
