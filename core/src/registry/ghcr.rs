@@ -12,12 +12,11 @@ use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::Credential;
 use super::definition::Registry;
-use super::listing::{self, Images};
+use super::listing::{self, Images, Notice};
 use super::plain;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
-use crate::model::event::Event;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::model::reference::is_repository;
 use crate::net::api::{Answer, Api, Way};
@@ -83,7 +82,8 @@ impl super::Vendor for Vendor {
         let source = self.identity(registry, connection.session().client(), None)?;
         let session = Session::new(connection.session().client().clone(), base.clone(), source);
         let is_nobody = connection.is_nobody();
-        Ok(Arc::new(Ghcr { api: Api::new(session, base, Way::Bearer), owner, is_nobody, connection }))
+        let api = Api::new(session, base, Way::Bearer);
+        Ok(Arc::new(Ghcr { api, owner, is_nobody, connection, notice: Notice::default() }))
     }
 }
 
@@ -109,6 +109,7 @@ struct Ghcr {
     owner: String,
     is_nobody: bool,
     connection: Connection,
+    notice: Notice,
 }
 
 impl Ghcr {
@@ -227,10 +228,8 @@ impl Connector for Ghcr {
             // either, the first reason is the one to tell.
             match over_v2().await {
                 Ok(records) => {
-                    context.emit(Event::Notice {
-                        message: format!("the API of GitHub does not show {full}: no dates of pushes"),
-                        hint: "give a classic token with read:packages".to_owned(),
-                    });
+                    let what = format!("no dates of pushes, of {full} and maybe others");
+                    self.notice.tell(&what, &refused, "give a classic token with read:packages", context);
                     Ok(records)
                 }
                 Err(error) if error.kind() == Kind::Canceled => Err(error),
