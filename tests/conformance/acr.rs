@@ -45,6 +45,8 @@ struct Cloud {
     exchanges: AtomicUsize,
     /// Whether rights end at pulling, as the built-in scope map has it.
     pulls_only: AtomicBool,
+    /// Whether something in front of it drops the order that was asked for.
+    in_any_order: AtomicBool,
     faults: Mutex<Vec<Answer>>,
 }
 
@@ -163,8 +165,13 @@ impl Cloud {
                 json!({"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry", "detail": {"name": name}}]}),
             );
         }
-        assert_eq!(asked.param("orderby"), "timedesc");
-        tags.sort_by(|a, b| b.2.cmp(&a.2));
+        let order = asked.param("orderby");
+        match order {
+            "timedesc" if !self.in_any_order.load(Ordering::Relaxed) => tags.sort_by(|a, b| b.2.cmp(&a.2)),
+            "timedesc" => tags.sort_by(|a, b| a.2.cmp(&b.2)),
+            "" => tags.sort(),
+            other => panic!("{other}"),
+        }
         let from = tags.iter().position(|tag| tag.0 == last).map_or(0, |found| found + 1);
         let page: Vec<Value> = tags[from..].iter().take(2).map(|(tag, digest, time)| {
             json!({"name": tag, "digest": digest, "createdTime": "2020-01-01T00:00:00Z", "lastUpdateTime": time})
@@ -174,7 +181,7 @@ impl Cloud {
             true => answer.with(
                 "link",
                 format!(
-                    "</acr/v1/{name}/_tags?api-version=2021-07-01&last={}&n=1000&orderby=timedesc>; rel=\"next\"",
+                    "</acr/v1/{name}/_tags?api-version=2021-07-01&last={}&n=1000&orderby={order}>; rel=\"next\"",
                     tags[from + 1].0
                 ),
             ),
@@ -258,6 +265,26 @@ async fn suite_holds_with_a_workload_identity() {
     std::fs::write(file.path(), "federated-token\n").unwrap();
     let json = json!({"tenant_id": "tenant", "client_id": "application", "federated_token_file": file.path()});
     suite(&*opened(&server.url(), serde_json::from_value(json).unwrap()).await.unwrap(), &held()).await;
+}
+
+/// What is pushed between two pages moves to the front of those that are sorted by time, and is missed there.
+#[tokio::test]
+async fn whole_lists_are_asked_for_by_name() {
+    let (_, server) = started().await;
+    let connector = opened(&server.url(), principal(SECRET)).await.unwrap();
+    assert_eq!(tags(&*connector).await.unwrap(), 2);
+    assert_eq!(server.count("orderby=timedesc"), 0);
+}
+
+#[tokio::test]
+async fn a_list_without_order_is_read_to_its_end() {
+    let (cloud, server) = started().await;
+    cloud.in_any_order.store(true, Ordering::Relaxed);
+    let connector = opened(&server.url(), principal(SECRET)).await.unwrap();
+    let mut wanted = Wanted::with_dates();
+    wanted.since = Some("2026-03-01T00:00:00Z".parse().unwrap());
+    let images = connector.images("team/app", &wanted, &Context::new()).await.unwrap();
+    assert_eq!(images.iter().map(|image| image.tags.len()).collect::<Vec<_>>(), [3], "{images:?}");
 }
 
 #[tokio::test]

@@ -315,7 +315,9 @@ impl Acr {
         struct Page {
             tags: Option<Vec<Tag>>,
         }
-        let path = format!("{repository}/_tags?api-version=2021-07-01&n=1000&orderby=timedesc");
+        // By time only where that may save pages: what is pushed between two pages moves to the front of such a list, and is missed.
+        let order = if wanted.since.is_some() { "&orderby=timedesc" } else { "" };
+        let path = format!("{repository}/_tags?api-version=2021-07-01&n=1000{order}");
         let scope = format!("repository:{repository}:metadata_read");
         let pages = listing::pages(None, |next| {
             let is_first = next.is_none();
@@ -324,7 +326,8 @@ impl Acr {
                 let (page, next) = self.page::<Page>(path, next, scope, context).await?;
                 let entries = page.tags.unwrap_or_default();
                 // The newest tag comes first: where it is too old, so are all. Else older tags of a newer image are still needed.
-                let newest = entries.iter().map(Tag::time).max().flatten();
+                let times: Vec<_> = entries.iter().map(Tag::time).collect();
+                let newest = times.first().copied().flatten().filter(|_| times.is_sorted_by(|one, next| one >= next));
                 let is_over = is_first && newest.zip(wanted.since).is_some_and(|(newest, since)| newest < since);
                 Ok(listing::Page { entries, next: next.filter(|_| !is_over).map(Some) })
             }
