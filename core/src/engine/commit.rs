@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::image;
 use super::lanes::Plan;
+use super::report;
 use super::room::Seat;
 use super::scanner::Scanner;
 use crate::context::Context;
@@ -88,7 +88,7 @@ impl Scanner {
                     let (before, options) = (before.clone(), options.clone());
                     let fresh = move |_: &Plan| {
                         if let Some(matcher) = matcher {
-                            image::match_again(&mut report, &matcher, &options)?;
+                            report::match_again(&mut report, &matcher, &options)?;
                         }
                         Fresh::of(report, &before, true)
                     };
@@ -103,7 +103,7 @@ impl Scanner {
                     let options = options.clone();
                     let fresh = move |_: &Plan| {
                         match matcher {
-                            Some(matcher) => image::match_again(&mut report, &matcher, &options)?,
+                            Some(matcher) => report::match_again(&mut report, &matcher, &options)?,
                             // Without advisories it stays as it is.
                             None => report.findings = before.findings()?,
                         }

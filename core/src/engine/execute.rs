@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::image;
 use super::room::Seat;
 use super::scanner::Scanner;
 use crate::context::Context;
@@ -50,7 +49,7 @@ impl Scanner {
         let place = self.places().get(&item.definition, &item.image.repository, context).await?;
         let source = place.source(&item.image, self.limits())?;
         let scan = self.scan_in(seat, &source, &platforms, false, false, context, |report| Packed::new(&report));
-        let packed = image::within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
+        let packed = within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
         if packed.is_empty() {
             let error = Error::new(Kind::NotFound, "the image has none of the platforms that the job asks for")
                 .with("platforms", item.platforms.join(", "));
@@ -58,6 +57,18 @@ impl Scanner {
         }
         Ok(Outcome::Scanned(packed))
     }
+}
+
+/// Gives up on an image that takes longer than it may.
+///
+/// # Errors
+/// [`Kind::Unavailable`] once the time is over, or the error of `work`.
+pub(super) async fn within<T>(time: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(time, work).await.unwrap_or_else(|_| {
+        Err(Error::new(Kind::Unavailable, "the image took longer than it may")
+            .with("seconds", time.as_secs_f64())
+            .with_hint("allow more with `image_timeout` in the definition of the registry, if it is only slow"))
+    })
 }
 
 /// The platforms of a selection: those of them that an image has.

@@ -16,16 +16,31 @@ use crate::layer::walk::{Again, Space};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image::Descriptor;
+use crate::model::report::Stats;
 use crate::source::ImageSource;
 use crate::store::LayerCache;
 
 /// What a scan counts while it reads layers.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    pub(super) bytes_fetched: AtomicU64,
-    pub(super) fetched: AtomicU64,
-    pub(super) cached: AtomicU64,
-    pub(super) twice: AtomicU64,
+    bytes_fetched: AtomicU64,
+    fetched: AtomicU64,
+    cached: AtomicU64,
+    twice: AtomicU64,
+}
+
+impl Counts {
+    /// What of the statistics of a scan it knows.
+    pub(super) fn stats(&self) -> Stats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            bytes_fetched: load(&self.bytes_fetched),
+            layers_fetched: load(&self.fetched),
+            layers_from_cache: load(&self.cached),
+            layers_read_twice: load(&self.twice),
+            ..Stats::default()
+        }
+    }
 }
 
 /// One slot a layer that is being read: whoever holds it reads, the others wait and find the result.

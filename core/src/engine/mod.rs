@@ -6,12 +6,14 @@ mod commit;
 #[cfg(feature = "net")]
 mod execute;
 mod fetch;
+mod fit;
 mod image;
 mod lanes;
 mod layers;
 #[cfg(feature = "net")]
 mod listing;
 mod memory;
+mod packages;
 #[cfg(feature = "net")]
 mod past;
 #[cfg(feature = "net")]
@@ -22,6 +24,7 @@ mod place;
 #[cfg(feature = "net")]
 mod plan;
 mod rematch;
+mod report;
 mod room;
 #[cfg(feature = "net")]
 mod run;

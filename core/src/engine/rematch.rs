@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::image;
+use super::report;
 use super::scanner::Scanner;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -119,6 +119,6 @@ async fn write(store: &Store, done: Vec<Rematch>, rematched: &mut Rematched, con
 
 fn one(matcher: &Matcher, options: &MatchOptions, packed: PackedReport) -> Result<Rematch> {
     let mut report = packed.scan()?;
-    image::match_again(&mut report, matcher, options)?;
+    report::match_again(&mut report, matcher, options)?;
     packed.rematched(&report)
 }

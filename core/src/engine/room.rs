@@ -67,6 +67,11 @@ impl Seat {
         self.lock().large.is_some()
     }
 
+    /// The bytes that one piece of work for the image may take: beside others `least`, or a quarter of what it may take where that is more.
+    pub(super) fn allows(&self, least: usize) -> usize {
+        if self.is_large() { usize::MAX } else { least.max(self.small / 4) }
+    }
+
     /// Whether something had to be put down; then it is done again after [`Seat::enlarge`].
     pub(super) fn is_late(&self) -> bool {
         self.lock().is_late

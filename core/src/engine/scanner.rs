@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::advisory_source::AdvisorySource;
-use super::image;
 use super::lanes::Plan;
 use super::layers::Layers;
 use super::room::{Room, Seat};
+use super::{image, report};
 use crate::advisory::Advisories;
 use crate::catalog;
 use crate::context::Context;
@@ -20,6 +20,8 @@ use crate::source::{self, DockerArchive, ImageSource, OciArchive, OciLayout, Pla
 use crate::store::{LayerCache, Store};
 
 #[cfg(feature = "net")]
+use super::execute;
+#[cfg(feature = "net")]
 use super::listing::{self, Listed, Show};
 #[cfg(feature = "net")]
 use super::place::{Connectors, Places};
@@ -27,7 +29,6 @@ use super::place::{Connectors, Places};
 use crate::registry::{Check, Connector, Registry, check_with};
 #[cfg(feature = "net")]
 use crate::select::Selection;
-#[cfg(feature = "net")]
 #[cfg(feature = "net")]
 use futures_util::stream::BoxStream;
 
@@ -250,7 +251,7 @@ impl Scanner {
         if let Some(registry) = &options.registry
             && let Some(time) = crate::context::seconds("image_timeout", registry.image_timeout)?
         {
-            return image::within(time, scan).await;
+            return execute::within(time, scan).await;
         }
         scan.await
     }
@@ -286,24 +287,14 @@ impl Scanner {
         for resolved in images {
             let read =
                 image::read(&inner.layers, seat, source, resolved.image, resolved.notes, foreign_layers, context);
-            let mut contents = read.await?;
+            let contents = read.await?;
             let matcher = inner.advisories.get(&contents.inventory, context).await?;
             let matching = MatchOptions { include_owned, now: jiff::Timestamp::now().to_string() };
-            reports.push(loop {
-                let (seat_of, matcher, matching, context) =
-                    (seat.clone(), matcher.clone(), matching.clone(), context.clone());
-                let report = move |plan: &Plan| -> Result<_> {
-                    match image::report(plan, &seat_of, contents, matcher.as_deref(), &matching, &context)? {
-                        Ok(report) => finish(report).map(Ok),
-                        Err(contents) => Ok(Err(contents)),
-                    }
-                };
-                match inner.layers.compute(seat, report).await?? {
-                    Ok(report) => break report,
-                    Err(given_back) => contents = given_back,
-                }
-                seat.enlarge().await?;
-            });
+            let context = context.clone();
+            let close = move |plan: &Plan, seat: &Seat, contents| {
+                report::close(plan, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
+            };
+            reports.push(inner.layers.fit(seat, contents, close).await?);
         }
         Ok(reports)
     }
