@@ -101,7 +101,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
         let end = [0; 1024];
         let reading = Reading { catalogers, table: &table, limits: &limits, again, space: &|_| Space::Granted };
         let walked = walk(BufReader::new(Read::chain(layer(), &end[..])), &reading, &mut Vec::new());
-        walked.expect("a layer is read").facts
+        walked.expect("a layer is read").facts().expect("there is room")
     };
     let (mut layers_read_twice, mut layers_read) = (0, Vec::new());
     for layer in layers {

@@ -13,7 +13,7 @@ use super::room::{FACTS, Seat};
 use crate::context::Context;
 use crate::error::Result;
 use crate::layer::LayerFacts;
-use crate::layer::walk::Again;
+use crate::layer::walk::{Again, Stopped};
 use crate::model::event::Event;
 use crate::model::image::{Descriptor, Image};
 use crate::model::problem::{Problem, ProblemKind, Problems};
@@ -125,8 +125,8 @@ impl Reading<'_> {
             match reading.try_next().await {
                 Ok(Some(layer)) => facts.push(layer.unwrap_or_default()),
                 Ok(None) => return Ok(facts),
-                Err(_) if self.seat.is_late() => return Ok(facts),
-                Err(error) => return Err(error),
+                Err(Stopped::NoRoomNow) => return Ok(facts),
+                Err(Stopped::Failed(error)) => return Err(error),
             }
         }
     }
@@ -149,7 +149,7 @@ impl Reading<'_> {
     }
 
     /// The facts of a layer; none where the image may not have so many.
-    async fn layer(&self, layer: &Descriptor) -> Result<Option<Arc<LayerFacts>>> {
+    async fn layer(&self, layer: &Descriptor) -> Result<Option<Arc<LayerFacts>>, Stopped> {
         if unread(LayerKind::of(layer), self.foreign_layers).is_some() {
             return Ok(Some(Arc::default()));
         }
@@ -175,11 +175,11 @@ impl Reading<'_> {
     async fn again(&self, layer: &Descriptor, asked: &[Again]) -> Result<Option<LayerFacts>> {
         let read = || self.layers.again(self.source, layer, asked, self.seat, self.context, &self.counts);
         match read().await {
-            Err(_) if self.seat.is_late() => {}
-            found => return found,
+            Err(Stopped::NoRoomNow) => {}
+            found => return Ok(found?),
         }
         self.seat.enlarge().await?;
-        read().await
+        Ok(read().await?)
     }
 
     fn tell(&mut self, layer: u32, problems: impl Iterator<Item = Problem>) {

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::layer::buffered;
 use crate::layer::decompress::Decoder;
 use crate::layer::facts::{LayerFacts, Unverified};
-use crate::layer::walk::{Again, Reading, Space, walk};
+use crate::layer::walk::{Again, Reading, Space, Stopped, Walked, walk};
 use crate::layer::{Cataloger, InterestTable};
 use crate::model::digest::Digest;
 use crate::model::limits::Limits;
@@ -65,7 +65,7 @@ pub(super) struct Lane {
 }
 
 /// What a lane says of a layer: its facts, none where an image may not have so many, and the digest of the whole blob.
-pub(super) type Outcome = Result<(Unverified<Option<LayerFacts>>, Digest)>;
+pub(super) type Outcome = Result<(Unverified<Option<LayerFacts>>, Digest), Stopped>;
 
 /// Says whether a layer may take so many bytes.
 pub(super) type Ask = Box<dyn Fn(usize) -> Space + Send>;
@@ -252,13 +252,12 @@ impl Inflater {
         let reading = Reading { catalogers: &plan.catalogers, table: &plan.table, limits: &plan.limits, again, space };
         // A cataloger of somebody else may panic; the lane must live on.
         let walked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| walk(&mut ring, &reading, buffer)))
-            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked")));
+            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked").into()));
         ring.finish();
-        let is_whole = walked.as_ref().is_ok_and(|walked| walked.is_whole);
         let how_far = match &walked {
-            Ok(walked) if walked.is_whole => ON,
-            Err(error) if error.kind() == Kind::Canceled => NO_FURTHER,
-            _ => TO_THE_END,
+            Ok(Walked::Whole(_)) => ON,
+            Ok(Walked::Damaged(_) | Walked::TooMuch) => TO_THE_END,
+            Err(_) => NO_FURTHER,
         };
         stop.store(how_far, Ordering::Relaxed);
         // Bytes behind the last file count like any other: the digest is that of the whole blob.
@@ -271,14 +270,20 @@ impl Inflater {
             }
         };
         let walked = walked?;
-        let (digest, mut facts) = (digest?, walked.facts);
-        if is_whole {
-            facts.problems.extend(late.map(|error| Problem::new(ProblemKind::Corrupt, error.to_string())));
-            if trailing {
-                facts.problems.push(Problem::new(ProblemKind::Corrupt, "bytes follow the end of the compressed layer"));
+        let digest = digest?;
+        let facts = match walked {
+            Walked::Whole(mut facts) => {
+                facts.problems.extend(late.map(|error| Problem::new(ProblemKind::Corrupt, error.to_string())));
+                if trailing {
+                    let message = "bytes follow the end of the compressed layer";
+                    facts.problems.push(Problem::new(ProblemKind::Corrupt, message));
+                }
+                Some(facts)
             }
-        }
-        Ok((Unverified::new(Some(facts).filter(|_| !walked.is_full)), digest))
+            Walked::Damaged(facts) => Some(facts),
+            Walked::TooMuch => None,
+        };
+        Ok((Unverified::new(facts), digest))
     }
 }
 

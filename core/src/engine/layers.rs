@@ -8,11 +8,10 @@ use super::fetch::Arriving;
 use super::lanes::{Ask, Lane, Lanes, Plan};
 use super::pipe::pipe;
 use super::room::{Seat, Share};
-use crate::cancel::canceled;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::layer::facts::{LayerFacts, SCHEMA};
-use crate::layer::walk::{Again, Space};
+use crate::layer::walk::{Again, Space, Stopped};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
 use crate::model::image::Descriptor;
@@ -98,8 +97,7 @@ impl Layers {
     /// The facts of one layer; none where together with those before it they are more than an image may have.
     ///
     /// # Errors
-    /// What kept the blob from arriving whole and right; [`Kind::Canceled`](crate::Kind::Canceled) where the image is
-    /// [late](Seat::is_late).
+    /// What kept the blob from arriving whole and right; [`Stopped::NoRoomNow`].
     pub(super) async fn facts(
         &self,
         source: &dyn ImageSource,
@@ -107,7 +105,7 @@ impl Layers {
         seat: &Arc<Seat>,
         context: &Context,
         counts: &Counts,
-    ) -> Result<Option<Arc<LayerFacts>>> {
+    ) -> Result<Option<Arc<LayerFacts>>, Stopped> {
         let share = Arc::new(Share::new(seat));
         let slot = self.slot(&layer.digest);
         // Two scans that need one layer at the same moment read it once. A reader that is canceled leaves the slot empty,
@@ -123,7 +121,7 @@ impl Layers {
                 match share.of(facts.memory()) {
                     Space::Granted => {}
                     Space::Full => return Ok(None),
-                    Space::Later => return Err(canceled()),
+                    Space::Later => return Err(Stopped::NoRoomNow),
                 }
                 counts.cached.fetch_add(1, Ordering::Relaxed);
                 context.emit(Event::LayerDone { digest: layer.digest.clone(), cached: true });
@@ -149,7 +147,7 @@ impl Layers {
     /// more than an image may have.
     ///
     /// # Errors
-    /// What kept the blob from arriving whole and right.
+    /// What kept the blob from arriving whole and right; [`Stopped::NoRoomNow`].
     pub(super) async fn again(
         &self,
         source: &dyn ImageSource,
@@ -158,7 +156,7 @@ impl Layers {
         seat: &Arc<Seat>,
         context: &Context,
         counts: &Counts,
-    ) -> Result<Option<LayerFacts>> {
+    ) -> Result<Option<LayerFacts>, Stopped> {
         counts.twice.fetch_add(1, Ordering::Relaxed);
         self.read(source, layer, Some(asked), &Arc::new(Share::new(seat)), context, counts).await
     }
@@ -172,7 +170,7 @@ impl Layers {
         share: &Arc<Share>,
         context: &Context,
         counts: &Counts,
-    ) -> Result<Option<LayerFacts>> {
+    ) -> Result<Option<LayerFacts>, Stopped> {
         let first = share.clone();
         let space: Ask = Box::new(move |all| first.of(all));
         let facts = self.pass(source, layer, asked.map(<[Again]>::to_vec), space, context, counts).await?;
@@ -197,7 +195,7 @@ impl Layers {
         space: Ask,
         context: &Context,
         counts: &Counts,
-    ) -> Result<Option<LayerFacts>> {
+    ) -> Result<Option<LayerFacts>, Stopped> {
         let mut lane = self.lanes.reserve(1).await?;
         let mut arriving = Arriving::open(source, layer, context).await?;
         if arriving.is_wide() {
@@ -211,8 +209,9 @@ impl Layers {
         let outcome = self.lanes.read(lane, blob, again, space);
         let fetching = arriving.send(context, &counts.bytes_fetched, sender);
         let (outcome, ()) = futures_util::future::join(outcome, fetching).await;
-        let (facts, digest) = outcome.unwrap_or_else(|_| Err(canceled())).map_err(|error| about(source, error))?;
-        facts.verify(&layer.digest, &digest).map_err(|error| about(source, error))
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a lane's thread is gone").into()));
+        let verified = outcome.and_then(|(facts, digest)| Ok(facts.verify(&layer.digest, &digest)?));
+        verified.map_err(|stopped| stopped.map(|error| error.with("image", source.reference())))
     }
 
     async fn stored(&self, digest: &Digest) -> Option<LayerFacts> {
@@ -251,12 +250,6 @@ impl Layers {
         slots
             .retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|held| held.strong_count() > 0));
     }
-}
-
-/// The same error with the image that it is of.
-fn about(source: &dyn ImageSource, error: Error) -> Error {
-    let is_named = error.context().any(|(key, _)| key == "image");
-    if is_named { error } else { error.with("image", source.reference()) }
 }
 
 /// What besides the blob decides its facts: the shape, the limits, the catalogers and their versions, in their order.

@@ -50,10 +50,19 @@ pub(super) struct Seat {
 struct Taken {
     bytes: usize,
     large: Option<OwnedSemaphorePermit>,
-    /// Whether its layers are read one by one, so that what came before is known.
-    is_in_order: bool,
-    /// Whether something had to be put down.
-    is_late: bool,
+    phase: Phase,
+}
+
+/// How the layers of an image are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// Side by side, each as far as there is room.
+    #[default]
+    SideBySide,
+    /// There was no room for one of them: what is in hand is put down, and done again after [`Seat::enlarge`].
+    PutDown,
+    /// One by one, so that what came before is known, and the limit alone counts.
+    OneByOne,
 }
 
 impl Seat {
@@ -72,22 +81,19 @@ impl Seat {
         if self.is_large() { usize::MAX } else { least.max(self.small / 4) }
     }
 
-    /// Whether something had to be put down; then it is done again after [`Seat::enlarge`].
-    pub(super) fn is_late(&self) -> bool {
-        self.lock().is_late
-    }
-
     /// Takes `bytes` more for a layer that has `all` by now.
     pub(super) fn grow(&self, bytes: usize, all: usize) -> Space {
         let mut taken = self.lock();
-        if taken.is_in_order {
-            return if taken.bytes + all > FACTS { Space::Full } else { Space::Granted };
+        let phase = taken.phase;
+        match phase {
+            Phase::OneByOne if taken.bytes + all > FACTS => Space::Full,
+            Phase::OneByOne => Space::Granted,
+            Phase::SideBySide if self.take(&mut taken, bytes, FACTS) => Space::Granted,
+            Phase::SideBySide | Phase::PutDown => {
+                taken.phase = Phase::PutDown;
+                Space::Later
+            }
         }
-        if !taken.is_late && self.take(&mut taken, bytes, FACTS) {
-            return Space::Granted;
-        }
-        taken.is_late = true;
-        Space::Later
     }
 
     /// Takes `bytes` more, where that is possible without waiting.
@@ -124,8 +130,7 @@ impl Seat {
         };
         let mut taken = self.lock();
         taken.large = taken.large.take().or(large);
-        taken.is_in_order = true;
-        taken.is_late = false;
+        taken.phase = Phase::OneByOne;
         Ok(())
     }
 
@@ -181,12 +186,12 @@ mod tests {
         assert!(first.is_large());
         // The second has to put down what it has, and everything that it does meanwhile too.
         assert_eq!((second.grow(1_001, 1_001), second.grow(1, 1)), (Space::Later, Space::Later));
-        assert!(second.is_late() && !second.is_large());
+        assert!(second.lock().phase == Phase::PutDown && !second.is_large());
         let mut waiting = Box::pin(second.enlarge());
         assert!((&mut waiting).now_or_never().is_none());
         drop(first);
         waiting.await.unwrap();
-        assert!(second.is_large() && !second.is_late());
+        assert!(second.lock().phase == Phase::OneByOne && second.is_large());
         let _third = room.seat().await.unwrap();
         let _fourth = room.seat().await.unwrap();
         assert!(room.seat().now_or_never().is_none(), "there are three seats");

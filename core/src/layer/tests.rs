@@ -4,7 +4,7 @@ use std::io::BufReader;
 use std::sync::Arc;
 
 use super::overlay::Overlay;
-use super::walk::{Again, Reading, Space, walk};
+use super::walk::{Again, Reading, Space, Stopped, Walked, walk};
 use super::*;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::Draft;
@@ -122,7 +122,7 @@ impl Bench {
             again,
             space: &|_| Space::Granted,
         };
-        walk(BufReader::with_capacity(piece, tar), &reading, &mut Vec::new()).unwrap().facts
+        walk(BufReader::with_capacity(piece, tar), &reading, &mut Vec::new()).unwrap().facts().unwrap()
     }
 
     /// The visible files of an image: path, layer and text.
@@ -435,9 +435,28 @@ fn a_name_of_a_gibibyte_is_passed_over() {
         again: None,
         space: &|_| Space::Granted,
     };
-    let facts = walk(BufReader::with_capacity(1 << 18, input), &reading, &mut Vec::new()).unwrap().facts;
+    let facts = walk(BufReader::with_capacity(1 << 18, input), &reading, &mut Vec::new()).unwrap().facts().unwrap();
     assert_eq!(facts.facts.len(), 1);
     assert_eq!(facts.problems.first().map(|problem| problem.kind), Some(ProblemKind::LimitExceeded));
+}
+
+#[test]
+fn a_walk_says_how_it_ended() {
+    let bench = Bench::new();
+    let walk_within = |tar: &[u8], space: &dyn Fn(usize) -> Space| {
+        let Bench { catalogers, table, limits } = &bench;
+        walk(tar, &Reading { catalogers, table, limits, again: None, space }, &mut Vec::new())
+    };
+    let layer = tar(&["f a/mark = 1"]);
+    let kept = |walked: Walked| walked.facts().map(|facts| facts.facts.len());
+    let whole = walk_within(&layer, &|_| Space::Granted).unwrap();
+    assert!(matches!(whole, Walked::Whole(_)) && kept(whole) == Some(1));
+    let cut = &tar(&["f a/mark = 1", "f b/mark = 2"])[..3 * 512];
+    let damaged = walk_within(cut, &|_| Space::Granted).unwrap();
+    assert!(matches!(damaged, Walked::Damaged(_)) && kept(damaged) == Some(1));
+    let too_much = walk_within(&layer, &|_| Space::Full).unwrap();
+    assert!(matches!(too_much, Walked::TooMuch) && kept(too_much).is_none());
+    assert!(matches!(walk_within(&layer, &|_| Space::Later), Err(Stopped::NoRoomNow)));
 }
 
 #[test]

@@ -13,7 +13,6 @@ use super::cataloger::{self, Cataloger, Content, File, Surroundings};
 use super::facts::{Gathered, LayerFacts};
 use super::interest::{InterestTable, MAGIC, Take};
 use super::journal::{EntryKind, JournalWriter};
-use crate::cancel::canceled;
 use crate::error::{Error, Kind, Result};
 use crate::model::limits::Limits;
 use crate::model::path;
@@ -73,12 +72,91 @@ impl Again {
     }
 }
 
+/// A layer that was walked.
+#[derive(Debug)]
+pub enum Walked {
+    /// To the end of the tar.
+    Whole(LayerFacts),
+    /// As far as it could be read, or a limit allowed; which of them ended it is a problem of the facts.
+    Damaged(LayerFacts),
+    /// There is no room for it in any image, and nothing is kept.
+    TooMuch,
+}
+
+impl Walked {
+    /// What was found; damage and limits are problems in it. None where it is too much.
+    pub fn facts(self) -> Option<LayerFacts> {
+        match self {
+            Self::Whole(facts) | Self::Damaged(facts) => Some(facts),
+            Self::TooMuch => None,
+        }
+    }
+}
+
+/// Why the reading of a layer ended with nothing.
+#[derive(Debug)]
+pub enum Stopped {
+    /// It takes more room than there is now: it begins anew when there is.
+    NoRoomNow,
+    /// By an error from outside.
+    Failed(Error),
+}
+
+impl Stopped {
+    /// The same with more said of the error.
+    #[must_use]
+    pub fn map(self, more: impl FnOnce(Error) -> Error) -> Self {
+        match self {
+            Self::NoRoomNow => Self::NoRoomNow,
+            Self::Failed(error) => Self::Failed(more(error)),
+        }
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Stopped> for Error {
+    /// For whoever does not begin anew, and has room for anything.
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::NoRoomNow => Self::new(Kind::Internal, "a layer was told to wait for room where nobody waits"),
+            Stopped::Failed(error) => error,
+        }
+    }
+}
+
+/// Why a walk ends before its tar does.
+enum Early {
+    /// It cannot be read further; what came before counts.
+    Damage(Problem),
+    /// There is no room for it in any image.
+    TooMuch,
+    /// What came before does not count.
+    Stopped(Stopped),
+}
+
+impl From<Error> for Early {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            Kind::Corrupt => ProblemKind::Corrupt,
+            Kind::LimitExceeded => ProblemKind::LimitExceeded,
+            Kind::Unsupported => ProblemKind::Unsupported,
+            _ => return Self::Stopped(Stopped::Failed(error)),
+        };
+        Self::Damage(Problem::new(kind, error.to_string()))
+    }
+}
+
 /// Walks a decompressed layer. `buffer` holds one file at a time and is kept by the caller for the next layer.
 ///
 /// # Errors
-/// Only what ends the reading from outside, such as [`Kind::Canceled`] or [`Kind::Unavailable`]; damage and limits are
-/// problems of the facts.
-pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -> Result<Walked> {
+/// Only what ends the reading from outside, such as [`Kind::Canceled`] or [`Kind::Unavailable`], and [`Stopped::NoRoomNow`]; damage and
+/// limits are problems of the facts.
+pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -> Result<Walked, Stopped> {
     let mut walk = Walk {
         input,
         reading,
@@ -91,52 +169,25 @@ pub fn walk<R: BufRead>(input: R, reading: &Reading<'_>, buffer: &mut Vec<u8>) -
         position: 0,
         facts: Gathered::default(),
         noted: 0,
-        told: 0,
-        is_full: false,
+        asked: 0,
     };
-    let end = walk.run();
-    let mut is_whole = end.is_ok();
-    if let Err(error) = end {
-        let kind = match error.kind() {
-            Kind::Corrupt => ProblemKind::Corrupt,
-            Kind::LimitExceeded => ProblemKind::LimitExceeded,
-            Kind::Unsupported => ProblemKind::Unsupported,
-            _ => return Err(error),
-        };
-        walk.problems.push(Problem::new(kind, error.to_string()));
-    }
+    let damage = match walk.run() {
+        Ok(()) => None,
+        Err(Early::Damage(problem)) => Some(problem),
+        Err(Early::TooMuch) => return Ok(Walked::TooMuch),
+        Err(Early::Stopped(stopped)) => return Err(stopped),
+    };
+    let is_whole = damage.is_none();
+    damage.into_iter().for_each(|problem| walk.problems.push(problem));
     walk.out.journal = walk.journal.finish()?;
     walk.out.facts = walk.facts.finish();
     walk.out.problems = walk.problems.finish();
-    let all = walk.out.memory();
-    let is_full = walk.is_full || !is_granted(reading, all)?;
-    if is_full {
-        (walk.out, is_whole) = (LayerFacts::default(), false);
+    match (reading.space)(walk.out.memory()) {
+        Space::Granted if is_whole => Ok(Walked::Whole(walk.out)),
+        Space::Granted => Ok(Walked::Damaged(walk.out)),
+        Space::Full => Ok(Walked::TooMuch),
+        Space::Later => Err(Stopped::NoRoomNow),
     }
-    Ok(Walked { facts: walk.out, is_whole, is_full })
-}
-
-/// Whether the layer may have so many bytes.
-///
-/// # Errors
-/// [`Kind::Canceled`], where it may later.
-fn is_granted(reading: &Reading<'_>, all: usize) -> Result<bool> {
-    match (reading.space)(all) {
-        Space::Granted => Ok(true),
-        Space::Full => Ok(false),
-        Space::Later => Err(canceled()),
-    }
-}
-
-/// A layer that was walked.
-#[derive(Debug)]
-pub struct Walked {
-    /// What was found; damage and limits are problems in it.
-    pub facts: LayerFacts,
-    /// Whether the end of the tar was reached.
-    pub is_whole: bool,
-    /// Whether there was no room for it, and nothing is kept.
-    pub is_full: bool,
 }
 
 struct Walk<'a, R> {
@@ -154,8 +205,7 @@ struct Walk<'a, R> {
     /// The bytes of what is noted for second looks so far.
     noted: usize,
     /// The bytes for which there was room when that was asked last.
-    told: usize,
-    is_full: bool,
+    asked: usize,
 }
 
 /// What the walk needs of a tar header, copied out of the input.
@@ -176,7 +226,7 @@ enum Next {
 }
 
 impl<R: BufRead> Walk<'_, R> {
-    fn run(&mut self) -> Result<()> {
+    fn run(&mut self) -> Result<(), Early> {
         let limits = TarLimits {
             max_metadata_size: METADATA,
             max_path_len: None,
@@ -192,18 +242,19 @@ impl<R: BufRead> Walk<'_, R> {
                 return Ok(());
             }
             if self.entries >= self.reading.limits.entries {
-                return Err(full(format!("the layer has more than {} entries", self.entries)));
+                return Err(full(format!("the layer has more than {} entries", self.entries)).into());
             }
             self.entries += 1;
             if let Next::Entry(header) = next {
                 self.entry(header)?;
             }
             let all = self.journal.memory() + self.facts.memory() + self.noted;
-            if all > self.told + STEP {
-                self.told = all;
-                if !is_granted(self.reading, all)? {
-                    self.is_full = true;
-                    return Err(full("the layer has more than there is room for".to_owned()));
+            if all > self.asked + STEP {
+                self.asked = all;
+                match (self.reading.space)(all) {
+                    Space::Granted => {}
+                    Space::Full => return Err(Early::TooMuch),
+                    Space::Later => return Err(Early::Stopped(Stopped::NoRoomNow)),
                 }
             }
         }
