@@ -25,6 +25,7 @@ mod place;
 mod plan;
 mod rematch;
 mod report;
+mod ring;
 mod room;
 #[cfg(feature = "net")]
 mod run;
