@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::room::Seat;
-use super::scanner::Scanner;
+use super::scanner::{Scanner, Scope};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Done, Failure, Item, Outcome, Packed};
@@ -45,10 +45,10 @@ impl Scanner {
     }
 
     async fn look_at(&self, seat: &Arc<Seat>, item: &Item, context: &Context) -> Result<Outcome> {
-        let platforms = platforms(&item.platforms)?;
+        let scope = Scope { platforms: platforms(&item.platforms)?, ..Scope::default() };
         let place = self.places().get(&item.definition, &item.image.repository, context).await?;
         let source = place.source(&item.image, self.limits())?;
-        let scan = self.scan_in(seat, &source, &platforms, false, false, context, |report| Packed::new(&report));
+        let scan = self.scan_in(seat, &source, &scope, context, |report| Packed::new(&report));
         let packed = within(place.image_time.unwrap_or(IMAGE_TIME), scan).await?;
         if packed.is_empty() {
             let error = Error::new(Kind::NotFound, "the image has none of the platforms that the job asks for")

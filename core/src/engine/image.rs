@@ -10,6 +10,7 @@ use super::layers::{Counts, Layers};
 use super::packages::{self, Found, ImageFacts, Seen};
 use super::report::Contents;
 use super::room::{FACTS, Seat};
+use super::scanner::Scope;
 use crate::context::Context;
 use crate::error::Result;
 use crate::layer::LayerFacts;
@@ -17,7 +18,7 @@ use crate::layer::walk::{Again, Stopped};
 use crate::model::event::Event;
 use crate::model::image::{Descriptor, Image};
 use crate::model::problem::{Problem, ProblemKind, Problems};
-use crate::source::{ImageSource, LayerKind};
+use crate::source::{ImageSource, LayerKind, Resolved};
 
 /// The most bytes of the commands that made the layers, as the history of an image tells them.
 const COMMANDS: usize = 1 << 20;
@@ -30,12 +31,12 @@ pub(super) async fn read(
     layers: &Layers,
     seat: &Arc<Seat>,
     source: &dyn ImageSource,
-    mut image: Image,
-    notes: Vec<Problem>,
-    foreign_layers: bool,
+    resolved: Resolved,
+    scope: &Scope,
     context: &Context,
 ) -> Result<Contents> {
     let started = Instant::now();
+    let Resolved { mut image, notes } = resolved;
     let reference = source.reference();
     context.emit(Event::ImageResolved {
         image: reference.clone(),
@@ -47,7 +48,7 @@ pub(super) async fn read(
     spare(&mut image, &mut problems);
 
     let counts = Counts::default();
-    let mut reading = Reading { layers, seat, source, foreign_layers, context, image: &image, counts, problems };
+    let mut reading = Reading { layers, seat, source, scope, context, image: &image, counts, problems };
     let facts = reading.facts().await?;
     let packages = match layers.fit(seat, facts, packages::find).await? {
         Found::Packages(packages) => packages,
@@ -87,7 +88,7 @@ struct Reading<'a> {
     layers: &'a Layers,
     seat: &'a Arc<Seat>,
     source: &'a dyn ImageSource,
-    foreign_layers: bool,
+    scope: &'a Scope,
     context: &'a Context,
     image: &'a Image,
     counts: Counts,
@@ -102,7 +103,7 @@ impl Reading<'_> {
             self.one_by_one(&mut facts).await?;
         }
         for ((layer, _), index) in self.image.layers.iter().zip(0u32..) {
-            if let Some(message) = unread(LayerKind::of(layer), self.foreign_layers) {
+            if let Some(message) = unread(LayerKind::of(layer), self.scope.foreign_layers) {
                 self.problems.push(Problem { layer: Some(index), ..Problem::new(ProblemKind::Unsupported, message) });
             }
         }
@@ -150,7 +151,7 @@ impl Reading<'_> {
 
     /// The facts of a layer; none where the image may not have so many.
     async fn layer(&self, layer: &Descriptor) -> Result<Option<Arc<LayerFacts>>, Stopped> {
-        if unread(LayerKind::of(layer), self.foreign_layers).is_some() {
+        if unread(LayerKind::of(layer), self.scope.foreign_layers).is_some() {
             return Ok(Some(Arc::default()));
         }
         self.layers.facts(self.source, layer, self.seat, self.context, &self.counts).await

@@ -91,6 +91,21 @@ pub struct ScanOptions {
     pub include_owned: bool,
 }
 
+/// What of an image is scanned: the [`ScanOptions`] besides how it is reached.
+#[derive(Default)]
+pub(super) struct Scope {
+    pub(super) platforms: Platforms,
+    pub(super) foreign_layers: bool,
+    pub(super) include_owned: bool,
+}
+
+impl ScanOptions {
+    fn scope(&self) -> Scope {
+        let Self { platforms, foreign_layers, include_owned, .. } = self;
+        Scope { platforms: platforms.clone(), foreign_layers: *foreign_layers, include_owned: *include_owned }
+    }
+}
+
 impl ScannerBuilder {
     /// Matches with a database that is open already.
     pub fn advisories(mut self, advisories: Advisories) -> Self {
@@ -245,8 +260,11 @@ impl Scanner {
     #[tracing::instrument(skip_all, fields(target = %target), err(level = "debug", Display))]
     async fn scan_all(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
         let source = self.open(target, options, context).await?;
-        let ScanOptions { platforms, foreign_layers, include_owned, .. } = options;
-        let scan = Box::pin(self.scan_source(source.as_ref(), platforms, *foreign_layers, *include_owned, context));
+        let scope = options.scope();
+        let scan = Box::pin(async {
+            let seat = self.seat().await?;
+            self.scan_in(&seat, source.as_ref(), &scope, context, Ok).await
+        });
         #[cfg(feature = "net")]
         if let Some(registry) = &options.registry
             && let Some(time) = crate::context::seconds("image_timeout", registry.image_timeout)?
@@ -256,40 +274,22 @@ impl Scanner {
         scan.await
     }
 
-    /// Scans what `source` names, for these platforms.
-    pub(super) async fn scan_source(
-        &self,
-        source: &dyn ImageSource,
-        platforms: &Platforms,
-        foreign_layers: bool,
-        include_owned: bool,
-        context: &Context,
-    ) -> Result<Vec<Report>> {
-        let seat = self.seat().await?;
-        self.scan_in(&seat, source, platforms, foreign_layers, include_owned, context, Ok).await
-    }
-
-    /// Scans what `source` names, for these platforms, and does with each report in its lane what is to be done with it.
-    #[allow(clippy::too_many_arguments, reason = "all that makes up a scan")]
+    /// Scans what `source` names, and does with each report in its lane what is to be done with it.
     pub(super) async fn scan_in<T: Send + 'static>(
         &self,
         seat: &Arc<Seat>,
         source: &dyn ImageSource,
-        platforms: &Platforms,
-        foreign_layers: bool,
-        include_owned: bool,
+        scope: &Scope,
         context: &Context,
         finish: impl Fn(Report) -> Result<T> + Copy + Send + 'static,
     ) -> Result<Vec<T>> {
         let inner = &self.0;
-        let images = self.resolve(seat, source, platforms, context).await?;
+        let images = self.resolve(seat, source, &scope.platforms, context).await?;
         let mut reports = Vec::with_capacity(images.len());
         for resolved in images {
-            let read =
-                image::read(&inner.layers, seat, source, resolved.image, resolved.notes, foreign_layers, context);
-            let contents = read.await?;
+            let contents = image::read(&inner.layers, seat, source, resolved, scope, context).await?;
             let matcher = inner.advisories.get(&contents.inventory, context).await?;
-            let matching = MatchOptions { include_owned, now: jiff::Timestamp::now().to_string() };
+            let matching = MatchOptions { include_owned: scope.include_owned, now: jiff::Timestamp::now().to_string() };
             let context = context.clone();
             let close = move |plan: &Plan, seat: &Seat, contents| {
                 report::close(plan, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
