@@ -23,7 +23,7 @@ fn import_into(database: &Path, paths: &[PathBuf]) -> tidewaiter::advisory::Impo
 }
 
 fn options() -> MatchOptions {
-    MatchOptions { now: NOW.into(), ..MatchOptions::default() }
+    MatchOptions::at(NOW.parse().unwrap())
 }
 
 #[test]

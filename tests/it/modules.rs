@@ -41,14 +41,14 @@ fn inventory_of<'a>(ecosystem: &str, packages: impl IntoIterator<Item = (&'a str
 
 /// The ids of the records that the findings of one package rest on.
 fn records(ecosystem: &str, package: (&str, &str, &str), advisories: &Advisories) -> BTreeSet<String> {
-    let options = MatchOptions { now: NOW.into(), ..MatchOptions::default() };
+    let options = MatchOptions::at(NOW.parse().unwrap());
     let found = matching::find(&inventory_of(ecosystem, [package]), advisories, &options).unwrap();
     found.findings.into_iter().map(|finding| finding.evidence.record).collect()
 }
 
 /// The records that the findings rest on, with their summaries.
 fn summaries(inventory: &Inventory, advisories: &Advisories) -> BTreeSet<(String, String)> {
-    let options = MatchOptions { now: NOW.into(), ..MatchOptions::default() };
+    let options = MatchOptions::at(NOW.parse().unwrap());
     let mut found = BTreeSet::new();
     for finding in matching::find(inventory, advisories, &options).unwrap().findings {
         let package = inventory.package(finding.package_index).unwrap();

@@ -74,7 +74,7 @@ impl Scanner {
         context: &Context,
     ) -> Result<Vec<Fresh>> {
         let mut all = Vec::new();
-        let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
+        let options = MatchOptions::at(Timestamp::now());
         match outcome {
             Outcome::Scanned(packed) => {
                 let before = Arc::new(before);

@@ -57,7 +57,7 @@ impl Scanner {
         })?;
         // Nothing else goes on, and all packages there are come by.
         let matcher = Arc::new(Matcher::new(matcher.advisories().clone(), MEMORY));
-        let options = MatchOptions { include_owned: false, now: Timestamp::now().to_string() };
+        let options = MatchOptions::at(Timestamp::now());
         let mut rematched = Rematched::default();
         let mut page = store.packed_after(registry, 0, PAGE, PAGE_BYTES).await?;
         let mut done: Vec<Rematch> = Vec::new();

@@ -289,7 +289,7 @@ impl Scanner {
         for resolved in images {
             let contents = image::read(&inner.layers, seat, source, resolved, scope, context).await?;
             let matcher = inner.advisories.get(&contents.inventory, context).await?;
-            let matching = MatchOptions { include_owned: scope.include_owned, now: jiff::Timestamp::now().to_string() };
+            let matching = MatchOptions { include_owned: scope.include_owned, now: jiff::Timestamp::now() };
             let context = context.clone();
             let close = move |plan: &Plan, seat: &Seat, contents| {
                 report::close(plan, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)

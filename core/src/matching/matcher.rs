@@ -42,8 +42,8 @@ impl Matcher {
         options: &MatchOptions,
     ) -> Result<Option<Matches>> {
         let effort = Effort::default();
-        find_with(inventory, &self.advisories, options, most, &effort, |package, now| {
-            self.memory.findings(package, &self.advisories, now, &effort)
+        find_with(inventory, &self.advisories, options, most, &effort, |package| {
+            self.memory.findings(package, &self.advisories, options.now, &effort)
         })
     }
 }

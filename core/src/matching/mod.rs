@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::advisory::{Advisories, Affected, RangeKind, Record, RecordId, Score};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::model::ecosystem;
 use crate::model::finding::{Evidence, Finding, Status};
 use crate::model::inventory::{Inventory, Package};
@@ -58,12 +58,19 @@ impl Effort {
 }
 
 /// How packages are matched.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MatchOptions {
     /// Whether the findings of packages that a package of the distribution owns are among the findings.
     pub include_owned: bool,
-    /// The time of the scan (RFC 3339): a record that was withdrawn by then does not count.
-    pub now: String,
+    /// The time of the scan: a record that was withdrawn by then does not count.
+    pub now: Timestamp,
+}
+
+impl MatchOptions {
+    /// A match at this time, without the findings of packages that a package of the distribution owns.
+    pub fn at(now: Timestamp) -> Self {
+        Self { include_owned: false, now }
+    }
 }
 
 /// What concerns the packages of an image.
@@ -80,10 +87,10 @@ pub struct Matches {
 /// Matches every package of `inventory` with `advisories`.
 ///
 /// # Errors
-/// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten, [`Kind::InvalidInput`] when `now` is no time.
+/// [`Kind::Corrupt`](crate::Kind::Corrupt) when the advisory file is damaged or was overwritten.
 pub fn find(inventory: &Inventory, advisories: &Advisories, options: &MatchOptions) -> Result<Matches> {
     let effort = Effort::default();
-    let found = |package: &Package<'_>, now| Ok(of_package(package, advisories, now, &effort)?.findings);
+    let found = |package: &Package<'_>| Ok(of_package(package, advisories, options.now, &effort)?.findings);
     Ok(find_with(inventory, advisories, options, usize::MAX, &effort, found)?.unwrap_or_default())
 }
 
@@ -98,11 +105,8 @@ fn find_with(
     options: &MatchOptions,
     most: usize,
     effort: &Effort,
-    mut findings: impl FnMut(&Package<'_>, Timestamp) -> Result<Vec<Finding>>,
+    mut findings: impl FnMut(&Package<'_>) -> Result<Vec<Finding>>,
 ) -> Result<Option<Matches>> {
-    let now = options.now.parse().map_err(|error: jiff::Error| {
-        Error::new(Kind::InvalidInput, "the time of the scan is no time").with("now", &options.now).because(error)
-    })?;
     let mut matches = Matches { problems: problems(inventory, advisories), ..Matches::default() };
     let room = ROOM.saturating_sub(inventory.memory()).max(LEAST);
     let mut taken = 0;
@@ -115,7 +119,7 @@ fn find_with(
             matches.problems.push(unmatched("those before them are compared with too many advisories"));
             break;
         }
-        let mut findings = findings(&package, now)?;
+        let mut findings = findings(&package)?;
         let owned = package.owner().is_some();
         if owned {
             matches.owned_findings += findings.len() as u64;
@@ -147,7 +151,7 @@ struct Found {
 /// The findings of one package, whoever owns it.
 ///
 /// # Errors
-/// [`Kind::Corrupt`] when the advisory file is damaged or was overwritten.
+/// [`Kind::Corrupt`](crate::Kind::Corrupt) when the advisory file is damaged or was overwritten.
 fn of_package(package: &Package<'_>, advisories: &Advisories, now: Timestamp, effort: &Effort) -> Result<Found> {
     let mut is_lasting = true;
     let subjects = Subject::all(package);

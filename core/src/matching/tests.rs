@@ -52,7 +52,8 @@ fn inventory(distro: Option<Distro>, packages: &[Row<'_>]) -> Inventory {
 }
 
 fn matches(inventory: &Inventory, advisories: &Advisories) -> Matches {
-    find(inventory, advisories, &MatchOptions { now: "2026-11-24T12:00:00Z".into(), include_owned: false }).unwrap()
+    find(inventory, advisories, &MatchOptions { now: "2026-11-24T12:00:00Z".parse().unwrap(), include_owned: false })
+        .unwrap()
 }
 
 /// Each finding as `id status fixed`.
@@ -205,7 +206,7 @@ fn what_was_found_before_is_found_again_until_it_is_withdrawn() {
     let (p, q) = ((PackageType::Npm, "p", "1.0.0", None), (PackageType::Npm, "q", "1.0.0", None));
     let matcher = Matcher::new(advisories, 1 << 20);
     let at = |inventory: &Inventory, now: &str| {
-        let options = MatchOptions { now: now.into(), include_owned: false };
+        let options = MatchOptions { now: now.parse().unwrap(), include_owned: false };
         let again = matcher.find(inventory, &options).unwrap();
         let anew = find(inventory, matcher.advisories(), &options).unwrap();
         assert_eq!((&again.findings, again.owned_findings), (&anew.findings, anew.owned_findings));
@@ -243,7 +244,7 @@ fn owned_packages_are_counted() {
     let inventory = draft.finish();
     let found = matches(&inventory, &advisories);
     assert_eq!((found.findings.len(), found.owned_findings), (0, 1));
-    let options = MatchOptions { now: "2026-11-24T12:00:00Z".into(), include_owned: true };
+    let options = MatchOptions { now: "2026-11-24T12:00:00Z".parse().unwrap(), include_owned: true };
     let found = find(&inventory, &advisories, &options).unwrap();
     assert_eq!((found.findings.len(), found.owned_findings), (1, 1));
     assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
@@ -581,10 +582,10 @@ fn packages_that_are_compared_with_advisories_without_end_are_told() {
         draft.push(&PackageDraft::new(PackageType::Npm, "a", &format!("3.0.{number}"), "p", 0)).unwrap();
     }
     let (inventory, options) =
-        (draft.finish(), MatchOptions { now: "2026-11-24T12:00:00Z".into(), include_owned: false });
+        (draft.finish(), MatchOptions { now: "2026-11-24T12:00:00Z".parse().unwrap(), include_owned: false });
     for (rows, rest) in [(50, Some(15)), (199, None), (201, None)] {
         let effort = Effort(Cell::new(rows));
-        let find = |package: &Package<'_>, now| Ok(of_package(package, &advisories, now, &effort)?.findings);
+        let find = |package: &Package<'_>| Ok(of_package(package, &advisories, options.now, &effort)?.findings);
         let problems =
             find_with(&inventory, &advisories, &options, usize::MAX, &effort, find).unwrap().unwrap().problems;
         let told: Vec<_> = problems.iter().map(|problem| (problem.kind, problem.message.clone())).collect();
