@@ -114,14 +114,13 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
         layers_read.push(Arc::new(facts));
     }
     let layers: Vec<Arc<LayerFacts>> = layers_read;
-    let mut overlay = Overlay::new(&layers, &table);
-    let resolved = overlay.finish(&layers, catalogers.len());
+    let overlay = Overlay::new(&layers, &table);
     let mut draft = Draft::new(limits.packages);
-    draft.set_since(Arc::new(history::since(&layers, catalogers, &resolved)));
+    draft.set_since(Arc::new(history::since(&layers, catalogers, &overlay)));
     let directories = |path: &[u8]| overlay.directory(path);
     let mut problems: Vec<Problem> =
-        layers.iter().flat_map(|layer| &layer.problems).chain(&resolved.problems).cloned().collect();
-    for (cataloger, files) in catalogers.iter().zip(&resolved.files) {
+        layers.iter().flat_map(|layer| &layer.problems).chain(&overlay.problems).cloned().collect();
+    for (cataloger, files) in catalogers.iter().zip(&overlay.files) {
         if let Err(error) = cataloger.resolve(&View::new(files, &directories), &mut draft) {
             problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
         }

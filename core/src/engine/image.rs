@@ -159,12 +159,12 @@ impl Reading<'_> {
 
     /// Adds what layers have of the files that the overlay asks for.
     async fn second_looks(&mut self, mut seen: Seen) -> Result<Seen> {
-        for (layer, asked) in by_layer(std::mem::take(&mut seen.resolved.again)) {
+        for (layer, asked) in by_layer(std::mem::take(&mut seen.overlay.again)) {
             let Some((descriptor, _)) = self.image.layers.get(layer as usize) else { continue };
             match self.again(descriptor, &asked).await? {
                 Some(found) => {
                     self.tell(layer, found.problems.iter().cloned());
-                    seen.resolved.add(layer, &asked, found);
+                    seen.overlay.add(layer, &asked, found);
                 }
                 None => self.problems.push(too_much(layer)),
             }

@@ -6,7 +6,7 @@ use super::fit::Fit;
 use super::lanes::Plan;
 use super::room::Seat;
 use crate::error::{Error, Kind, Result};
-use crate::layer::overlay::{Overlay, Resolved};
+use crate::layer::overlay::Overlay;
 use crate::layer::{LayerFacts, View, history};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::problem::{Problem, ProblemKind};
@@ -23,8 +23,7 @@ pub(super) type Packages = (Inventory, Vec<Problem>);
 
 /// What the overlay leaves of an image.
 pub(super) struct Seen {
-    overlay: Overlay,
-    pub(super) resolved: Resolved,
+    pub(super) overlay: Overlay,
     since: Arc<Since>,
 }
 
@@ -40,12 +39,11 @@ pub(super) enum Found {
 pub(super) fn find(plan: &Plan, seat: &Seat, facts: ImageFacts) -> Result<Fit<Found, ImageFacts>> {
     // A seat that has room for anything is as good as the large place.
     let room = seat.allows(SMALL_OVERLAY).min(Overlay::MAX);
-    let Some(mut overlay) = Overlay::within(room, &facts, &plan.table) else { return Ok(Fit::TooMuch(facts)) };
-    let resolved = overlay.finish(&facts, plan.catalogers.len());
-    let since = Arc::new(history::since(&facts, &plan.catalogers, &resolved));
-    let seen = Seen { overlay, resolved, since };
-    if !seen.resolved.again.is_empty() {
-        return Ok(if seat.hold(seen.resolved.memory()) { Fit::Done(Found::Again(seen)) } else { Fit::TooMuch(facts) });
+    let Some(overlay) = Overlay::within(room, &facts, &plan.table) else { return Ok(Fit::TooMuch(facts)) };
+    let since = Arc::new(history::since(&facts, &plan.catalogers, &overlay));
+    let seen = Seen { overlay, since };
+    if !seen.overlay.again.is_empty() {
+        return Ok(if seat.hold(seen.overlay.memory()) { Fit::Done(Found::Again(seen)) } else { Fit::TooMuch(facts) });
     }
     // Where only limits count, nothing is done again.
     let facts = if seat.is_large() { Vec::new() } else { facts };
@@ -60,9 +58,9 @@ pub(super) fn resolve(plan: &Plan, seat: &Seat, seen: Seen) -> Result<Fit<Packag
     let room = seat.allows(seat.small());
     let mut draft = Draft::new(plan.limits.packages);
     draft.set_since(seen.since.clone());
-    let mut problems = seen.resolved.problems.clone();
+    let mut problems = seen.overlay.problems.clone();
     let directories = |path: &[u8]| seen.overlay.directory(path);
-    for (cataloger, files) in plan.catalogers.iter().zip(&seen.resolved.files) {
+    for (cataloger, files) in plan.catalogers.iter().zip(&seen.overlay.files) {
         if files.is_empty() {
             continue;
         }

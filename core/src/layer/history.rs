@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::cataloger::{Cataloger, Facts, View, VisibleFile};
 use super::facts::LayerFacts;
 use super::journal::EntryKind;
-use super::overlay::Resolved;
+use super::overlay::Overlay;
 use crate::model::inventory::Draft;
 use crate::model::path::show;
 use crate::model::since::Since;
@@ -31,8 +31,8 @@ struct Chain {
 type Chains = BTreeMap<(String, u16), Chain>;
 
 /// Since which layers the packages are listed that the visible files list.
-pub fn since(layers: &[Arc<LayerFacts>], catalogers: &[Arc<dyn Cataloger>], resolved: &Resolved) -> Since {
-    let visible = resolved.files.iter().zip(0u16..).flat_map(|(files, cataloger)| {
+pub fn since(layers: &[Arc<LayerFacts>], catalogers: &[Arc<dyn Cataloger>], overlay: &Overlay) -> Since {
+    let visible = overlay.files.iter().zip(0u16..).flat_map(|(files, cataloger)| {
         let above = files.iter().filter(|file| file.layer > 0);
         above.map(move |file| ((file.path().to_owned(), cataloger), Chain { visible: file.layer, lowest: file.layer }))
     });

@@ -42,6 +42,8 @@ pub(super) const MAGIC: usize = 16;
 
 /// The interests of a list of catalogers. A cataloger is named by its place in the list.
 pub struct InterestTable {
+    /// How many catalogers there are.
+    catalogers: usize,
     globs: GlobSet,
     by_glob: Vec<(u16, Take)>,
     magics: Vec<(u16, &'static [u8], Take)>,
@@ -66,6 +68,7 @@ impl InterestTable {
     pub fn new(catalogers: &[Arc<dyn Cataloger>]) -> Result<Self> {
         let mut globs = GlobSetBuilder::new();
         let mut table = Self {
+            catalogers: catalogers.len(),
             globs: GlobSet::empty(),
             by_glob: Vec::new(),
             magics: Vec::new(),
@@ -110,6 +113,11 @@ impl InterestTable {
             Error::new(Kind::InvalidInput, "the path patterns of the catalogers are too large").because(error)
         })?;
         Ok(table)
+    }
+
+    /// How many catalogers there are.
+    pub(super) fn catalogers(&self) -> usize {
+        self.catalogers
     }
 
     /// Whether any cataloger wants a file at `path`, whatever it holds, or may want it for what it holds: then only the content

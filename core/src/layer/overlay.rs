@@ -34,10 +34,21 @@ const AGAIN: usize = 2 << 20;
 /// Under how many names a file is read again for one cataloger: it is read as often.
 const NAMES: usize = 32;
 
-/// What is left of an image's files: as little as can be, since an image may have hundreds of thousands of them.
+/// What is left of an image's files.
 #[derive(Debug, Default)]
 pub struct Overlay {
     links: Links,
+    /// The visible files of each cataloger, by its place in the list; sorted by path.
+    pub files: Vec<Vec<VisibleFile>>,
+    /// What has to be read a second time, by layer.
+    pub again: Vec<(u32, Again)>,
+    /// What there was no room for.
+    pub problems: Vec<Problem>,
+}
+
+/// The files that are left, as they are found: as little of each as can be, since an image may have hundreds of thousands of them.
+#[derive(Default)]
+struct Left {
     /// The files that are visible, for each cataloger that has read them; their paths lie in one text.
     visible: Vec<Visible>,
     paths: String,
@@ -124,17 +135,6 @@ struct Extra {
     rest: globset::GlobMatcher,
 }
 
-/// What the overlay says in the end.
-#[derive(Debug, Default)]
-pub struct Resolved {
-    /// The visible files of each cataloger, by its place in the list; sorted by path.
-    pub files: Vec<Vec<VisibleFile>>,
-    /// What has to be read a second time, by layer.
-    pub again: Vec<(u32, Again)>,
-    /// What there was no room for.
-    pub problems: Vec<Problem>,
-}
-
 impl Overlay {
     /// The most bytes that the links and files of an image take: a hundred and fifty thousand files of which packages are read, which no
     /// image has.
@@ -161,7 +161,11 @@ impl Overlay {
             (is_known, targets) = (true, applying.targets.len());
             applying.apply_all(table);
         }
-        if applying.is_over() { None } else { Some(applying.finish(table)) }
+        if applying.is_over() {
+            return None;
+        }
+        let (links, left) = applying.finish(table);
+        Some(left.overlay(links, layers, table.catalogers()))
     }
 
     /// Where a directory lies: its path with all links resolved, the last component too.
@@ -169,6 +173,48 @@ impl Overlay {
         self.links.resolve(path)
     }
 
+    /// The bytes of memory that it takes, besides the links.
+    pub fn memory(&self) -> usize {
+        let file = |file: &VisibleFile| size_of::<VisibleFile>() + file.path().len() + file.facts.memory();
+        self.files.iter().flatten().map(file).sum::<usize>()
+            + self.again.iter().map(|(_, again)| size_of::<u32>() + again.memory()).sum::<usize>()
+    }
+
+    /// Leaves out what would read one file under ever more names.
+    fn spare(&mut self) {
+        let (mut last, mut names) = (None, 0);
+        let problems = &mut self.problems;
+        self.again.retain(|(layer, again)| {
+            let file = (*layer, again.entry, again.cataloger);
+            names = if last.replace(file) == Some(file) { names + 1 } else { 1 };
+            if names == NAMES + 1 {
+                let message = format!("a file has more than {NAMES} names under which it would be read again");
+                problems.push(Problem {
+                    layer: Some(*layer),
+                    ..Problem::new(ProblemKind::LimitExceeded, message).at(&again.shown)
+                });
+            }
+            names <= NAMES
+        });
+    }
+
+    /// Adds what the second look at `layer` found for `asked`.
+    pub fn add(&mut self, layer: u32, asked: &[Again], found: LayerFacts) {
+        let mut by_cataloger: BTreeMap<u16, BTreeMap<&str, Facts>> = BTreeMap::new();
+        for row in found.facts {
+            let Some(again) = asked.get(row.entry as usize) else { continue };
+            by_cataloger.entry(again.cataloger).or_default().insert(&again.shown, row.facts);
+        }
+        for (cataloger, read) in by_cataloger {
+            let Some(files) = self.files.get_mut(usize::from(cataloger)) else { continue };
+            files.retain(|file| !read.contains_key(file.path()));
+            files.extend(read.into_iter().map(|(path, facts)| VisibleFile::new(path, layer, facts)));
+            files.sort_by(|a, b| a.path().cmp(b.path()));
+        }
+    }
+}
+
+impl Left {
     /// Adds a file that these catalogers have read.
     fn show(&mut self, catalogers: &[u16], layer: u32, origin: Origin, shown: &str) {
         let (start, length) = (self.paths.len() as u32, shown.len() as u32);
@@ -190,16 +236,15 @@ impl Overlay {
         self.again.push((origin.layer, again));
     }
 
-    /// What is visible in the end of the same `layers`, for `catalogers` many catalogers, and what is still to be read. Only the links
-    /// stay here.
-    pub fn finish(&mut self, layers: &[Arc<LayerFacts>], catalogers: usize) -> Resolved {
+    /// The same with what `layers` have of the files, for so many catalogers.
+    fn overlay(self, links: Links, layers: &[Arc<LayerFacts>], catalogers: usize) -> Overlay {
         let mut counts = vec![0; catalogers];
         for visible in &self.visible {
             counts.get_mut(usize::from(visible.cataloger)).into_iter().for_each(|count| *count += 1);
         }
         let mut files: Vec<_> = counts.into_iter().map(Vec::with_capacity).collect();
-        let paths = Arc::new(std::mem::take(&mut self.paths));
-        for Visible { cataloger, layer, origin, start, length } in std::mem::take(&mut self.visible) {
+        let paths = Arc::new(self.paths);
+        for Visible { cataloger, layer, origin, start, length } in self.visible {
             let row = origin.rows(layers).iter().find(|row| row.cataloger == cataloger);
             if let Some((row, files)) = row.zip(files.get_mut(usize::from(cataloger))) {
                 files.push(VisibleFile::among(&paths, start, length, layer, row.facts.clone()));
@@ -209,17 +254,17 @@ impl Overlay {
         for files in files.iter_mut().filter(|files| !files.is_sorted_by(|a, b| a.path() <= b.path())) {
             files.sort_by(|a, b| a.path().cmp(b.path()));
         }
-        let mut resolved = Resolved { files, again: std::mem::take(&mut self.again), problems: Vec::new() };
+        let mut overlay = Overlay { links, files, again: self.again, problems: Vec::new() };
         if self.refused > 0 {
             let message = format!(
                 "{} links and names of files are left out: {} MiB of them are kept",
                 self.refused,
-                Self::MAX >> 20
+                Overlay::MAX >> 20
             );
-            resolved.problems.push(Problem::new(ProblemKind::LimitExceeded, message));
+            overlay.problems.push(Problem::new(ProblemKind::LimitExceeded, message));
         }
-        resolved.spare();
-        resolved
+        overlay.spare();
+        overlay
     }
 }
 
@@ -470,12 +515,12 @@ impl Applying<'_> {
         self.extra.iter().filter(|extra| extra.shown_path(path).is_some()).map(|extra| extra.cataloger).collect()
     }
 
-    /// What is visible in the end.
-    fn finish(mut self, table: &InterestTable) -> Overlay {
+    /// The links and the files that are left in the end.
+    fn finish(mut self, table: &InterestTable) -> (Links, Left) {
         let lower = std::mem::take(&mut self.lower);
         let (count, length) = lower.size();
         let (visible, paths) = (Vec::with_capacity(count), String::with_capacity(length));
-        let mut out = Overlay { refused: self.refused, visible, paths, ..Overlay::default() };
+        let mut out = Left { refused: self.refused, visible, paths, ..Left::default() };
         for (path, node) in lower.iter() {
             if matches!(node.kind, NodeKind::Link) {
                 self.show_link(path, &lower, &mut out, table);
@@ -495,12 +540,11 @@ impl Applying<'_> {
         out.again.sort();
         out.again.dedup();
         out.visible.shrink_to_fit();
-        out.links = self.links;
-        out
+        (self.links, out)
     }
 
     /// A link where an interest names a file: the file that it leads to, under this name.
-    fn show_link(&self, path: &[u8], nodes: &Nodes<Node>, out: &mut Overlay, table: &InterestTable) {
+    fn show_link(&self, path: &[u8], nodes: &Nodes<Node>, out: &mut Left, table: &InterestTable) {
         let shown = path::show(path);
         let interested = table.catalogers_of(&shown);
         if interested.is_empty() {
@@ -526,47 +570,5 @@ impl Extra {
         };
         let rest = path::show(rest);
         self.rest.is_match(rest.as_ref()).then(|| format!("{}/{rest}", self.shown))
-    }
-}
-
-impl Resolved {
-    /// The bytes of memory that it takes.
-    pub fn memory(&self) -> usize {
-        let file = |file: &VisibleFile| size_of::<VisibleFile>() + file.path().len() + file.facts.memory();
-        self.files.iter().flatten().map(file).sum::<usize>()
-            + self.again.iter().map(|(_, again)| size_of::<u32>() + again.memory()).sum::<usize>()
-    }
-
-    /// Leaves out what would read one file under ever more names.
-    fn spare(&mut self) {
-        let (mut last, mut names) = (None, 0);
-        let problems = &mut self.problems;
-        self.again.retain(|(layer, again)| {
-            let file = (*layer, again.entry, again.cataloger);
-            names = if last.replace(file) == Some(file) { names + 1 } else { 1 };
-            if names == NAMES + 1 {
-                let message = format!("a file has more than {NAMES} names under which it would be read again");
-                problems.push(Problem {
-                    layer: Some(*layer),
-                    ..Problem::new(ProblemKind::LimitExceeded, message).at(&again.shown)
-                });
-            }
-            names <= NAMES
-        });
-    }
-
-    /// Adds what the second look at `layer` found for `asked`.
-    pub fn add(&mut self, layer: u32, asked: &[Again], found: LayerFacts) {
-        let mut by_cataloger: BTreeMap<u16, BTreeMap<&str, Facts>> = BTreeMap::new();
-        for row in found.facts {
-            let Some(again) = asked.get(row.entry as usize) else { continue };
-            by_cataloger.entry(again.cataloger).or_default().insert(&again.shown, row.facts);
-        }
-        for (cataloger, read) in by_cataloger {
-            let Some(files) = self.files.get_mut(usize::from(cataloger)) else { continue };
-            files.retain(|file| !read.contains_key(file.path()));
-            files.extend(read.into_iter().map(|(path, facts)| VisibleFile::new(path, layer, facts)));
-            files.sort_by(|a, b| a.path().cmp(b.path()));
-        }
     }
 }

@@ -129,16 +129,15 @@ impl Bench {
     fn image(&self, layers: &[Vec<u8>]) -> Vec<String> {
         let facts: Vec<_> = layers.iter().map(|layer| Arc::new(self.walk(layer, 4096, None))).collect();
         let mut overlay = Overlay::new(&facts, &self.table);
-        let mut resolved = overlay.finish(&facts, 2);
-        let again = std::mem::take(&mut resolved.again);
+        let again = std::mem::take(&mut overlay.again);
         for layer in 0..layers.len() as u32 {
             let asked: Vec<_> = again.iter().filter(|(at, _)| *at == layer).map(|(_, again)| again.clone()).collect();
             if !asked.is_empty() {
-                resolved.add(layer, &asked, self.walk(&layers[layer as usize], 4096, Some(&asked)));
+                overlay.add(layer, &asked, self.walk(&layers[layer as usize], 4096, Some(&asked)));
             }
         }
         let show = |file: &VisibleFile| format!("{} {} {}", file.path(), file.layer, file.facts::<String>().unwrap());
-        resolved.files.iter().flatten().map(show).collect()
+        overlay.files.iter().flatten().map(show).collect()
     }
 }
 
@@ -248,8 +247,8 @@ fn a_maze_of_links_takes_no_time() {
     }
     let began = std::time::Instant::now();
     let (bench, facts) = (Bench::new(), [Arc::new(Bench::new().walk(&layer, 4096, None))]);
-    let resolved = Overlay::new(&facts, &bench.table).finish(&facts, 2);
-    assert!(resolved.files[0].len() <= 1_000 && began.elapsed() < SOON, "{:?}", began.elapsed());
+    let overlay = Overlay::new(&facts, &bench.table);
+    assert!(overlay.files[0].len() <= 1_000 && began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[test]
@@ -275,10 +274,10 @@ fn links_with_long_names_are_bounded_together() {
     }
     let (bench, facts) = (Bench::new(), [Arc::new(Bench::new().walk(&layer, 4096, None))]);
     assert!(facts[0].problems.is_empty());
-    let resolved = Overlay::new(&facts, &bench.table).finish(&facts, 2);
-    assert_eq!(resolved.files[0].len(), 1);
-    assert_eq!(resolved.problems.len(), 1, "{:?}", resolved.problems);
-    assert_eq!(resolved.problems[0].kind, ProblemKind::LimitExceeded);
+    let overlay = Overlay::new(&facts, &bench.table);
+    assert_eq!(overlay.files[0].len(), 1);
+    assert_eq!(overlay.problems.len(), 1, "{:?}", overlay.problems);
+    assert_eq!(overlay.problems[0].kind, ProblemKind::LimitExceeded);
 }
 
 #[test]
@@ -287,9 +286,9 @@ fn a_file_of_a_thousand_names_is_read_again_for_some() {
     lines.extend((0..1_000).map(|name| format!("l n/{name}/mark -> /a/x")));
     let layer = tar(&lines.iter().map(String::as_str).collect::<Vec<_>>());
     let (bench, facts) = (Bench::new(), [Arc::new(Bench::new().walk(&layer, 4096, None))]);
-    let resolved = Overlay::new(&facts, &bench.table).finish(&facts, 2);
-    assert_eq!((resolved.again.len(), resolved.problems.len()), (32, 1));
-    assert!(resolved.problems[0].path.as_deref().is_some_and(|path| path.starts_with("n/")));
+    let overlay = Overlay::new(&facts, &bench.table);
+    assert_eq!((overlay.again.len(), overlay.problems.len()), (32, 1));
+    assert!(overlay.problems[0].path.as_deref().is_some_and(|path| path.starts_with("n/")));
     assert_eq!(bench.image(&[layer]).len(), 32);
 }
 
