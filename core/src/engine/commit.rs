@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::lanes::Plan;
+use super::lanes::Kit;
 use super::report;
 use super::room::Seat;
 use super::scanner::Scanner;
@@ -86,7 +86,7 @@ impl Scanner {
                         Some(_) => None,
                     };
                     let (before, options) = (before.clone(), options.clone());
-                    let fresh = move |_: &Plan| {
+                    let fresh = move |_: &Kit| {
                         if let Some(matcher) = matcher {
                             report::match_again(&mut report, &matcher, &options)?;
                         }
@@ -97,11 +97,11 @@ impl Scanner {
             }
             Outcome::Rematch => {
                 for before in before {
-                    let read = move |_: &Plan| Ok::<_, Error>((before.scan()?, before));
+                    let read = move |_: &Kit| Ok::<_, Error>((before.scan()?, before));
                     let (mut report, before) = self.compute(seat, read).await??;
                     let matcher = self.advisory_source().get(&report.inventory, context).await?;
                     let options = options.clone();
-                    let fresh = move |_: &Plan| {
+                    let fresh = move |_: &Kit| {
                         match matcher {
                             Some(matcher) => report::match_again(&mut report, &matcher, &options)?,
                             // Without advisories it stays as it is.

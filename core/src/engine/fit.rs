@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::lanes::Plan;
+use super::lanes::Kit;
 use super::layers::Layers;
 use super::room::Seat;
 use crate::error::{Error, Kind, Result};
@@ -37,12 +37,12 @@ impl Layers {
     where
         T: Send + 'static,
         I: Send + 'static,
-        W: Fn(&Plan, &Seat, I) -> Result<Fit<T, I>> + Clone + Send + 'static,
+        W: Fn(&Kit, &Seat, I) -> Result<Fit<T, I>> + Clone + Send + 'static,
     {
         loop {
             let is_large = seat.is_large();
             let (mine, work) = (seat.clone(), work.clone());
-            match self.compute(seat, move |plan| work(plan, &mine, input)).await?? {
+            match self.compute(seat, move |kit| work(kit, &mine, input)).await?? {
                 Fit::Done(done) => return Ok(done),
                 Fit::TooMuch(_) if is_large => {
                     return Err(Error::new(

@@ -25,13 +25,13 @@ use crate::model::problem::{Problem, ProblemKind};
 const BUFFER: usize = 1 << 20;
 
 /// What every layer of a scan is read with.
-pub(super) struct Plan {
+pub(super) struct Kit {
     pub(super) catalogers: Vec<Arc<dyn Cataloger>>,
     pub(super) table: InterestTable,
     pub(super) limits: Limits,
 }
 
-impl Plan {
+impl Kit {
     /// The version of each cataloger by its id.
     pub(super) fn versions(&self) -> BTreeMap<String, u32> {
         self.catalogers.iter().map(|cataloger| (cataloger.id().to_owned(), cataloger.version())).collect()
@@ -40,7 +40,7 @@ impl Plan {
 
 /// The lanes of one scanner.
 pub(super) struct Lanes {
-    plan: Arc<Plan>,
+    kit: Arc<Kit>,
     count: usize,
     free: Arc<Semaphore>,
     queue: OnceLock<mpsc::Sender<Errand>>,
@@ -55,7 +55,7 @@ pub(super) struct Lane {
 }
 
 /// What a lane says of a layer: its facts, none where an image may not have so many, and the digest of the whole blob.
-pub(super) type Outcome = Result<(Unverified<Option<LayerFacts>>, Digest), Stopped>;
+pub(super) type ReadLayer = Result<(Unverified<Option<LayerFacts>>, Digest), Stopped>;
 
 /// Says whether a layer may take so many bytes.
 pub(super) type Ask = Box<dyn Fn(usize) -> Space + Send>;
@@ -71,20 +71,20 @@ struct Layer {
     blob: BlobReader,
     again: Option<Vec<Again>>,
     space: Ask,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<ReadLayer>,
     lane: Lane,
 }
 
 /// Work that waits for nothing, and sends its answer itself.
 struct Work {
-    run: Box<dyn FnOnce(&Plan) + Send>,
+    run: Box<dyn FnOnce(&Kit) + Send>,
     _lane: Lane,
 }
 
 impl Lanes {
     /// `count` lanes that do not run yet.
-    pub(super) fn new(plan: Arc<Plan>, count: usize) -> Self {
-        Self { plan, count, free: Arc::new(Semaphore::new(count)), queue: OnceLock::new(), large: OnceLock::new() }
+    pub(super) fn new(kit: Arc<Kit>, count: usize) -> Self {
+        Self { kit, count, free: Arc::new(Semaphore::new(count)), queue: OnceLock::new(), large: OnceLock::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -107,7 +107,7 @@ impl Lanes {
         blob: BlobReader,
         again: Option<Vec<Again>>,
         space: Ask,
-    ) -> oneshot::Receiver<Outcome> {
+    ) -> oneshot::Receiver<ReadLayer> {
         let (answer, outcome) = oneshot::channel();
         // Without threads the answer's sender is dropped, and the caller sees that.
         let _ = self.queue().send(Errand::Layer(Layer { blob, again, space, answer, lane }));
@@ -122,21 +122,21 @@ impl Lanes {
     pub(super) async fn compute<T: Send + 'static>(
         &self,
         is_large: bool,
-        work: impl FnOnce(&Plan) -> T + Send + 'static,
+        work: impl FnOnce(&Kit) -> T + Send + 'static,
     ) -> Result<T> {
         let lane = self.reserve(if is_large { self.count } else { 1 }).await?;
         let (answer, outcome) = oneshot::channel();
-        let run = move |plan: &Plan| {
+        let run = move |kit: &Kit| {
             // Nobody waits for it any more.
             if answer.is_closed() {
                 return;
             }
-            let _ = answer.send(work(plan));
+            let _ = answer.send(work(kit));
         };
         let work = Work { run: Box::new(run), _lane: lane };
         // Without threads the answer's sender is dropped here too.
         if is_large {
-            let _ = self.large.get_or_init(|| start_large(&self.plan)).send(work);
+            let _ = self.large.get_or_init(|| start_large(&self.kit)).send(work);
         } else {
             let _ = self.queue().send(Errand::Work(work));
         }
@@ -144,30 +144,30 @@ impl Lanes {
     }
 
     fn queue(&self) -> &mpsc::Sender<Errand> {
-        self.queue.get_or_init(|| start(&self.plan, self.count))
+        self.queue.get_or_init(|| start(&self.kit, self.count))
     }
 }
 
-fn start_large(plan: &Arc<Plan>) -> mpsc::Sender<Work> {
+fn start_large(kit: &Arc<Kit>) -> mpsc::Sender<Work> {
     let (sender, works) = mpsc::channel::<Work>();
-    let plan = plan.clone();
-    spawn("tidewaiter-large".to_owned(), move || works.into_iter().for_each(|work| work.run(&plan)));
+    let kit = kit.clone();
+    spawn("tidewaiter-large".to_owned(), move || works.into_iter().for_each(|work| work.run(&kit)));
     sender
 }
 
-fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Errand> {
+fn start(kit: &Arc<Kit>, count: usize) -> mpsc::Sender<Errand> {
     let (sender, receiver) = mpsc::channel::<Errand>();
     let receiver = Arc::new(Mutex::new(receiver));
     for index in 0..count {
-        let (plan, queue) = (plan.clone(), receiver.clone());
+        let (kit, queue) = (kit.clone(), receiver.clone());
         let walker = move || {
-            let Some(mut inflater) = Inflater::start(index, plan.limits.clone()) else { return };
+            let Some(mut inflater) = Inflater::start(index, kit.limits.clone()) else { return };
             let mut buffer = Vec::new();
             loop {
                 let errand = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 match errand {
-                    Ok(Errand::Layer(layer)) => layer.read(&plan, &mut inflater, &mut buffer),
-                    Ok(Errand::Work(work)) => work.run(&plan),
+                    Ok(Errand::Layer(layer)) => layer.read(&kit, &mut inflater, &mut buffer),
+                    Ok(Errand::Work(work)) => work.run(&kit),
                     Err(mpsc::RecvError) => return,
                 }
             }
@@ -178,16 +178,16 @@ fn start(plan: &Arc<Plan>, count: usize) -> mpsc::Sender<Errand> {
 }
 
 impl Work {
-    fn run(self, plan: &Plan) {
+    fn run(self, kit: &Kit) {
         // What panics drops the sender of its answer; the lane must live on.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.run)(plan)));
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.run)(kit)));
     }
 }
 
 impl Layer {
-    fn read(self, plan: &Plan, inflater: &mut Inflater, buffer: &mut Vec<u8>) {
+    fn read(self, kit: &Kit, inflater: &mut Inflater, buffer: &mut Vec<u8>) {
         let Self { blob, again, space, answer, lane } = self;
-        let outcome = read(blob, plan, again.as_deref(), &space, inflater, buffer);
+        let outcome = read(blob, kit, again.as_deref(), &space, inflater, buffer);
         buffer.shrink_to(BUFFER);
         drop(lane);
         let _ = answer.send(outcome);
@@ -197,13 +197,13 @@ impl Layer {
 /// The facts of the layer that `blob` is.
 fn read(
     blob: BlobReader,
-    plan: &Plan,
+    kit: &Kit,
     again: Option<&[Again]>,
     space: &Ask,
     inflater: &mut Inflater,
     buffer: &mut Vec<u8>,
-) -> Outcome {
-    let reading = Reading { catalogers: &plan.catalogers, table: &plan.table, limits: &plan.limits, again, space };
+) -> ReadLayer {
+    let reading = Reading { catalogers: &kit.catalogers, table: &kit.table, limits: &kit.limits, again, space };
     let (walked, over) = inflater.read(blob, |content| {
         // A cataloger of somebody else may panic; the lane must live on.
         let walked = catch_unwind(AssertUnwindSafe(|| walk(content, &reading, buffer)))
@@ -240,7 +240,7 @@ mod tests {
 
     fn one_lane() -> Lanes {
         let table = InterestTable::new(&[]).unwrap();
-        Lanes::new(Arc::new(Plan { catalogers: Vec::new(), table, limits: Limits::default() }), 1)
+        Lanes::new(Arc::new(Kit { catalogers: Vec::new(), table, limits: Limits::default() }), 1)
     }
 
     #[tokio::test]
@@ -248,7 +248,7 @@ mod tests {
         let lanes = one_lane();
         let error = lanes.compute(false, |_| panic!("on purpose")).await.map(|(): ()| ()).unwrap_err();
         assert_eq!(error.kind(), Kind::Internal);
-        assert_eq!(lanes.compute(false, |plan| plan.catalogers.len()).await.unwrap(), 0);
+        assert_eq!(lanes.compute(false, |kit| kit.catalogers.len()).await.unwrap(), 0);
     }
 
     #[tokio::test]

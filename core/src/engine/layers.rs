@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use super::fetch::Arriving;
-use super::lanes::{Ask, Lane, Lanes, Plan};
+use super::lanes::{Ask, Kit, Lane, Lanes};
 use super::pipe::pipe;
 use super::room::{Seat, Share};
 use crate::context::Context;
@@ -54,9 +54,9 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    pub(super) fn new(plan: Arc<Plan>, lanes: usize, cache: Option<Arc<dyn LayerCache>>) -> Self {
-        let suffix = key_suffix(&plan);
-        Self { lanes: Lanes::new(plan, lanes), cache: RwLock::new(cache), slots: Mutex::default(), suffix }
+    pub(super) fn new(kit: Arc<Kit>, lanes: usize, cache: Option<Arc<dyn LayerCache>>) -> Self {
+        let suffix = key_suffix(&kit);
+        Self { lanes: Lanes::new(kit, lanes), cache: RwLock::new(cache), slots: Mutex::default(), suffix }
     }
 
     /// Keeps what is read from now on in another cache, and looks for it there.
@@ -81,7 +81,7 @@ impl Layers {
     pub(super) async fn compute<T: Send + 'static>(
         &self,
         seat: &Seat,
-        work: impl FnOnce(&Plan) -> T + Send + 'static,
+        work: impl FnOnce(&Kit) -> T + Send + 'static,
     ) -> Result<T> {
         self.lanes.compute(seat.is_large(), work).await
     }
@@ -253,13 +253,13 @@ impl Layers {
 }
 
 /// What besides the blob decides its facts: the shape, the limits, the catalogers and their versions, in their order.
-fn key_suffix(plan: &Plan) -> String {
-    let limits = &plan.limits;
+fn key_suffix(kit: &Kit) -> String {
+    let limits = &kit.limits;
     let mut suffix = format!(
         "facts {SCHEMA} limits {} {} {} {} {} {}",
         limits.entries, limits.path, limits.file, limits.layer, limits.expansion, limits.nesting
     );
-    for cataloger in &plan.catalogers {
+    for cataloger in &kit.catalogers {
         suffix.push_str(&format!(" {}:{}", cataloger.id(), cataloger.version()));
     }
     suffix

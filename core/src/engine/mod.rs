@@ -12,12 +12,12 @@ mod lanes;
 mod layers;
 #[cfg(feature = "net")]
 mod listing;
-mod memory;
 mod packages;
 #[cfg(feature = "net")]
 mod past;
 #[cfg(feature = "net")]
 mod patience;
+mod peak;
 mod pipe;
 #[cfg(feature = "net")]
 mod place;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fit::Fit;
-use super::lanes::Plan;
+use super::lanes::Kit;
 use super::room::Seat;
 use crate::error::{Error, Kind, Result};
 use crate::layer::overlay::Overlay;
@@ -36,31 +36,31 @@ pub(super) enum Found {
 }
 
 /// Lays the layers over each other and finds the packages; in one go, since what is in between is large.
-pub(super) fn find(plan: &Plan, seat: &Seat, facts: ImageFacts) -> Result<Fit<Found, ImageFacts>> {
+pub(super) fn find(kit: &Kit, seat: &Seat, facts: ImageFacts) -> Result<Fit<Found, ImageFacts>> {
     // A seat that has room for anything is as good as the large place.
     let room = seat.allows(SMALL_OVERLAY).min(Overlay::MAX);
-    let Some(overlay) = Overlay::within(room, &facts, &plan.table) else { return Ok(Fit::TooMuch(facts)) };
-    let since = Arc::new(history::since(&facts, &plan.catalogers, &overlay));
+    let Some(overlay) = Overlay::within(room, &facts, &kit.table) else { return Ok(Fit::TooMuch(facts)) };
+    let since = Arc::new(history::since(&facts, &kit.catalogers, &overlay));
     let seen = Seen { overlay, since };
     if !seen.overlay.again.is_empty() {
         return Ok(if seat.hold(seen.overlay.memory()) { Fit::Done(Found::Again(seen)) } else { Fit::TooMuch(facts) });
     }
     // Where only limits count, nothing is done again.
     let facts = if seat.is_large() { Vec::new() } else { facts };
-    Ok(match resolve(plan, seat, seen)? {
+    Ok(match resolve(kit, seat, seen)? {
         Fit::Done(packages) => Fit::Done(Found::Packages(packages)),
         Fit::TooMuch(_) => Fit::TooMuch(facts),
     })
 }
 
 /// What the catalogers make of the files that are left. What one of them cannot understand is a problem.
-pub(super) fn resolve(plan: &Plan, seat: &Seat, seen: Seen) -> Result<Fit<Packages, Seen>> {
+pub(super) fn resolve(kit: &Kit, seat: &Seat, seen: Seen) -> Result<Fit<Packages, Seen>> {
     let room = seat.allows(seat.small());
-    let mut draft = Draft::new(plan.limits.packages);
+    let mut draft = Draft::new(kit.limits.packages);
     draft.set_since(seen.since.clone());
     let mut problems = seen.overlay.problems.clone();
     let directories = |path: &[u8]| seen.overlay.directory(path);
-    for (cataloger, files) in plan.catalogers.iter().zip(&seen.overlay.files) {
+    for (cataloger, files) in kit.catalogers.iter().zip(&seen.overlay.files) {
         if files.is_empty() {
             continue;
         }

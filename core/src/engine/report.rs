@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::fit::Fit;
-use super::lanes::Plan;
-use super::memory;
+use super::lanes::Kit;
+use super::peak;
 use super::room::Seat;
 use crate::context::Context;
 use crate::error::Result;
@@ -33,7 +33,7 @@ pub(super) struct Contents {
 /// # Errors
 /// Those of the advisory database.
 pub(super) fn close(
-    plan: &Plan,
+    kit: &Kit,
     seat: &Seat,
     contents: Contents,
     matcher: Option<&Matcher>,
@@ -62,7 +62,7 @@ pub(super) fn close(
     problems.sort();
     problems.iter().for_each(|problem| context.emit(Event::Problem(problem.clone())));
     context.emit(Event::ImageDone { image: reference.clone(), packages: inventory.len(), findings: findings.len() });
-    stats.peak_memory_bytes = memory::peak();
+    stats.peak_memory_bytes = peak::memory();
     stats.seconds.total = started.elapsed().as_secs_f64();
     let record =
         |(layer, created_by): (Descriptor, _)| LayerRecord { digest: layer.digest, size: layer.size, created_by };
@@ -80,7 +80,7 @@ pub(super) fn close(
         problems,
         stats,
         provenance: Provenance {
-            catalogers: plan.versions(),
+            catalogers: kit.versions(),
             advisories: matcher.map(|matcher| matcher.advisories().provenance()),
         },
     }))

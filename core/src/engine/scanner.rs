@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::advisory_source::AdvisorySource;
-use super::lanes::Plan;
+use super::lanes::Kit;
 use super::layers::Layers;
 use super::room::{Room, Seat};
 use super::{image, report};
@@ -52,7 +52,7 @@ const WIDEST: u64 = 2;
 pub struct Scanner(Arc<Inner>);
 
 struct Inner {
-    plan: Arc<Plan>,
+    kit: Arc<Kit>,
     layers: Layers,
     room: Room,
     advisories: AdvisorySource,
@@ -196,11 +196,11 @@ impl ScannerBuilder {
         let memory_mib = self.memory_mib.unwrap_or(64);
         let lanes = lanes(memory_mib, self.concurrency)?;
         let table = InterestTable::new(&catalogers)?;
-        let plan = Arc::new(Plan { catalogers, table, limits: self.limits });
+        let kit = Arc::new(Kit { catalogers, table, limits: self.limits });
         let stored = || self.store.clone().map(|store| Arc::new(store) as Arc<dyn LayerCache>);
-        let layers = Layers::new(plan.clone(), lanes, self.cache.or_else(stored));
+        let layers = Layers::new(kit.clone(), lanes, self.cache.or_else(stored));
         Ok(Scanner(Arc::new(Inner {
-            plan,
+            kit,
             layers,
             room: room(memory_mib, lanes),
             advisories: self.advisories,
@@ -291,8 +291,8 @@ impl Scanner {
             let matcher = inner.advisories.get(&contents.inventory, context).await?;
             let matching = MatchOptions { include_owned: scope.include_owned, now: jiff::Timestamp::now() };
             let context = context.clone();
-            let close = move |plan: &Plan, seat: &Seat, contents| {
-                report::close(plan, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
+            let close = move |kit: &Kit, seat: &Seat, contents| {
+                report::close(kit, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
             };
             reports.push(inner.layers.fit(seat, contents, close).await?);
         }
@@ -307,7 +307,7 @@ impl Scanner {
         platforms: &Platforms,
         context: &Context,
     ) -> Result<Vec<source::Resolved>> {
-        let limits = &self.0.plan.limits;
+        let limits = &self.0.kit.limits;
         let small =
             Limits { manifest: limits.manifest.min(DOCUMENT), config: limits.config.min(DOCUMENT), ..limits.clone() };
         match source::resolve(source, platforms, &small, context).await {
@@ -352,7 +352,7 @@ impl Scanner {
     /// The limits of all scans.
     #[cfg(feature = "net")]
     pub(super) fn limits(&self) -> &Limits {
-        &self.0.plan.limits
+        &self.0.kit.limits
     }
 
     /// Does beside the caller's runtime what takes a processor and waits for nothing, in the place of an image.
@@ -362,7 +362,7 @@ impl Scanner {
     pub(super) async fn compute<T: Send + 'static>(
         &self,
         seat: &Seat,
-        work: impl FnOnce(&Plan) -> T + Send + 'static,
+        work: impl FnOnce(&Kit) -> T + Send + 'static,
     ) -> Result<T> {
         self.0.layers.compute(seat, work).await
     }
@@ -375,7 +375,7 @@ impl Scanner {
     /// The version of each cataloger by its id.
     #[cfg(feature = "net")]
     pub(super) fn catalogers(&self) -> std::collections::BTreeMap<String, u32> {
-        self.0.plan.versions()
+        self.0.kit.versions()
     }
 
     /// Where advisories come from.
@@ -390,7 +390,7 @@ impl Scanner {
     }
 
     async fn open(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Box<dyn ImageSource>> {
-        let limits = &self.0.plan.limits;
+        let limits = &self.0.kit.limits;
         Ok(match target {
             #[cfg(feature = "net")]
             Target::Registry(image) => {

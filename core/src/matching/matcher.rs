@@ -1,6 +1,6 @@
 //! A database to match with, and what was found in it before.
 
-use super::memory::Memory;
+use super::recent::Recent;
 use super::{Effort, MatchOptions, Matches, find_with};
 use crate::advisory::Advisories;
 use crate::error::Result;
@@ -9,13 +9,13 @@ use crate::model::inventory::Inventory;
 /// A database that many images are matched with, by all threads: a package that lies in many of them is looked up once.
 pub(crate) struct Matcher {
     advisories: Advisories,
-    memory: Memory,
+    recent: Recent,
 }
 
 impl Matcher {
     /// A matcher that remembers nothing yet, and in the end about so many bytes.
     pub(crate) fn new(advisories: Advisories, memory: usize) -> Self {
-        Self { advisories, memory: Memory::new(memory) }
+        Self { advisories, recent: Recent::new(memory) }
     }
 
     /// The database.
@@ -43,7 +43,7 @@ impl Matcher {
     ) -> Result<Option<Matches>> {
         let effort = Effort::default();
         find_with(inventory, &self.advisories, options, most, &effort, |package| {
-            self.memory.findings(package, &self.advisories, options.now, &effort)
+            self.recent.findings(package, &self.advisories, options.now, &effort)
         })
     }
 }

@@ -6,8 +6,8 @@
 
 mod group;
 mod matcher;
-mod memory;
 mod range;
+mod recent;
 mod severity;
 mod subject;
 #[cfg(test)]

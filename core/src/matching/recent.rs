@@ -18,7 +18,7 @@ const PARTS: usize = 16;
 const ENTRY: usize = 64;
 
 /// The findings of packages, for one database; shared by all threads.
-pub(super) struct Memory {
+pub(super) struct Recent {
     parts: [Mutex<Part>; PARTS],
     /// The most bytes of one part; then it begins anew.
     most: usize,
@@ -32,7 +32,7 @@ struct Part {
     bytes: usize,
 }
 
-impl Memory {
+impl Recent {
     /// A memory of about so many bytes at the most.
     pub(super) fn new(bytes: usize) -> Self {
         Self { parts: Default::default(), most: bytes / PARTS, fingerprints: Fingerprints::default() }

@@ -1,7 +1,7 @@
 //! How much memory the process has taken, as the system counts it.
 
 /// Peak resident memory of this process in bytes; 0 where the system does not say.
-pub(super) fn peak() -> u64 {
+pub(super) fn memory() -> u64 {
     // proc(5): `VmHWM` is the peak resident set size in KiB.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
