@@ -4,9 +4,10 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::layer::again::Again;
 use crate::layer::cataloger::{Content, Surroundings};
 use crate::layer::overlay::Overlay;
-use crate::layer::walk::{Again, Reading, Space, walk};
+use crate::layer::walk::{Reading, Space, walk};
 use crate::layer::{Cataloger, Facts, File, InterestTable, LayerFacts, Lines, Take, View, history};
 use crate::model::inventory::{Draft, Inventory};
 use crate::model::limits::Limits;

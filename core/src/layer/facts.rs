@@ -8,9 +8,9 @@ use std::sync::Arc;
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::again::Again;
 use super::cataloger::Facts;
 use super::journal::Journal;
-use super::walk::Again;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::problem::Problem;

@@ -4,19 +4,23 @@
 //! bytes ─ decompress ─► tar ─ walk (one interest table) ─► LayerFacts ─ overlay (all layers) ─► View ─► Inventory
 //! ```
 
+pub mod again;
 pub(crate) mod buffered;
 pub mod cataloger;
 pub mod decompress;
 pub mod facts;
+mod headers;
 pub mod history;
 pub mod inflate;
 pub mod interest;
 pub mod journal;
 pub mod json;
+mod kept;
 pub mod lines;
 mod links;
 mod nodes;
 mod occupied;
+mod offer;
 pub mod overlay;
 pub mod records;
 pub mod walk;

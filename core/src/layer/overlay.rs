@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::again::Again;
 use super::cataloger::{Facts, VisibleFile};
 use super::facts::{FactRow, LayerFacts};
 use super::interest::InterestTable;
@@ -14,7 +15,6 @@ use super::journal::{Entry, EntryKind};
 use super::links::Links;
 use super::nodes::Nodes;
 use super::occupied::Occupied;
-use super::walk::Again;
 use crate::model::path;
 use crate::model::problem::{Problem, ProblemKind};
 

@@ -3,8 +3,9 @@
 use std::io::BufReader;
 use std::sync::Arc;
 
+use super::again::Again;
 use super::overlay::Overlay;
-use super::walk::{Again, Reading, Space, Stopped, Walked, walk};
+use super::walk::{Reading, Space, Stopped, Walked, walk};
 use super::*;
 use crate::error::{Error, Kind, Result};
 use crate::model::inventory::Draft;
