@@ -15,6 +15,7 @@ use super::ring::{HowFar, Inflater, spawn};
 use crate::cancel::canceled;
 use crate::error::{Error, Kind, Result};
 use crate::layer::again::Again;
+use crate::layer::cataloger::guarded;
 use crate::layer::facts::{LayerFacts, Unverified};
 use crate::layer::walk::{Reading, Space, Stopped, Walked, walk};
 use crate::layer::{Cataloger, InterestTable};
@@ -206,9 +207,7 @@ fn read(
 ) -> ReadLayer {
     let reading = Reading { catalogers: &kit.catalogers, table: &kit.table, limits: &kit.limits, again, space };
     let (walked, over) = inflater.read(blob, |content| {
-        // A cataloger of somebody else may panic; the lane must live on.
-        let walked = catch_unwind(AssertUnwindSafe(|| walk(content, &reading, buffer)))
-            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked").into()));
+        let walked = guarded(|| walk(content, &reading, buffer));
         // Bytes behind the last file count like any other: the digest is that of the whole blob.
         let how_far = match &walked {
             Ok(Walked::Whole(_)) => HowFar::On,

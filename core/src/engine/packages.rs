@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::fit::Fit;
 use super::lanes::Kit;
 use super::room::Seat;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
+use crate::layer::cataloger::guarded;
 use crate::layer::overlay::Overlay;
 use crate::layer::{LayerFacts, View, history};
 use crate::model::inventory::{Draft, Inventory};
@@ -65,10 +66,7 @@ pub(super) fn resolve(kit: &Kit, seat: &Seat, seen: Seen) -> Result<Fit<Packages
             continue;
         }
         let view = View::new(files, &directories);
-        // A cataloger of somebody else may panic; the others still count.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cataloger.resolve(&view, &mut draft)))
-            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a cataloger panicked")));
-        if let Err(error) = outcome {
+        if let Err(error) = guarded(|| cataloger.resolve(&view, &mut draft)) {
             problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
         }
         if draft.memory() > room {

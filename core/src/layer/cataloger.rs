@@ -250,6 +250,15 @@ impl<'a> File<'a> {
     }
 }
 
+/// Calls what may be a cataloger of somebody else, and so may panic: then that is an error, and all the rest still counts.
+///
+/// # Errors
+/// Those of `call`; [`Kind::Internal`] when it panics.
+pub(crate) fn guarded<T, E: From<Error>>(call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let panicked = |_| Err(Error::new(Kind::Internal, "a cataloger panicked").into());
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_or_else(panicked)
+}
+
 /// A cataloger's error as a problem; what comes from outside stays an error.
 pub(super) fn problem_of(error: Error) -> Result<Problem> {
     let kind = match error.kind() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::cataloger::{Cataloger, Facts, View, VisibleFile};
+use super::cataloger::{Cataloger, Facts, View, VisibleFile, guarded};
 use super::facts::LayerFacts;
 use super::journal::EntryKind;
 use super::overlay::Overlay;
@@ -87,8 +87,8 @@ fn extend(cataloger: &dyn Cataloger, place: u16, files: &[VisibleFile], chains: 
     let mut draft = Draft::new(Since::PACKAGES as u64);
     let as_it_is = |path: &[u8]| path.to_vec();
     let resolve = || cataloger.resolve(&View::new(files, &as_it_is), &mut draft);
-    // What cannot be understood says nothing of who brought it, and a cataloger of somebody else may panic.
-    let Ok(Ok(())) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(resolve)) else { return };
+    // What cannot be understood says nothing of who brought it.
+    let Ok(()) = guarded(resolve) else { return };
     let inventory = draft.finish();
     for package in inventory.packages() {
         let (name, version, architecture) = (package.name(), package.version(), package.architecture());
