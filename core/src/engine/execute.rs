@@ -8,7 +8,7 @@ use super::scanner::{Scanner, Scope};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::job::{Done, Failure, Item, Outcome, Packed};
-use crate::select::{Naming, Selection, Verdict, Wanted};
+use crate::select::{Verdict, Wanted};
 use crate::source::Platforms;
 
 /// How long one image may take that nobody waits for: a registry that sends a byte a minute must not hold up a job for ever.
@@ -73,10 +73,9 @@ pub(super) async fn within<T>(time: Duration, work: impl Future<Output = Result<
 
 /// The platforms of a selection: those of them that an image has.
 fn platforms(texts: &[String]) -> Result<Platforms> {
-    let selection = Selection::new().platforms(texts.iter().cloned())?.on(&Naming::default())?;
-    Ok(match selection.platforms() {
+    Ok(match Wanted::read(texts)? {
         Wanted::All => Platforms::All,
-        Wanted::Only(list) => Platforms::Available(list.clone()),
+        Wanted::Only(list) => Platforms::Available(list),
     })
 }
 

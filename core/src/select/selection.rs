@@ -131,7 +131,8 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    fn read(texts: &[String]) -> Result<Self> {
+    /// Reads platforms as a selection names them.
+    pub(crate) fn read(texts: &[String]) -> Result<Self> {
         if texts.is_empty() || texts.iter().any(|text| text == "all") {
             return Ok(Self::All);
         }
