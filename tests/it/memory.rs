@@ -6,8 +6,10 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use tidewaiter::Scanner;
+use serde_json::{Value, json};
 use tidewaiter::model::report::Report;
+use tidewaiter::source::Platforms;
+use tidewaiter::{Context, ScanOptions, Scanner};
 use tokio::task::JoinSet;
 
 use crate::alone::prepared_within;
@@ -108,13 +110,17 @@ fn owned_files(folder: &Path, seed: u32) {
 
 /// Layers full of files that are no packages, with long names.
 fn problems(folder: &Path, seed: u32) {
+    layers_of_problems(folder, seed, many(100));
+}
+
+fn layers_of_problems(folder: &Path, seed: u32, layers: u32) {
     use tidewaiter::conformance::image::Layer;
     let layer = |at: u32| {
         let path = |number: u32| format!("{at}/{seed}/{}node_modules/{number}/package.json", "n/".repeat(1_800));
         let layer = (0..110).fold(Layer::new(), |layer, number| layer.file(&path(number), "{"));
         zstd::bulk::compress(&layer.tar(), 1).unwrap()
     };
-    oci_layout(folder, &(0..many(100)).map(layer).collect::<Vec<_>>());
+    oci_layout(folder, &(0..layers).map(layer).collect::<Vec<_>>());
 }
 
 /// A configuration that is as long as it may be.
@@ -202,4 +208,32 @@ fn who_is_canceled_gives_its_place_back() {
         }
         assert!(scanner.scan(&image).await.unwrap().inventory.len() >= many(100_000) as usize);
     });
+}
+
+/// What an image may have is told of the second platform too, although the first has made the seat of both large.
+#[test]
+fn each_platform_has_the_same_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("index.json");
+    let manifest = |seed: u32, architecture: &str| {
+        layers_of_problems(folder.path(), seed, 40);
+        let document: Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+        let mut manifest = document["manifests"][0].clone();
+        manifest["platform"] = json!({"os": "linux", "architecture": architecture});
+        manifest
+    };
+    let manifests = [manifest(1, "amd64"), manifest(2, "arm64")];
+    std::fs::write(&index, json!({"schemaVersion": 2, "manifests": manifests}).to_string()).unwrap();
+    let scanner = Scanner::builder().build().unwrap();
+    let target = format!("oci:{}", folder.path().display()).parse().unwrap();
+    let options = ScanOptions { platforms: Platforms::All, ..ScanOptions::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let reports = runtime.block_on(scanner.scan_with(&target, &options, &Context::new())).unwrap();
+    let left_out = |report: &Report| {
+        let problems = report.problems.iter().filter(|problem| problem.message.ends_with("of this one do not count"));
+        problems.map(|problem| problem.layer.unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(reports.len(), 2);
+    assert!(left_out(&reports[0]).len() > 1, "{:?}", said(&reports[0]));
+    assert_eq!(left_out(&reports[0]), left_out(&reports[1]));
 }

@@ -37,6 +37,7 @@ pub(super) async fn read(
     context: &Context,
 ) -> Result<Contents> {
     let started = Instant::now();
+    seat.begin();
     let Resolved { mut image, notes } = resolved;
     let reference = source.reference();
     context.emit(Event::ImageResolved {

@@ -81,6 +81,11 @@ impl Seat {
         if self.is_large() { usize::MAX } else { least.max(self.small / 4) }
     }
 
+    /// Begins with an image, of several platforms with each: its layers are read side by side again, whatever came before.
+    pub(super) fn begin(&self) {
+        self.lock().phase = Phase::SideBySide;
+    }
+
     /// Takes `bytes` more for a layer that has `all` by now.
     pub(super) fn grow(&self, bytes: usize, all: usize) -> Space {
         let mut taken = self.lock();
