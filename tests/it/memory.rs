@@ -9,11 +9,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidewaiter::model::report::Report;
 use tidewaiter::source::Platforms;
-use tidewaiter::{Context, ScanOptions, Scanner};
+use tidewaiter::{Context, Result, ScanOptions, Scanner};
 use tokio::task::JoinSet;
 
 use crate::alone::prepared_within;
-use crate::images::{Entry, noise, oci_layout, oci_layout_with, tar};
+use crate::images::{Entry, noise, oci_layout, oci_layout_of, oci_layout_with, tar};
 
 /// The ceiling in MiB. A build for tests takes some ten more than a release build.
 const CEILING: u64 = if cfg!(debug_assertions) { 72 } else { 64 };
@@ -131,8 +131,17 @@ fn a_long_history(folder: &Path, seed: u32) {
     oci_layout_with(folder, &[layer([package].into_iter())], &[command]);
 }
 
+/// A manifest full of layers that say nothing.
+fn layers_of_nothing(folder: &Path, seed: u32) {
+    oci_layout_of(folder, vec![serde_json::json!({}); (many(1_300_000) + seed) as usize]);
+}
+
 /// What a report says of an image, in a line.
-fn said(report: &Report) -> String {
+fn said(report: Result<Report>) -> String {
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => return format!("{error}"),
+    };
     let problems: Vec<_> = report.problems.iter().map(|problem| (problem.layer, &problem.message)).collect();
     format!("{} packages, {problems:?}", report.inventory.len())
 }
@@ -143,7 +152,7 @@ fn scan(scanner: &Scanner, images: &[String]) -> Vec<String> {
         let mut scans = JoinSet::new();
         for (at, image) in images.iter().cloned().enumerate() {
             let scanner = scanner.clone();
-            scans.spawn(async move { (at, said(&scanner.scan(&image).await.unwrap())) });
+            scans.spawn(async move { (at, said(scanner.scan(&image).await)) });
         }
         let mut said = scans.join_all().await;
         said.sort();
@@ -190,6 +199,7 @@ tests! {
     four_with_owned_files: owned_files, owned_files, owned_files, owned_files;
     four_with_problems: problems, problems, problems, problems;
     four_with_a_long_history: a_long_history, a_long_history, a_long_history, a_long_history;
+    four_with_layers_of_nothing: layers_of_nothing, layers_of_nothing, layers_of_nothing, layers_of_nothing;
     one_of_each: packages_in_files, full_layers, names_of_noise, links, hard_links, owned_files, problems, a_long_history;
 }
 

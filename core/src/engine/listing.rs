@@ -22,13 +22,15 @@ use crate::model::limits::Limits;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::registry::{Registry, Wanted};
 use crate::select::{self, Cap, Decision, Near, Outside, Selection, Selector, Verdict};
-use crate::source::{Look, describe};
+use crate::source::{Description, Look, describe};
 use crate::store::Known;
 
 /// Repositories that are listed side by side. Their images wait until those before them were taken.
 const REPOSITORIES: usize = 4;
 /// Configurations that are read side by side, for the dates of a repository.
 const CONFIGS: usize = 8;
+/// The bytes of a manifest or a configuration that are read beside others; larger ones one after the other.
+const DOCUMENT: u64 = 256 << 10;
 
 /// An image of a registry, and what a selection says of it. As JSON a line of `list` and `explain`.
 #[derive(Clone, Debug, Serialize)]
@@ -397,8 +399,7 @@ impl Listing {
     /// Reads what is left open, and tells whether the image has one of the platforms. One that cannot be read is listed as it is: what
     /// is wrong with it is the business of its scan.
     async fn look_at(&self, mut record: ImageRecord, look: Look) -> Result<(ImageRecord, bool)> {
-        let source = self.place.source(&record, &self.limits)?;
-        match describe(&source, look, &self.limits, &self.context).await {
+        match self.describe(&record, look).await {
             Ok(description) => {
                 if look.date {
                     record.date = ImageDate::read(description.built.as_deref(), DateSource::Built);
@@ -420,5 +421,16 @@ impl Listing {
                 Ok((record, true))
             }
         }
+    }
+
+    /// Reads what is left open of an image.
+    async fn describe(&self, record: &ImageRecord, look: Look) -> Result<Description> {
+        let small = self.limits.with_documents(DOCUMENT);
+        match describe(&self.place.source(record, &small)?, look, &small, &self.context).await {
+            Err(error) if error.kind() == Kind::LimitExceeded && small != self.limits => {}
+            described => return described,
+        }
+        let _alone = self.place.large.lock().await;
+        describe(&self.place.source(record, &self.limits)?, look, &self.limits, &self.context).await
     }
 }

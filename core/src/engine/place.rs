@@ -32,6 +32,8 @@ pub(super) struct Place {
     is_plain_http: bool,
     /// How long one image may take, where the definition says so.
     pub(super) image_time: Option<Duration>,
+    /// Held while the large documents of one image are in memory.
+    pub(super) large: tokio::sync::Mutex<()>,
 }
 
 impl Place {
@@ -127,7 +129,7 @@ impl Places {
             prefix => format!("{}/{prefix}", connection.host()),
         };
         let is_plain_http = registry.base()?.scheme() == "http";
-        Ok(Place { connection, connector, front, is_plain_http, image_time })
+        Ok(Place { connection, connector, front, is_plain_http, image_time, large: tokio::sync::Mutex::default() })
     }
 
     /// How a registry names its repositories, by its definition alone: nobody is asked, and no secret is looked for.

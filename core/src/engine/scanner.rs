@@ -308,8 +308,7 @@ impl Scanner {
         context: &Context,
     ) -> Result<Vec<source::Resolved>> {
         let limits = &self.0.kit.limits;
-        let small =
-            Limits { manifest: limits.manifest.min(DOCUMENT), config: limits.config.min(DOCUMENT), ..limits.clone() };
+        let small = limits.with_documents(DOCUMENT);
         match source::resolve(source, platforms, &small, context).await {
             Err(error) if error.kind() == Kind::LimitExceeded && small != *limits => {}
             resolved => return resolved,

@@ -49,6 +49,11 @@ impl Limits {
     pub const NAMES: &'static [&'static str] =
         &["entries", "path", "file", "layer", "expansion", "nesting", "packages", "manifest", "config", "index"];
 
+    /// The same limits, for images whose documents have at most so many bytes.
+    pub(crate) fn with_documents(&self, bytes: u64) -> Self {
+        Self { manifest: self.manifest.min(bytes), config: self.config.min(bytes), ..self.clone() }
+    }
+
     /// Changes the limit called `name`, as `--limit NAME=N` and the configuration of the bindings spell it.
     ///
     /// # Errors

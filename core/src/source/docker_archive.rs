@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::archive::is_there;
+use super::bounded::at_most;
 use super::tar::{Archive, Entry, off};
-use super::wire::Config;
+use super::wire::{Config, LAYERS};
 use super::{BlobStream, ImageSource, RawManifest};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -23,11 +24,20 @@ use crate::model::image::Descriptor;
 use crate::model::limits::Limits;
 use crate::model::media_type::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
 
+/// `manifest.json`: one image, and whether there is another one.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct List {
+    #[serde(deserialize_with = "at_most::<2, _, _>")]
+    images: Option<Vec<Saved>>,
+}
+
 /// One image of `manifest.json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Saved {
     config: Option<String>,
+    #[serde(deserialize_with = "at_most::<{ LAYERS + 1 }, _, _>")]
     layers: Option<Vec<String>>,
 }
 
@@ -66,9 +76,9 @@ impl DockerArchive {
         let list = archive
             .find("manifest.json")
             .map_err(|error| error.with_hint("a tar of an oci layout is named with oci-archive:"))?;
-        let list: Vec<Saved> = serde_json::from_slice(&archive.whole(&list, limits.manifest, context)?)
+        let list: List = serde_json::from_slice(&archive.whole(&list, limits.manifest, context)?)
             .map_err(|error| corrupt("manifest.json is not what docker save writes").because(error))?;
-        let saved = match list.as_slice() {
+        let saved = match list.images.as_deref().unwrap_or_default() {
             [saved] => saved,
             [] => return Err(Error::new(Kind::NotFound, "the archive holds no image")),
             _ => {

@@ -16,8 +16,6 @@ use crate::model::limits::Limits;
 use crate::model::platform::Platform;
 use crate::model::problem::{Problem, ProblemKind};
 
-/// The most layers of an image. Docker itself stops at 127.
-const LAYERS: usize = 1_024;
 /// The most indexes and manifests that are looked at below one root.
 const MANIFESTS: usize = 256;
 
@@ -369,11 +367,6 @@ impl Resolver<'_> {
                 .with_hint("only container images are scanned"));
         }
         let wires = document.layers.unwrap_or_default();
-        if wires.len() > LAYERS {
-            return Err(Error::new(Kind::LimitExceeded, format!("the image has more than {LAYERS} layers"))
-                .with("digest", digest)
-                .with_hint("no builder makes such an image: do not trust it"));
-        }
         let layers = wires.iter().map(WireDescriptor::read).collect::<Result<Vec<_>>>()?;
         let config = self.config(&wire).await?;
         let mut parsed = Config::read(&config)?;

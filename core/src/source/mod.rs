@@ -1,6 +1,7 @@
 //! Where an image comes from: manifests and blobs, whoever keeps them.
 
 pub mod archive;
+mod bounded;
 pub mod describe;
 pub mod docker_archive;
 pub mod image;

@@ -8,7 +8,6 @@ use futures_util::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, RANGE};
 use url::Url;
 
-use super::wire::Document;
 use super::{BlobStream, ImageSource, LayerKind, RawManifest};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -416,9 +415,7 @@ fn raw(
             .with("read", Digest::of(&bytes))
             .with_hint("the registry or a proxy in between changes or damages what is stored"));
     }
-    let raw = RawManifest { media_type: content_type.unwrap_or_default(), digest, bytes };
-    Document::read(&raw)?;
-    Ok(raw)
+    Ok(RawManifest { media_type: content_type.unwrap_or_default(), digest, bytes })
 }
 
 fn wrong_range(message: &'static str) -> Error {

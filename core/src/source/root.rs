@@ -8,9 +8,6 @@ use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::image::Descriptor;
 
-/// The annotation that names an image in a layout.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
-
 /// The root of a layout. `read` reads a blob that is a document.
 pub(super) fn of_layout(
     index: Vec<u8>,
@@ -22,7 +19,7 @@ pub(super) fn of_layout(
     let manifests = document.manifests.unwrap_or_default();
     let chosen: &WireDescriptor = match (name, manifests.as_slice()) {
         (Some(name), list) => {
-            let mut named = list.iter().filter(|wire| wire.annotation(REF_NAME) == Some(name));
+            let mut named = list.iter().filter(|wire| wire.name() == Some(name));
             match (named.next(), named.next()) {
                 (Some(only), None) => only,
                 (Some(_), Some(_)) => {
@@ -31,7 +28,7 @@ pub(super) fn of_layout(
                     );
                 }
                 (None, _) => {
-                    let known: Vec<_> = list.iter().filter_map(|wire| wire.annotation(REF_NAME)).take(20).collect();
+                    let known: Vec<_> = list.iter().filter_map(|wire| wire.name()).take(20).collect();
                     return Err(Error::new(Kind::NotFound, "the layout has no image of this name")
                         .with("name", name)
                         .with_hint(format!("it has: {}", known.join(", ").escape_debug())));
@@ -53,7 +50,7 @@ pub(super) fn of_layout(
 /// Refuses an index that holds images of several names, as only that of a layout can: whoever means one of them has to name it.
 pub(super) fn of_one_image(index: &Document) -> Result<()> {
     let wires = index.manifests.as_deref().unwrap_or_default();
-    let names: BTreeSet<_> = wires.iter().filter_map(|wire| wire.annotation(REF_NAME)).collect();
+    let names: BTreeSet<_> = wires.iter().filter_map(|wire| wire.name()).collect();
     if names.len() < 2 {
         return Ok(());
     }

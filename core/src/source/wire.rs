@@ -2,18 +2,26 @@
 //! understood in two ways. Sources: OCI image specification 1.1, `manifest.md`, `image-index.md`, `config.md`;
 //! CVE-2021-41190 for documents that are two things at once.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::RawManifest;
+use super::bounded::at_most;
 use crate::error::{Error, Kind, Result};
 use crate::model::image::Descriptor;
 use crate::model::media_type::{
     DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, SCHEMA_1, SCHEMA_1_SIGNED,
 };
 use crate::model::platform::Platform;
+
+/// The most layers of an image. Docker itself stops at 127.
+pub(super) const LAYERS: usize = 1_024;
+/// The most manifests of an index: as many as descriptors that say something have room in 4 MiB.
+const MANIFESTS: usize = 16_384;
+/// The most steps of a history. One that is longer says nothing: there are more steps than layers, but not so many.
+const STEPS: usize = 16_384;
+/// The most addresses of a foreign layer.
+const URLS: usize = 16;
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +52,9 @@ pub(super) struct Document {
     media_type: Option<String>,
     pub(super) artifact_type: Option<String>,
     pub(super) config: Option<WireDescriptor>,
+    #[serde(deserialize_with = "at_most::<{ LAYERS + 1 }, _, _>")]
     pub(super) layers: Option<Vec<WireDescriptor>>,
+    #[serde(deserialize_with = "at_most::<{ MANIFESTS + 1 }, _, _>")]
     pub(super) manifests: Option<Vec<WireDescriptor>>,
     fs_layers: Option<IgnoredAny>,
 }
@@ -55,7 +65,7 @@ impl Document {
     ///
     /// # Errors
     /// [`Kind::Corrupt`] for what is no JSON or two things at once, [`Kind::Unsupported`] for schema 1 and for what is
-    /// neither a manifest nor an index.
+    /// neither a manifest nor an index, [`Kind::LimitExceeded`] for more layers or manifests than anybody builds.
     pub(super) fn read(raw: &RawManifest) -> Result<(DocumentKind, Self)> {
         let refuse = |kind, message: &'static str, hint: &'static str| {
             Err(Error::new(kind, message).with("digest", &raw.digest).with_hint(hint))
@@ -103,6 +113,13 @@ impl Document {
                 "pull it with a current docker and push it again, which converts it",
             );
         }
+        let hint = "no builder makes such an image: do not trust it";
+        if document.layers.as_ref().is_some_and(|layers| layers.len() > LAYERS) {
+            return refuse(Kind::LimitExceeded, "the image has more than 1024 layers", hint);
+        }
+        if document.manifests.as_ref().is_some_and(|manifests| manifests.len() > MANIFESTS) {
+            return refuse(Kind::LimitExceeded, "the index has more than 16384 manifests", hint);
+        }
         Ok((kind, document))
     }
 }
@@ -119,11 +136,22 @@ pub(super) struct WireDescriptor {
     pub(super) media_type: Option<String>,
     digest: Option<String>,
     size: Option<i64>,
+    #[serde(deserialize_with = "at_most::<URLS, _, _>")]
     urls: Option<Vec<String>>,
     platform: Option<WirePlatform>,
     artifact_type: Option<String>,
-    annotations: Option<BTreeMap<String, Option<String>>>,
+    annotations: Option<Annotations>,
     data: Option<String>,
+}
+
+/// The annotations that say something here; all others are passed over.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "org.opencontainers.image.ref.name")]
+    name: Option<String>,
+    #[serde(rename = "vnd.docker.reference.type")]
+    reference_type: Option<String>,
 }
 
 impl WireDescriptor {
@@ -153,8 +181,8 @@ impl WireDescriptor {
 
     /// Whether it names what BuildKit writes beside an image: an attestation.
     pub(super) fn is_attestation(&self) -> bool {
-        let marked = self.annotations.as_ref().and_then(|annotations| annotations.get("vnd.docker.reference.type"));
-        marked.and_then(Option::as_deref) == Some("attestation-manifest")
+        let marked = self.annotations.as_ref().and_then(|annotations| annotations.reference_type.as_deref());
+        marked == Some("attestation-manifest")
             || self.platform().is_some_and(|platform| platform.is_unknown())
     }
 
@@ -163,9 +191,9 @@ impl WireDescriptor {
         self.artifact_type.as_deref().is_some_and(|name| !name.is_empty())
     }
 
-    /// An annotation.
-    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.as_ref()?.get(key)?.as_deref()
+    /// The name that a layout has for the image.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.annotations.as_ref()?.name.as_deref()
     }
 
     /// The content that is embedded (`descriptor.md`, `data`), where it is what the digest says.
@@ -207,6 +235,7 @@ pub(super) struct Config {
     os: Option<String>,
     architecture: Option<String>,
     variant: Option<String>,
+    #[serde(deserialize_with = "at_most::<{ STEPS + 1 }, _, _>")]
     history: Option<Vec<History>>,
     rootfs: Option<RootFs>,
 }
@@ -221,6 +250,7 @@ struct History {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RootFs {
+    #[serde(deserialize_with = "at_most::<{ LAYERS + 1 }, _, _>")]
     diff_ids: Option<Vec<String>>,
 }
 
@@ -248,7 +278,7 @@ impl Config {
 
     /// The command that made each of `layers` layers, taken out: they may be long. A history of another length says nothing about any of them.
     pub(super) fn commands(&mut self, layers: usize) -> Vec<Option<String>> {
-        let history = self.history.take().unwrap_or_default().into_iter();
+        let history = self.history.take().filter(|steps| steps.len() <= STEPS).unwrap_or_default().into_iter();
         let commands: Vec<_> = history
             .filter(|entry| entry.empty_layer != Some(true))
             .map(|entry| entry.created_by.filter(|command| !command.is_empty()))
@@ -326,5 +356,26 @@ mod tests {
                 (found, _) => panic!("{sent} {own} {shape}: {found:?}"),
             }
         }
+    }
+
+    /// A document of some megabytes may hold a million elements, each of which would take hundreds of bytes.
+    #[test]
+    fn what_is_kept_of_a_document_is_bounded() {
+        let many = |element: &str| format!("[{element}{}]", format!(",{element}").repeat(50_000));
+        for list in ["layers", "manifests"] {
+            let raw = RawManifest::from(format!(r#"{{"{list}": {}}}"#, many("{}")).into_bytes());
+            assert_eq!(Document::read(&raw).unwrap_err().kind(), Kind::LimitExceeded, "{list}");
+            let document: Document = serde_json::from_slice(&raw.bytes).unwrap();
+            let kept = document.layers.or(document.manifests).unwrap().len();
+            assert!(kept <= MANIFESTS + 1, "{list}: {kept}");
+        }
+        let config = format!(r#"{{"history": {}, "rootfs": {{"diff_ids": {}}}}}"#, many("{}"), many(r#""""#));
+        let mut config = Config::read(config.as_bytes()).unwrap();
+        assert_eq!((config.diff_ids().len(), config.history.as_ref().unwrap().len()), (LAYERS + 1, STEPS + 1));
+        // What is not whole says nothing of any layer.
+        assert_eq!(config.commands(STEPS + 1), vec![None; STEPS + 1]);
+        let foreign = format!(r#"{{"urls": {}, "annotations": {{"a": 1}}}}"#, many(r#""http://a""#));
+        let foreign: WireDescriptor = serde_json::from_str(&foreign).unwrap();
+        assert_eq!(foreign.urls.unwrap().len(), URLS);
     }
 }
