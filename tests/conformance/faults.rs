@@ -86,6 +86,27 @@ async fn a_catalog_that_never_ends_is_an_error() {
     assert_eq!(error.kind(), Kind::LimitExceeded, "{error:?}");
 }
 
+#[tokio::test]
+async fn pages_of_what_is_no_name_are_bounded_in_bytes() {
+    let server = endless(|asked| {
+        let from: u64 = asked.param("last").parse().unwrap_or(0);
+        let next = if from < 30 { format!("/v2/_catalog?last={}", from + 1) } else { String::new() };
+        (vec![format!("{from}{}", "A".repeat(15 << 20))], next)
+    })
+    .await;
+    told(&repositories(&server).await.unwrap_err(), Kind::LimitExceeded);
+    assert!(server.count("_catalog") < 20, "{}", server.count("_catalog"));
+}
+
+#[tokio::test]
+async fn a_page_of_millions_of_nothings_is_refused() {
+    let many = format!("[\"\"{}]", ",\"\"".repeat(2_500_000));
+    let body = format!("{{\"repositories\": {many}, \"tags\": {many}}}");
+    let server = Imitation::start(move |_| Answer::new(200, "application/json", body.clone())).await;
+    assert_eq!(repositories(&server).await.unwrap_err().kind(), Kind::LimitExceeded);
+    assert_eq!(tags(&server).await.unwrap_err().kind(), Kind::LimitExceeded);
+}
+
 /// 1500 names, a part at a time as they are asked for.
 fn part(asked: &Asked, most: usize) -> Vec<String> {
     let size = asked.param("n").parse().unwrap_or(100).min(most);

@@ -153,7 +153,11 @@ fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
-/// Whether `text` is a repository: components of lower-case letters and digits, joined inside by `.`, `_`, `__` or dashes.
+/// The longest repository: registries keep to it, since clients allow no more together with the host.
+const MAX_REPOSITORY: usize = 255;
+
+/// Whether `text` is a repository: components of lower-case letters and digits, joined inside by `.`, `_`, `__` or dashes, and 255
+/// characters at the most.
 pub fn is_repository(text: &str) -> bool {
     fn is_component(text: &str) -> bool {
         let mut separator = String::new();
@@ -178,7 +182,7 @@ pub fn is_repository(text: &str) -> bool {
         }
         last_was_word
     }
-    !text.is_empty() && text.split('/').all(is_component)
+    text.len() <= MAX_REPOSITORY && text.split('/').all(is_component)
 }
 
 /// Whether `text` is a tag: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
@@ -230,5 +234,6 @@ mod tests {
         ] {
             assert!(text.parse::<ImageRef>().is_err(), "{text}");
         }
+        assert!(is_repository(&"a".repeat(255)) && !is_repository(&"a".repeat(256)));
     }
 }

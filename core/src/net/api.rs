@@ -136,7 +136,7 @@ impl Api {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"));
-        let body = response.bytes(MAX_ANSWER, context).await?;
+        let body = response.json(MAX_ANSWER, context).await?;
         if is_page || body.trim_ascii_start().first() == Some(&b'<') {
             return Err(Error::new(Kind::Unsupported, "a web page came where the API should answer")
                 .with("url", redact::url(&url))

@@ -17,7 +17,7 @@ use super::failure::{self, Failure};
 use super::retry::{self, Policy};
 use super::tls::{self, Trust};
 use super::traffic::{Bound, Traffic};
-use super::{address, answer, redact};
+use super::{address, answer, parts, redact};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -438,6 +438,21 @@ impl Response {
             body.extend_from_slice(&chunk);
         }
         Ok(if body.is_empty() { first } else { body.freeze() })
+    }
+
+    /// The whole body, at most `limit` bytes of it, which is JSON: what would take much more memory than bytes is refused.
+    ///
+    /// # Errors
+    /// [`Kind::LimitExceeded`] when there is more, or it has more parts than any list; else as [`Response::chunk`].
+    pub async fn json(self, limit: u64, context: &Context) -> Result<Bytes> {
+        let url = redact::url(self.url());
+        let body = self.bytes(limit, context).await?;
+        if parts::are_too_many(&body) {
+            return Err(Error::new(Kind::LimitExceeded, "the answer has more parts than any list")
+                .with("url", url)
+                .with_hint("look at what the registry answers there; a list has at most 2,000,000 values a page"));
+        }
+        Ok(body)
     }
 
     /// Whether a refusal says that something has expired, with another status than the 401 that the protocol has for it.

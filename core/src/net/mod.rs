@@ -8,6 +8,7 @@ pub mod client;
 pub mod failure;
 pub mod identity;
 pub mod link;
+mod parts;
 pub mod redact;
 pub mod retry;
 pub mod session;

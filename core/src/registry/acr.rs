@@ -342,7 +342,7 @@ impl Acr {
                 }
             }
         }
-        let records = images.finish();
+        let records = images.finish()?;
         // What a list that ended early holds may lack tags.
         let is_in_window = |record: &ImageRecord| match (wanted.since, record.date.time) {
             (Some(since), Some(time)) => time >= since,

@@ -336,7 +336,7 @@ impl Connector for Hub {
                     }
                 }
             }
-            Ok(images.finish())
+            images.finish()
         })
     }
 }

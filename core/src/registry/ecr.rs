@@ -329,7 +329,7 @@ impl Ecr {
             let containers = page.into_iter().filter(|image| is_container(image.artifact_media_type.as_deref()));
             containers.for_each(|image| image.add(&mut images));
         }
-        Ok(images.finish())
+        images.finish()
     }
 
     fn ask<'a>(&'a self, repository: Option<&'a str>, next_token: Option<String>) -> Ask<'a> {

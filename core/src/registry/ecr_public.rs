@@ -306,5 +306,5 @@ async fn tags(api: &Api, repository: &str, own: &str, context: &Context) -> Resu
             }
         }
     }
-    Ok(images.finish())
+    images.finish()
 }

@@ -161,7 +161,7 @@ impl Ghcr {
                 }
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

@@ -22,6 +22,7 @@ use super::v2;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
+use crate::model::reference::is_tag;
 use crate::net::api::{Api, Way};
 
 /// How many versions a page has.
@@ -80,7 +81,7 @@ impl Gitea {
         });
         let mut dates = HashMap::new();
         while let Some(page) = pages.next().await {
-            for version in page?.into_iter().filter(|version| version.name == name) {
+            for version in page?.into_iter().filter(|version| version.name == name && is_tag(&version.version)) {
                 dates.insert(version.version, ImageDate::read(version.created_at.as_deref(), DateSource::Modified));
             }
         }

@@ -200,7 +200,7 @@ impl Gitlab {
             let request = Request::get(url).with(ACCEPT, "application/json")?;
             let answer = session.send(&request, Some(&pull(repository)), context).await?.success(context).await?;
             let next = link::next(answer.url(), answer.headers("link"));
-            let body = answer.bytes(MAX_PAGE, context).await?;
+            let body = answer.json(MAX_PAGE, context).await?;
             let entries: Vec<Tag> = serde_json::from_slice(&body).map_err(|error| {
                 Error::new(Kind::Unsupported, "what answers is not GitLab's registry")
                     .with("repository", repository)
@@ -222,7 +222,7 @@ impl Gitlab {
                 }
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

@@ -292,7 +292,7 @@ impl Harbor {
                 _ => error,
             })?;
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

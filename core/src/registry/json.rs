@@ -23,7 +23,7 @@ pub(super) fn no_address(error: url::ParseError) -> Error {
 pub(super) async fn read<T: DeserializeOwned>(response: Response, context: &Context) -> Result<T> {
     let is_web_page = response.header("content-type").is_some_and(|value| value.starts_with("text/html"));
     let url = redact::url(response.url());
-    let body = Zeroizing::new(Vec::from(response.bytes(MAX_ANSWER, context).await?));
+    let body = Zeroizing::new(Vec::from(response.json(MAX_ANSWER, context).await?));
     serde_json::from_slice(&body).map_err(|error| {
         let hint = if is_web_page {
             "a web page came: check the address; a proxy or a login page may stand in front of it"

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::stream::{self, BoxStream, TryStreamExt as _};
@@ -13,6 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
+use crate::model::fingerprint::Fingerprints;
 use crate::model::record::{ImageDate, ImageRecord};
 use crate::model::reference::{is_repository, is_tag};
 
@@ -20,6 +22,8 @@ use crate::model::reference::{is_repository, is_tag};
 /// pass for all.
 const MAX_PAGES: usize = 10_000;
 const MAX_ENTRIES: usize = 1_000_000;
+/// The longest media type (RFC 6838, section 4.2: a type and a subtype of 127 characters each).
+const MAX_MEDIA_TYPE: usize = 255;
 
 /// A page of a list, and where the next one is: none at the end.
 pub(super) struct Page<T, P> {
@@ -27,43 +31,50 @@ pub(super) struct Page<T, P> {
     pub(super) next: Option<P>,
 }
 
-/// Goes through a list page by page, from `first` on; `ask` fetches one.
+/// Goes through a list page by page, from `first` on; `ask` fetches one. A page that was asked for before ends it: some registries
+/// turn in circles.
 pub(super) fn pages<'a, T, P, A, F>(first: P, ask: A) -> BoxStream<'a, Result<Vec<T>>>
 where
     T: Send + 'a,
-    P: Send + 'a,
+    P: Hash + Send + 'a,
     A: FnMut(P) -> F + Send + 'a,
     F: Future<Output = Result<Page<T, P>>> + Send + 'a,
 {
     struct Walk<P, A> {
         next: Option<P>,
         ask: A,
-        pages: usize,
+        asked: HashSet<(u64, u64)>,
+        fingerprints: Fingerprints,
         entries: usize,
     }
-    let walk = Walk { next: Some(first), ask, pages: 0, entries: 0 };
+    let (asked, fingerprints) = (HashSet::new(), Fingerprints::default());
+    let walk = Walk { next: Some(first), ask, asked, fingerprints, entries: 0 };
     Box::pin(stream::try_unfold(walk, |mut walk| async move {
         let Some(next) = walk.next.take() else { return Ok(None) };
-        if walk.pages >= MAX_PAGES || walk.entries >= MAX_ENTRIES {
-            return Err(Error::new(Kind::LimitExceeded, "a list of the registry does not end").with_hint(
-                "name the repositories, or choose fewer; more than 10,000 pages or 1,000,000 names are not read",
-            ));
+        if walk.asked.len() >= MAX_PAGES || walk.entries >= MAX_ENTRIES {
+            return Err(endless());
+        }
+        if !walk.asked.insert(walk.fingerprints.of(&next)) {
+            return Ok(None);
         }
         let Page { entries, next } = (walk.ask)(next).await?;
-        walk.pages += 1;
         walk.entries += entries.len();
         walk.next = next;
         Ok(Some((entries, walk)))
     }))
 }
 
+fn endless() -> Error {
+    Error::new(Kind::LimitExceeded, "a list of the registry does not end")
+        .with_hint("name the repositories, or choose fewer; more than 10,000 pages or 1,000,000 names are not read")
+}
+
 /// The names of repositories on such pages, each once; what is no name could be a path to somewhere else.
 pub(super) fn repositories<'a>(pages: BoxStream<'a, Result<Vec<String>>>) -> BoxStream<'a, Result<String>> {
-    let mut seen = HashSet::new();
+    let (mut seen, fingerprints) = (HashSet::new(), Fingerprints::default());
     let fresh = move |page: Vec<String>| {
-        let names: Vec<_> =
-            page.into_iter().filter(|name| is_repository(name) && seen.insert(name.clone())).map(Ok).collect();
-        stream::iter(names)
+        let mut is_new = |name: &String| is_repository(name) && seen.insert(fingerprints.of(name));
+        stream::iter(page.into_iter().filter(|name| is_new(name)).map(Ok).collect::<Vec<_>>())
     };
     Box::pin(pages.map_ok(fresh).try_flatten())
 }
@@ -73,15 +84,20 @@ pub(super) fn repositories<'a>(pages: BoxStream<'a, Result<Vec<String>>>) -> Box
 pub(super) struct Images<'a> {
     repository: &'a str,
     records: BTreeMap<Digest, ImageRecord>,
+    tags: usize,
+    /// The image that was looked at last, of which more may have been set since.
+    last: Option<Digest>,
 }
 
 impl<'a> Images<'a> {
     pub(super) fn of(repository: &'a str) -> Self {
-        Self { repository, records: BTreeMap::new() }
+        Self { repository, records: BTreeMap::new(), tags: 0, last: None }
     }
 
     /// The image with this digest, new or known. What the caller knows better than is known so far, it sets.
     pub(super) fn at(&mut self, digest: Digest) -> &mut ImageRecord {
+        self.settle();
+        self.last = Some(digest.clone());
         self.records.entry(digest).or_insert_with_key(|digest| ImageRecord {
             repository: self.repository.to_owned(),
             digest: digest.clone(),
@@ -94,9 +110,11 @@ impl<'a> Images<'a> {
 
     /// One more tag of an image. The latest date of its tags is that of the image. What is no tag is left out.
     pub(super) fn tag(&mut self, digest: Digest, tag: &str, date: ImageDate) -> Option<&mut ImageRecord> {
-        if !is_tag(tag) {
+        // Where there are too many there is no list in the end: nothing more is kept of it.
+        if !is_tag(tag) || self.is_full() {
             return None;
         }
+        self.tags += 1;
         let record = self.at(digest);
         record.tags.push(tag.to_owned());
         if date.time > record.date.time {
@@ -105,16 +123,33 @@ impl<'a> Images<'a> {
         Some(record)
     }
 
+    /// What is no media type is not kept, however long it is.
+    fn settle(&mut self) {
+        let last = self.last.take().and_then(|last| self.records.get_mut(&last));
+        if let Some(record) = last.filter(|record| record.media_type.len() > MAX_MEDIA_TYPE) {
+            record.media_type = String::new();
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.tags > MAX_ENTRIES || self.records.len() > MAX_ENTRIES
+    }
+
     /// The images, their tags sorted, each once.
-    pub(super) fn finish(self) -> Vec<ImageRecord> {
-        self.records
-            .into_values()
-            .map(|mut record| {
-                record.tags.sort_unstable();
-                record.tags.dedup();
-                record
-            })
-            .collect()
+    ///
+    /// # Errors
+    /// [`Kind::LimitExceeded`] for more than a million images or tags.
+    pub(super) fn finish(mut self) -> Result<Vec<ImageRecord>> {
+        if self.is_full() {
+            return Err(endless().with("repository", self.repository));
+        }
+        self.settle();
+        let mut records: Vec<_> = self.records.into_values().collect();
+        for record in &mut records {
+            record.tags.sort_unstable();
+            record.tags.dedup();
+        }
+        Ok(records)
     }
 }
 
@@ -186,6 +221,35 @@ mod tests {
         assert!(error.kind() == Kind::LimitExceeded && error.hint().is_some(), "{error:?}");
     }
 
+    #[tokio::test]
+    async fn a_page_that_was_asked_for_before_ends_the_list() {
+        // To itself, and in a circle of two.
+        for circle in [vec![1], vec![2, 1]] {
+            let next = move |number: usize| circle.get(number - 1).copied();
+            let walked = walk(move |number| Page { entries: vec![format!("p{number}")], next: next(number) });
+            let pages = walked.try_collect::<Vec<_>>().await.unwrap();
+            assert!(pages.len() <= 2, "{pages:?}");
+        }
+    }
+
+    #[test]
+    fn what_hangs_on_images_is_bounded() {
+        let mut images = Images::of("a/b");
+        let digests = [Digest::of(b"x"), Digest::of(b"y")];
+        for digest in &digests {
+            let record = images.tag(digest.clone(), "a", ImageDate::none()).unwrap();
+            record.media_type = "x".repeat(1 << 20);
+        }
+        let kept = |images: &Images<'_>| images.records.values().map(|record| record.media_type.len()).sum::<usize>();
+        assert_eq!(kept(&images), 1 << 20);
+        for number in 0..=MAX_ENTRIES {
+            images.tag(digests[number % 2].clone(), "a", ImageDate::none());
+        }
+        assert_eq!(kept(&images), 0);
+        assert!(images.tag(Digest::of(b"z"), "a", ImageDate::none()).is_none() && images.records.len() == 2);
+        assert_eq!(images.finish().unwrap_err().kind(), Kind::LimitExceeded);
+    }
+
     #[test]
     fn tags_of_one_digest_are_one_image_with_the_latest_date() {
         use crate::model::record::DateSource;
@@ -197,7 +261,7 @@ mod tests {
         images.tag(digest.clone(), "c", ImageDate::none());
         images.tag(digest.clone(), "b", ImageDate::none());
         assert!(images.tag(digest, "sha256:12", ImageDate::none()).is_none());
-        let [record] = &images.finish()[..] else { panic!("one image") };
+        let [record] = &images.finish().unwrap()[..] else { panic!("one image") };
         assert_eq!(record.tags, ["a", "b", "c"]);
         assert_eq!(record.date, date("2026-01-03T00:00:00Z"));
     }

@@ -213,7 +213,7 @@ impl Msr {
                 }
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

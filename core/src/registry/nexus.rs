@@ -136,7 +136,7 @@ impl Nexus {
                 }
             }
         }
-        Ok(Some(images.finish()))
+        images.finish().map(Some)
     }
 }
 

@@ -119,7 +119,7 @@ struct Event {
 }
 
 /// Where a list goes on: its token, and whether it began anew already, since tokens end after some minutes.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Hash)]
 struct Place {
     token: String,
     is_second: bool,
@@ -184,7 +184,7 @@ impl Openshift {
                 images.tag(digest, &tag.tag, ImageDate::read(newest.created.as_deref(), DateSource::Pushed));
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

@@ -217,7 +217,7 @@ impl Quay {
                 }
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

@@ -102,7 +102,7 @@ impl Zot {
             .with(ACCEPT, "application/json")?
             .with(CONTENT_TYPE, "application/json")?;
         let answer = session.send(&request, Some(&pull(repository)), context).await?.success(context).await?;
-        let body = answer.bytes(MAX_ANSWER, context).await?;
+        let body = answer.json(MAX_ANSWER, context).await?;
         serde_json::from_slice(&body).map_err(|error| {
             Error::new(Kind::Unsupported, "what answers is no search extension of zot")
                 .with("registry", self.connection.host())
@@ -170,7 +170,7 @@ impl Connector for Zot {
                     record.media_type = image.media_type.unwrap_or_default();
                 }
             }
-            let images = images.finish();
+            let images = images.finish()?;
             // Nothing is found in what is not there, too.
             if images.is_empty() { v2::images(&self.connection, repository, context).await } else { Ok(images) }
         })

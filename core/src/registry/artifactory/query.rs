@@ -150,5 +150,5 @@ pub(super) fn images(
         let at = row.modified.as_deref().or(row.created.as_deref());
         images.tag(digest, tag, ImageDate::read(at, DateSource::Modified));
     }
-    Some(images.finish())
+    images.finish().ok()
 }

@@ -136,7 +136,7 @@ impl Artifacts {
                 }
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 
     /// The images over the registry's own list of tags.
@@ -170,7 +170,7 @@ impl Artifacts {
                 }
             }
         }
-        Ok(images.finish())
+        images.finish()
     }
 }
 

@@ -51,7 +51,7 @@ pub async fn images(connection: &Connection, repository: &str, context: &Context
             record.media_type = media_type;
         }
     }
-    Ok(images.finish())
+    images.finish()
 }
 
 /// Whether Harbor holds an image back that is not signed, or is vulnerable.

@@ -22,6 +22,8 @@ const MAX_PAGE: u64 = 16 << 20;
 /// The most pages and names: a list that never ends is cut here, with an error, since a list that lacks something would pass for all.
 const MAX_PAGES: usize = 10_000;
 const MAX_NAMES: usize = 1_000_000;
+/// The most bytes of all pages: as many as so many names of the greatest length have.
+const MAX_BYTES: usize = 256 << 20;
 
 /// What is listed, and how it is told from others.
 pub(super) trait Source: Send + Sync {
@@ -47,12 +49,13 @@ pub(super) struct Pages<'a, S> {
     source: S,
     context: &'a Context,
     ready: VecDeque<String>,
-    /// Entries, and the queries that they came by.
-    seen: HashSet<String>,
+    /// Entries, and the queries that they came by, by their fingerprints: what is no name may be of any length.
+    seen: HashSet<(u64, u64)>,
     queries: HashSet<(u64, u64)>,
     fingerprints: Fingerprints,
     next: Next,
     pages: usize,
+    bytes: usize,
 }
 
 enum Next {
@@ -76,6 +79,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
             fingerprints: Fingerprints::default(),
             next: Next::First,
             pages: 0,
+            bytes: 0,
         }
     }
 
@@ -141,7 +145,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
         self.queries.insert(self.fingerprints.of(&url.query()));
         let named = link::next(&url, response.headers("link"));
         let is_web_page = response.header("content-type").is_some_and(|value| value.starts_with("text/html"));
-        let body = response.bytes(MAX_PAGE, self.context).await?;
+        let body = response.json(MAX_PAGE, self.context).await?;
         let entries = self.source.entries(&body).map_err(|error| {
             let hint = if is_web_page {
                 "a web page came: check that the address is that of the registry, not of its web interface or a login page"
@@ -157,12 +161,12 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
         let behind = behind(&url, &entries);
         let before = self.seen.len();
         for entry in entries.into_iter().flatten() {
-            if self.source.is_name(&entry) && !self.seen.contains(&entry) {
-                self.ready.push_back(entry.clone());
+            if self.seen.insert(self.fingerprints.of(&entry)) && self.source.is_name(&entry) {
+                self.ready.push_back(entry);
             }
-            self.seen.insert(entry);
         }
         self.pages += 1;
+        self.bytes += body.len();
         let is_new = self.seen.len() > before;
         let has_come = |url: &Url| self.queries.contains(&self.fingerprints.of(&url.query()));
         self.next = match (named, behind) {
@@ -170,7 +174,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
             (None, Some(url)) if is_new => Next::Behind(url),
             _ => Next::End,
         };
-        let is_endless = self.pages >= MAX_PAGES || self.seen.len() >= MAX_NAMES;
+        let is_endless = self.pages >= MAX_PAGES || self.seen.len() >= MAX_NAMES || self.bytes >= MAX_BYTES;
         if is_endless && !matches!(self.next, Next::End) {
             return Err(self.source.limit().with("registry", self.connection.host()));
         }
