@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
@@ -23,6 +23,12 @@ use crate::error::{Error, Kind, Result};
 
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 5;
+
+/// Bytes a second that must come of a body, over each stretch of two time-outs that were waited for it: who sends less keeps others
+/// waiting for nothing.
+const LEAST_RATE: f64 = 1024.0;
+/// How long is waited for the body of a refusal, as a whole: it helps, but says no more than the status.
+const REFUSAL: Duration = Duration::from_secs(5);
 
 /// Headers that say nothing about who asks. Any other one may open a door, by whatever name a product gave it: it stays behind when
 /// a redirect leaves the origin.
@@ -298,6 +304,8 @@ impl Client {
             body: response,
             read: None,
             timeout,
+            waited: Duration::ZERO,
+            came: 0,
             _permit: permit,
         })
     }
@@ -356,6 +364,9 @@ pub struct Response {
     /// What was read of the body already, to look at it.
     read: Option<Bytes>,
     timeout: Duration,
+    /// How long the body was waited for in this stretch, and the bytes that came of it.
+    waited: Duration,
+    came: usize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -394,12 +405,12 @@ impl Response {
     /// The next piece of the body as it arrives, less than 1 MiB; none at the end.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when the connection breaks or stands still, [`Kind::Canceled`].
+    /// [`Kind::Unavailable`] when the connection breaks, stands still, or brings less than 1 KiB a second; [`Kind::Canceled`].
     pub async fn chunk(&mut self, context: &Context) -> Result<Option<Bytes>> {
         if let Some(read) = self.read.take() {
             return Ok(Some(read));
         }
-        let (body, timeout) = (&mut self.body, self.timeout);
+        let (body, timeout, began) = (&mut self.body, self.timeout, Instant::now());
         let next = async {
             match tokio::time::timeout(timeout, body.chunk()).await {
                 Ok(Ok(chunk)) => Ok(chunk),
@@ -407,7 +418,30 @@ impl Response {
                 Err(_) => Err(failure::timeout(body.url(), timeout).error),
             }
         };
-        context.run(next).await
+        let next = context.run(next).await?;
+        // What the reader does between two pieces is not the time of the other side.
+        self.waited += began.elapsed();
+        self.came += next.as_ref().map_or(0, Bytes::len);
+        if next.is_some() && self.waited >= 2 * timeout {
+            if (self.came as f64) < LEAST_RATE * self.waited.as_secs_f64() {
+                return Err(failure::too_slow(self.url()));
+            }
+            (self.waited, self.came) = (Duration::ZERO, 0);
+        }
+        Ok(next)
+    }
+
+    /// Reads the body of a refusal, as far as it comes at once.
+    async fn told(&mut self, body: &mut BytesMut, context: &Context) -> Result<()> {
+        let reading = async {
+            while body.len() < answer::MAX_BODY
+                && let Some(chunk) = self.chunk(context).await?
+            {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(())
+        };
+        tokio::time::timeout(REFUSAL, reading).await.unwrap_or(Ok(()))
     }
 
     /// The whole body, at most `limit` bytes of it.
@@ -465,11 +499,7 @@ impl Response {
             return Ok(false);
         }
         let mut body = BytesMut::new();
-        while body.len() < answer::MAX_BODY
-            && let Some(chunk) = self.chunk(context).await?
-        {
-            body.extend_from_slice(&chunk);
-        }
+        self.told(&mut body, context).await?;
         let says = answer::says_expired(&body);
         self.read = Some(body.freeze());
         Ok(says)
@@ -486,13 +516,9 @@ impl Response {
     /// The error that this answer is. The body helps if it comes at once.
     pub async fn refused(mut self, context: &Context) -> Error {
         let mut body = BytesMut::new();
-        self.timeout = self.timeout.min(Duration::from_secs(5));
-        while body.len() < answer::MAX_BODY {
-            match self.chunk(context).await {
-                Ok(Some(chunk)) => body.extend_from_slice(chunk.get(..answer::MAX_BODY - body.len()).unwrap_or(&chunk)),
-                Err(error) if error.kind() == Kind::Canceled => return error,
-                Ok(None) | Err(_) => break,
-            }
+        match self.told(&mut body, context).await {
+            Err(error) if error.kind() == Kind::Canceled => return error,
+            _ => body.truncate(answer::MAX_BODY),
         }
         let refused = answer::refused(self.status, self.url(), &answer::Reason::read(&body), self.asked_delay());
         // What is left of a limit, where that is why.

@@ -59,6 +59,13 @@ pub fn timeout(url: &Url, waited: std::time::Duration) -> Failure {
     Failure { step: Step::Timeout, error }
 }
 
+/// An answer that comes, but so slowly that it may never end.
+pub fn too_slow(url: &Url) -> Error {
+    Error::new(Kind::Unavailable, "the answer comes more slowly than 1 KiB a second")
+        .with("url", redact::url(url))
+        .with_hint("try again; if it stays so, look at the line and at what stands between here and the registry")
+}
+
 /// Finds out which step failed.
 pub fn classify(error: &reqwest::Error, url: &Url) -> Failure {
     let chain = chain(error);

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 mod check;
 mod debian;
+mod drips;
 mod pulls;
 mod refusals;
 
