@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The most bytes of a message, a hint, a value of the context and a cause: they may quote what the other side sent, which may be
+/// megabytes.
+const MAX_TEXT: usize = 2048;
 
 /// What the caller can do about an [`Error`]. The numbers are part of the C interface and are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,7 +123,7 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            message: message.into(),
+            message: bounded(message.into()),
             hint: None,
             retry_after: None,
             context: Vec::new(),
@@ -133,7 +137,7 @@ impl Error {
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         let inner = Arc::make_mut(&mut self.0);
         if !inner.context.iter().any(|(known, _)| *known == key) {
-            inner.context.push((key, value.to_string()));
+            inner.context.push((key, short(value, MAX_TEXT)));
         }
         self
     }
@@ -141,14 +145,17 @@ impl Error {
     /// The same error with a sentence that says what to do next.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        Arc::make_mut(&mut self.0).hint = Some(hint.into());
+        Arc::make_mut(&mut self.0).hint = Some(bounded(hint.into()));
         self
     }
 
     /// The same error with its cause.
     #[must_use]
     pub fn because(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        Arc::make_mut(&mut self.0).source = Some(Arc::new(source));
+        let inner = Arc::make_mut(&mut self.0);
+        let is_ours = (&source as &(dyn StdError + 'static)).is::<Self>();
+        let text = if is_ours { String::new() } else { short(&source, MAX_TEXT) };
+        inner.source = Some(if text.ends_with('…') { Arc::new(Cause(text)) } else { Arc::new(source) });
         self
     }
 
@@ -196,9 +203,12 @@ impl fmt::Display for Error {
         }
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
             // One of ours already shows its own causes.
-            cause = if error.is::<Error>() { None } else { error.source() };
+            if error.is::<Error>() {
+                return write!(f, ": {error}");
+            }
+            write!(f, ": {}", short(error, MAX_TEXT))?;
+            cause = error.source();
         }
         Ok(())
     }
@@ -215,6 +225,43 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_ref().map(|source| source.as_ref() as &(dyn StdError + 'static))
     }
+}
+
+/// The words of a cause that was too long to be kept.
+#[derive(Debug)]
+struct Cause(String);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}
+
+fn bounded(text: Cow<'static, str>) -> Cow<'static, str> {
+    if text.len() > MAX_TEXT { short(text, MAX_TEXT).into() } else { text }
+}
+
+/// The text of a value, as much of it as has room in `most` bytes, with a mark where it is cut. No more than that is ever made of it.
+pub(crate) fn short(value: impl fmt::Display, most: usize) -> String {
+    struct Room {
+        text: String,
+        most: usize,
+    }
+    impl fmt::Write for Room {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let left = self.most - self.text.len();
+            let end = (0..=left.min(part.len())).rev().find(|end| part.is_char_boundary(*end)).unwrap_or_default();
+            self.text.push_str(part.get(..end).unwrap_or_default());
+            if end < part.len() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut room = Room { text: String::new(), most };
+    if write!(room, "{value}").is_err() {
+        room.text.push('…');
+    }
+    room.text
 }
 
 /// One of ours that travelled through a reader comes back as it was; any other is [`Kind::Unavailable`] or, where the bytes
@@ -258,6 +305,19 @@ mod tests {
         for (index, kind) in Kind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, index + 1, "{kind}");
         }
+    }
+
+    #[test]
+    fn no_text_of_the_other_side_makes_it_long() {
+        let long = "ä\u{1b}".repeat(1 << 20);
+        let wrong = serde_json::from_str::<u8>(&format!("{long:?}")).unwrap_err();
+        let error = Error::new(Kind::Corrupt, long.clone())
+            .with("media_type", long.escape_debug())
+            .with_hint(long.clone())
+            .because(Error::new(Kind::Corrupt, "inner").because(wrong));
+        let length = error.to_string().len() + error.hint().unwrap_or_default().len();
+        assert!(length < 10_000 && error.to_string().contains("inner: "), "{length}");
+        assert_eq!((short("aä", 2), short("aä", 3)), ("a…".to_owned(), "aä".to_owned()));
     }
 
     #[test]

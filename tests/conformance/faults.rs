@@ -299,6 +299,12 @@ async fn login_pages_and_json_of_another_shape_are_told() {
         server.fault("/tags/list", 1, wrong);
         told(&tags(&server).await.unwrap_err(), Kind::Corrupt);
     }
+    // However long what came is.
+    let long = "x".repeat(8 << 20);
+    server.fault("/_catalog", 1, Answer::json(json!({"repositories": long})));
+    let error = repositories(&server).await.unwrap_err();
+    told(&error, Kind::Corrupt);
+    assert!(error.to_string().len() < 4096, "{}", error.to_string().len());
     // Neither the HEAD nor the GET of a manifest is one.
     server.fault("/manifests/1.0", 2, Answer::page());
     assert_eq!(tags(&server).await.unwrap_err().kind(), Kind::Unsupported);

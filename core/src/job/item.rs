@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::pack::{pack, unpack};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, short};
 use crate::model::digest::Digest;
 use crate::model::record::ImageRecord;
 use crate::model::report::Report;
@@ -80,11 +80,14 @@ pub struct Failure {
     pub hint: Option<String>,
 }
 
+/// The most bytes of a message: there is one an image.
+const MAX_MESSAGE: usize = 4096;
+
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         Self {
             kind: error.kind().as_str().to_owned(),
-            message: error.to_string(),
+            message: short(error, MAX_MESSAGE),
             hint: error.hint().map(str::to_owned),
         }
     }
