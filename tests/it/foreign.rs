@@ -1,5 +1,6 @@
 //! Foreign layers: fetched only when asked for, from where the manifest says, without credentials, and verified like all.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -101,6 +102,42 @@ async fn the_addresses_are_tried_in_turn_and_the_digest_decides() {
         push(&registry, &urls);
         let error = scan(&registry, true).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{urls:?}: {error}");
+    }
+}
+
+/// Scans with what earlier scans kept of layers, one request at a time.
+async fn scan_kept(cache: &Arc<MemoryCache>, registry: &TestRegistry) -> Result<Report> {
+    let target = format!("{}/team/app:1.0", registry.url()).parse().unwrap();
+    let definition = definition(registry).with_concurrency(1);
+    let options = ScanOptions { registry: Some(definition), foreign_layers: true, ..ScanOptions::default() };
+    let scanner = Scanner::builder().layer_cache(cache.clone()).build().unwrap();
+    let context = Context::new().deadline(Duration::from_secs(60));
+    scanner.scan_with(&target, &options, &context).await.map(|mut reports| reports.remove(0))
+}
+
+#[tokio::test]
+async fn an_address_in_a_manifest_opens_no_stored_layer() {
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let (secret, _) = registries();
+    push(&secret, &[]);
+    let digest = secret.push_blob("team/app", layer());
+    assert_eq!(scan_kept(&cache, &secret).await.unwrap().inventory.len(), 1);
+    // Somebody names the digest, and a server of their own that says to have it.
+    let (registry, elsewhere) = registries();
+    push(&registry, &[format!("{}/v2/base/blobs/{digest}", elsewhere.url())]);
+    elsewhere.fault("/blobs/", 9, Fault::status(200));
+    assert_eq!(scan_kept(&cache, &registry).await.unwrap_err().kind(), Kind::Corrupt);
+    assert!(elsewhere.log().iter().all(|access| access.method == "GET"), "{:?}", elsewhere.log());
+}
+
+#[tokio::test]
+async fn a_stored_foreign_layer_is_fetched_again_from_the_same_host() {
+    let cache = Arc::new(MemoryCache::new(1 << 20));
+    let registry = TestRegistry::start().unwrap();
+    let digest = registry.push_blob("base", layer());
+    push(&registry, &[format!("{}/v2/base/blobs/{digest}", registry.url())]);
+    for _ in 0..2 {
+        assert_eq!(scan_kept(&cache, &registry).await.unwrap().inventory.len(), 1);
     }
 }
 

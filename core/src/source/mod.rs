@@ -60,6 +60,7 @@ pub trait ImageSource: Send + Sync {
     /// The bytes of a blob. A source that can resume a broken transfer does so inside; the caller verifies the digest.
     fn blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<BlobStream>>;
 
-    /// Whether the blob is there for this reader: asked before a stored result of it is used.
+    /// Whether the blob is there for this reader: asked before a stored result of it is used. The addresses that a manifest names for a
+    /// foreign layer do not count, since whoever pushed it chose them.
     fn has_blob<'a>(&'a self, descriptor: &'a Descriptor, context: &'a Context) -> BoxFuture<'a, Result<bool>>;
 }
