@@ -210,9 +210,14 @@ mod tests {
             r#"{"credential": {"basic": {"username": "a", "password": {"hunter2": 1}}}}"#,
             r#"{"credential": {"token": {"token": ["hunter2"]}}}"#,
             r#"{"timeout": "hunter2"}"#,
+            r#"{"credential": {"basic": {"username": "a", "password": 70451}}}"#,
+            r#"{"credential": {"basic": {"username": 70451, "password": {"env": "A"}}}}"#,
+            r#"{"registry": {"url": "r.io", "credential": {"basic": {"username": "a", "password": 70451}}}}"#,
+            r#"{"registry": {"url": "r.io", "credential": {"token": {"token": 70451.5}}}}"#,
         ] {
             let error = from_json::<ScanOptions>(text, "the options").unwrap_err();
-            assert!(!format!("{error:?}").contains("\"hunter2\""), "{error:?}");
+            let shown = format!("{error:?}");
+            assert!(!shown.contains("\"hunter2\"") && !shown.contains("70451"), "{shown}");
         }
     }
 

@@ -318,12 +318,14 @@ mod tests {
             ("[prod]\ntimeout = \"hunter2\"\n", "f64"),
             ("[prod\n", "not as it should be"),
             ("prod = \"hunter2\"\n", "prod"),
+            ("[prod]\ncredential = { basic = { username = \"a\", password = 70451 } }\n", "integer"),
+            ("[prod]\ncredential = { token = { token = 70451.5 } }\n", "floating point"),
         ] {
             let (_folder, file) = written("r.toml", text);
             let error = read(&file).unwrap_err();
             let shown = format!("{error:?} {error}");
             assert!(error.kind() == Kind::InvalidInput && shown.contains(told), "{text}: {shown}");
-            assert!(!shown.contains("hunter2") && !shown.contains("Shape"), "{shown}");
+            assert!(!shown.contains("hunter2") && !shown.contains("70451") && !shown.contains("Shape"), "{shown}");
             assert!(error.hint().is_some(), "{shown}");
         }
     }

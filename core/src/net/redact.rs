@@ -44,12 +44,13 @@ pub fn text(text: &str) -> String {
 
 /// The message of a reader of JSON or TOML without the value that it found, which may be a secret.
 pub fn without_values(message: &str) -> String {
-    // `invalid type: string "hunter2", expected …` and `unknown variant `hunter2`, expected …` quote what they found.
-    for (quoting, open) in [("invalid type: string ", '"'), ("invalid value: string ", '"'), ("unknown variant ", '`')]
-    {
+    // `invalid type: string "hunter2", expected …`, `invalid type: integer `1234`, expected …` and `unknown variant `hunter2`,
+    // expected …` quote what they found.
+    for quoting in ["invalid type: ", "invalid value: ", "unknown variant "] {
         let found = message.split_once(quoting).and_then(|(before, rest)| {
-            let expected = rest.strip_prefix(open)?.rfind(", expected").map(|at| at + open.len_utf8())?;
-            Some(format!("{before}{}{}", quoting.trim_end(), rest.get(expected..)?))
+            let (kind, _) = rest.split_once(['"', '`'])?;
+            let expected = rest.rfind(", expected").filter(|at| *at > kind.len())?;
+            Some(format!("{before}{}{}", format!("{quoting}{kind}").trim_end(), rest.get(expected..)?))
         });
         if let Some(found) = found {
             return found;
@@ -85,10 +86,14 @@ mod tests {
             (r#"{"a": "s3cret"}"#, "invalid type: string, expected u8"),
             (r#""s3cret""#, "expected a map"),
             (r#"{"a": "s3\"cret, expected x"}"#, "expected u8"),
+            (r#"{"a": -70451}"#, "invalid value: integer, expected u8"),
+            (r#"{"a": 70451.5}"#, "invalid type: floating point, expected u8"),
+            (r#"{"a": true}"#, "invalid type: boolean, expected u8"),
+            (r#"{"a": [70451]}"#, "invalid type: sequence, expected u8"),
         ] {
             let error = serde_json::from_str::<std::collections::BTreeMap<String, u8>>(json).unwrap_err();
             let message = without_values(&error.to_string());
-            assert!(message.contains(told) && !message.contains("cret"), "{message}");
+            assert!(message.contains(told) && !message.contains("cret") && !message.contains("70451"), "{message}");
         }
     }
 
