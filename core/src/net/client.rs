@@ -52,6 +52,9 @@ const LIMITS: [&str; 2] = ["ratelimit-limit", "ratelimit-remaining"];
 pub struct Options {
     /// Certificates.
     pub trust: Trust,
+    /// The hosts, as URLs have them, that the client certificate of `trust` is shown to, at any port of theirs. No other host sees it,
+    /// wherever a redirect or a token server is.
+    pub known: Vec<String>,
     /// A proxy for everything except `NO_PROXY`; without it `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold.
     pub proxy: Option<String>,
     /// Whether what a public host says may lead to private addresses.
@@ -74,6 +77,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             trust: Trust::default(),
+            known: Vec::new(),
             proxy: None,
             private_addresses: false,
             direct: false,
@@ -139,7 +143,10 @@ impl std::fmt::Debug for Request {
 pub struct Client(Arc<Inner>);
 
 struct Inner {
+    /// Shows no certificate.
     http: reqwest::Client,
+    /// Shows one, to these hosts.
+    known: Option<(reqwest::Client, Vec<String>)>,
     private_addresses: bool,
     bound: Bound,
     traffic: Traffic,
@@ -153,38 +160,14 @@ impl Client {
     /// # Errors
     /// [`Kind::InvalidInput`] for certificates or a proxy that cannot be used.
     pub fn new(options: &Options) -> Result<Self> {
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::configuration(&options.trust)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            // One connection a transfer is faster for layers than streams that share one, and a stalled one stalls alone.
-            .http1_only()
-            .connect_timeout(options.timeout.min(options.connect))
-            .pool_idle_timeout(Duration::from_secs(30))
-            .user_agent(concat!("tidewaiter/", env!("CARGO_PKG_VERSION")));
-        if let Some(proxy) = &options.proxy {
-            let wrong = |_| {
-                Error::new(Kind::InvalidInput, "this is not the address of a proxy")
-                    .with("field", "proxy")
-                    .with_hint("a proxy is http://host:port")
-            };
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?.no_proxy(reqwest::NoProxy::from_env()));
-        }
-        if options.direct {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| {
-            Error::new(Kind::Internal, "the HTTP client cannot be built").because(error.without_url())
-        })?;
-        Ok(Self(Arc::new(Inner {
-            http,
-            private_addresses: options.private_addresses,
-            bound: options.bound,
-            traffic: options.traffic.clone(),
-            timeout: options.timeout,
-            retry: options.retry,
-        })))
+        let known = match options.trust.client {
+            Some(_) => Some((http(options, &options.trust)?, options.known.clone())),
+            None => None,
+        };
+        let Options { bound, timeout, retry, private_addresses, .. } = *options;
+        let http = http(options, &Trust { client: None, ..options.trust.clone() })?;
+        let traffic = options.traffic.clone();
+        Ok(Self(Arc::new(Inner { http, known, private_addresses, bound, traffic, timeout, retry })))
     }
 
     /// How long to wait for an answer, and between two pieces of a body.
@@ -285,7 +268,12 @@ impl Client {
         let permit = self.0.traffic.enter(&request.url, self.0.bound, context).await?;
         let mut headers = request.headers.clone();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut built = self.0.http.request(request.method.clone(), request.url.clone()).headers(headers);
+        let is_known = |hosts: &[String]| hosts.iter().any(|host| request.url.host_str() == Some(host));
+        let http = match &self.0.known {
+            Some((shows, hosts)) if is_known(hosts) => shows,
+            _ => &self.0.http,
+        };
+        let mut built = http.request(request.method.clone(), request.url.clone()).headers(headers);
         if let Some(body) = &request.body {
             built = built.body(body.clone());
         }
@@ -309,6 +297,34 @@ impl Client {
             _permit: permit,
         })
     }
+}
+
+/// The client of these options below, with this trust.
+fn http(options: &Options, trust: &Trust) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::configuration(trust)?)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        // One connection a transfer is faster for layers than streams that share one, and a stalled one stalls alone.
+        .http1_only()
+        .connect_timeout(options.timeout.min(options.connect))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .user_agent(concat!("tidewaiter/", env!("CARGO_PKG_VERSION")));
+    if let Some(proxy) = &options.proxy {
+        let wrong = |_| {
+            Error::new(Kind::InvalidInput, "this is not the address of a proxy")
+                .with("field", "proxy")
+                .with_hint("a proxy is http://host:port")
+        };
+        builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(wrong)?.no_proxy(reqwest::NoProxy::from_env()));
+    }
+    if options.direct {
+        builder = builder.no_proxy();
+    }
+    builder
+        .build()
+        .map_err(|error| Error::new(Kind::Internal, "the HTTP client cannot be built").because(error.without_url()))
 }
 
 impl std::fmt::Debug for Client {

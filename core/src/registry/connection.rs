@@ -122,6 +122,8 @@ pub(super) async fn options(registry: &Registry, retry: Policy, context: &Contex
     if let Some((certificate, key)) = registry.client_cert.as_ref().zip(registry.client_key.as_ref()) {
         let certificate = pem(certificate, "client_cert", context).await?.to_vec();
         options.trust.client = Some((certificate, pem(key, "client_key", context).await?));
+        let own = [Some(registry.base()?), registry.api()?];
+        options.known.extend(own.iter().flatten().filter_map(|url| url.host_str().map(str::to_owned)));
     }
     Ok(options)
 }

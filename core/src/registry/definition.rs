@@ -41,7 +41,7 @@ pub struct Registry {
     /// leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// A file with the client certificate and its chain (PEM).
+    /// A file with the client certificate and its chain (PEM). It is shown to the hosts of `url` and `api_url` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_cert: Option<PathBuf>,
     /// A file with the key of the client certificate (PEM).

@@ -11,9 +11,9 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// For a server at 127.0.0.1; none without the program.
+    /// For a server at 127.0.0.1, which is localhost too; none without the program.
     pub(crate) fn of_server() -> Option<Self> {
-        Self::with("/CN=127.0.0.1", "subjectAltName=IP:127.0.0.1")
+        Self::with("/CN=127.0.0.1", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     }
 
     /// For a client; none without the program.
