@@ -154,6 +154,33 @@ async fn a_foreign_layer_comes_through_the_proxy_of_the_registry() {
 }
 
 #[tokio::test]
+async fn a_foreign_layer_of_a_public_registry_is_at_no_private_address() {
+    let proxy = TestRegistry::start().unwrap();
+    let digest = proxy.push_blob("base", layer());
+    push(&proxy, &[format!("http://10.0.0.1/v2/base/blobs/{digest}")]);
+    let definition = Registry::docker("http://registry.invalid").credential(Credential::Anonymous);
+    let definition = definition.with_proxy(proxy.url());
+    let path = format!("/v2/base/blobs/{digest}");
+    let error = scan_by(definition.clone(), true).await.unwrap_err();
+    assert!(error.kind() == Kind::Unsupported && error.to_string().contains("private address"), "{error}");
+    assert!(proxy.log().iter().all(|access| access.path != path), "{:?}", proxy.log());
+    assert_eq!(scan_by(definition.with_private_addresses(), true).await.unwrap().inventory.len(), 1);
+}
+
+#[tokio::test]
+async fn a_foreign_layer_of_a_registry_with_https_is_not_fetched_without() {
+    let Some(server) = Certificate::of_server() else { return };
+    let registry = TestRegistry::start_with(Options { tls: Some(server.pem()), ..Options::default() }).unwrap();
+    let elsewhere = TestRegistry::start().unwrap();
+    let digest = elsewhere.push_blob("base", layer());
+    push(&registry, &[format!("{}/v2/base/blobs/{digest}", elsewhere.url())]);
+    let definition = Registry::docker(registry.url()).credential(Credential::Anonymous).with_ca(server.path());
+    let error = scan_by(definition, true).await.unwrap_err();
+    assert!(error.kind() == Kind::Unsupported && error.to_string().contains("without https"), "{error}");
+    assert!(elsewhere.log().is_empty(), "{:?}", elsewhere.log());
+}
+
+#[tokio::test]
 async fn a_foreign_layer_is_waited_for_as_long_as_the_registry() {
     let (registry, elsewhere) = registries();
     let digest = elsewhere.push_blob("base", layer());

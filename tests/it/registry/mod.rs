@@ -6,6 +6,7 @@ mod debian;
 mod drips;
 mod pulls;
 mod refusals;
+mod ways;
 
 use std::time::Duration;
 
