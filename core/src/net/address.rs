@@ -25,7 +25,8 @@ pub fn is_private(url: &Url) -> bool {
     }
 }
 
-/// Whether something that `from` says may lead to `to`: anything public, the same host, and anything where `from` is private itself.
+/// Whether something that `from` says may lead to `to`: anything public, the same host, and anything where `from` is private itself;
+/// but to no address at which a cloud tells a machine its own secrets.
 ///
 /// A name that does not resolve here, as behind a proxy that resolves for us, counts as public: it is the proxy's to say where it leads.
 pub async fn may_lead(from: &Url, to: &Url) -> bool {
@@ -33,11 +34,19 @@ pub async fn may_lead(from: &Url, to: &Url) -> bool {
 }
 
 async fn may_lead_by(from: &Url, to: &Url, addresses: impl AsyncFn(&Url) -> Vec<IpAddr>) -> bool {
-    if from.host() == to.host() || is_private(from) {
+    if from.host() == to.host() {
         return true;
     }
     // One private address of several is enough for somebody who wants us to go there.
-    if !is_private(to) && !addresses(to).await.iter().any(is_private_address) {
+    let found = match to.host() {
+        Some(Host::Ipv4(address)) => vec![address.into()],
+        Some(Host::Ipv6(address)) => vec![address.into()],
+        _ => addresses(to).await,
+    };
+    if found.iter().any(is_of_the_machine) {
+        return false;
+    }
+    if is_private(from) || !(is_private(to) || found.iter().any(is_private_address)) {
         return true;
     }
     let own = addresses(from).await;
@@ -49,6 +58,37 @@ async fn addresses(url: &Url) -> Vec<IpAddr> {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Vec::new() };
     let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await;
     found.map(|found| found.map(|address| address.ip()).collect()).unwrap_or_default()
+}
+
+/// Whether an address is a service for this very machine: link-local ones, and those of Azure, Alibaba, Amazon and Google that are not.
+fn is_of_the_machine(address: &IpAddr) -> bool {
+    let v4 = match *address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(address) => carried(address),
+    };
+    if let Some(address) = v4 {
+        return address.is_link_local() || matches!(address.octets(), AZURE | [100, 100, 100, 200]);
+    }
+    let IpAddr::V6(address) = address else { return false };
+    match address.segments() {
+        [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] => true,
+        [a, ..] => (a & 0xffc0) == 0xfe80,
+    }
+}
+
+/// Where Azure tells its machines what they are, in the midst of public addresses.
+const AZURE: [u8; 4] = [168, 63, 129, 16];
+
+/// The IPv4 address that mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96), compatible (::/96), NAT64 (64:ff9b::/96) and 6to4
+/// (2002::/16) forms carry.
+fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, g, h] = address.segments();
+    let (high, low) = match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0 | 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => (g, h),
+        (0x2002, ..) => (b, c),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
 }
 
 fn is_private_address(address: &IpAddr) -> bool {
@@ -64,6 +104,7 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || address.is_loopback()
         || address.is_link_local()
         || address.is_multicast()
+        || address.octets() == AZURE
         // This network, and what is reserved, with the address of all.
         || a == 0
         || a >= 240
@@ -74,16 +115,14 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
-    // Mapped (::ffff:0:0/96), compatible (::/96), NAT64 (64:ff9b::/96) and 6to4 (2002::/16) forms carry an IPv4 address.
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => is_private_v4(v4(g, h)),
-        (0x2002, ..) => is_private_v4(v4(b, c)),
+    if let Some(address) = carried(address) {
+        return is_private_v4(address);
+    }
+    match address.segments() {
         // NAT64 of a network's own (64:ff9b:1::/48), and Teredo (2001::/32).
-        (0x64, 0xff9b, 1, ..) | (0x2001, 0, ..) => true,
+        [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..] => true,
         // Unique local fc00::/7, link-local fe80::/10, site-local fec0::/10, multicast ff00::/8.
-        _ => (a & 0xfe00) == 0xfc00 || (a & 0xff80) == 0xfe80 || (a & 0xff00) == 0xff00,
+        [a, ..] => (a & 0xfe00) == 0xfc00 || (a & 0xff80) == 0xfe80 || (a & 0xff00) == 0xff00,
     }
 }
 
@@ -119,6 +158,8 @@ mod tests {
             "http://[2002:a9fe:a9fe::1]/",
             "http://[64:ff9b:1::808:808]/",
             "http://[2001::1]/",
+            "http://168.63.129.16/",
+            "http://[::ffff:0:10.0.0.1]/",
         ] {
             assert!(is_private(&Url::parse(private).unwrap()), "{private}");
         }
@@ -145,6 +186,28 @@ mod tests {
         assert!(may_lead(&url("https://10.0.0.5/"), &url("https://10.0.0.6:9000/blob")).await);
         assert!(may_lead(&url("https://10.0.0.5/"), &url("https://10.0.0.5:9000/blob")).await);
     }
+
+    #[tokio::test]
+    async fn nobody_leads_to_the_services_of_this_machine() {
+        let url = |host: &str| Url::parse(&format!("http://{host}/")).unwrap();
+        for host in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "168.63.129.16",
+            "100.100.100.200",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "[fd20:ce::254]",
+            "[::ffff:169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+        ] {
+            for from in ["10.0.0.5", "8.8.8.8", "localhost", "[fd00::1]", "169.254.1.1"] {
+                assert!(!may_lead(&url(from), &url(host)).await, "{from} {host}");
+            }
+            assert!(may_lead(&url(host), &url(host)).await);
+        }
+    }
+
     #[tokio::test]
     async fn names_lead_where_they_resolve_to() {
         let resolve = async |url: &Url| -> Vec<IpAddr> {
@@ -171,6 +234,10 @@ mod tests {
             ("registry.corp.example", "10.0.0.9", true),
             ("half.corp.example", "store.corp.example", false),
             ("half.corp.example", "half.corp.example:8443", true),
+            ("half.corp.example", "10.0.0.9", false),
+            // Not even a private registry.
+            ("10.0.0.9", "metadata.google.internal", false),
+            ("registry.corp.example", "metadata.google.internal", false),
         ] {
             let url = |host: &str| Url::parse(&format!("https://{host}/")).unwrap();
             assert_eq!(may_lead_by(&url(from), &url(to), resolve).await, may, "{from} {to}");
