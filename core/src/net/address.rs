@@ -25,17 +25,28 @@ pub fn is_private(url: &Url) -> bool {
     }
 }
 
+/// Where something that somebody else says may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// Not there.
+    Nowhere,
+    /// There, as long as it is a public address.
+    Outside,
+    /// There, whatever it is.
+    Anywhere,
+}
+
 /// Whether something that `from` says may lead to `to`: anything public, the same host, and anything where `from` is private itself;
 /// but to no address at which a cloud tells a machine its own secrets.
 ///
 /// A name that does not resolve here, as behind a proxy that resolves for us, counts as public: it is the proxy's to say where it leads.
-pub async fn may_lead(from: &Url, to: &Url) -> bool {
-    may_lead_by(from, to, addresses).await
+pub async fn lead(from: &Url, to: &Url) -> Lead {
+    lead_by(from, to, addresses).await
 }
 
-async fn may_lead_by(from: &Url, to: &Url, addresses: impl AsyncFn(&Url) -> Vec<IpAddr>) -> bool {
+async fn lead_by(from: &Url, to: &Url, addresses: impl AsyncFn(&Url) -> Vec<IpAddr>) -> Lead {
     if from.host() == to.host() {
-        return true;
+        return Lead::Anywhere;
     }
     // One private address of several is enough for somebody who wants us to go there.
     let found = match to.host() {
@@ -44,13 +55,16 @@ async fn may_lead_by(from: &Url, to: &Url, addresses: impl AsyncFn(&Url) -> Vec<
         _ => addresses(to).await,
     };
     if found.iter().any(is_of_the_machine) {
-        return false;
+        return Lead::Nowhere;
     }
-    if is_private(from) || !(is_private(to) || found.iter().any(is_private_address)) {
-        return true;
+    if is_private(from) {
+        return Lead::Anywhere;
+    }
+    if !is_private(to) && !found.iter().any(is_private_address) {
+        return Lead::Outside;
     }
     let own = addresses(from).await;
-    !own.is_empty() && own.iter().all(is_private_address)
+    if !own.is_empty() && own.iter().all(is_private_address) { Lead::Anywhere } else { Lead::Nowhere }
 }
 
 /// What the name in `url` resolves to; nothing where it does not.
@@ -91,7 +105,7 @@ fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
 }
 
-fn is_private_address(address: &IpAddr) -> bool {
+pub(super) fn is_private_address(address: &IpAddr) -> bool {
     match *address {
         IpAddr::V4(address) => is_private_v4(address),
         IpAddr::V6(address) => is_private_v6(address),
@@ -181,10 +195,10 @@ mod tests {
     #[tokio::test]
     async fn a_public_registry_leads_to_no_private_address() {
         let url = |text: &str| Url::parse(text).unwrap();
-        assert!(!may_lead(&url("https://8.8.8.8/"), &url("https://169.254.169.254/latest")).await);
-        assert!(may_lead(&url("https://8.8.8.8/"), &url("https://8.8.4.4/blob")).await);
-        assert!(may_lead(&url("https://10.0.0.5/"), &url("https://10.0.0.6:9000/blob")).await);
-        assert!(may_lead(&url("https://10.0.0.5/"), &url("https://10.0.0.5:9000/blob")).await);
+        assert_eq!(lead(&url("https://8.8.8.8/"), &url("https://169.254.169.254/latest")).await, Lead::Nowhere);
+        assert_eq!(lead(&url("https://8.8.8.8/"), &url("https://8.8.4.4/blob")).await, Lead::Outside);
+        assert_eq!(lead(&url("https://10.0.0.5/"), &url("https://10.0.0.6:9000/blob")).await, Lead::Anywhere);
+        assert_eq!(lead(&url("https://10.0.0.5/"), &url("https://10.0.0.5:9000/blob")).await, Lead::Anywhere);
     }
 
     #[tokio::test]
@@ -202,9 +216,9 @@ mod tests {
             "[64:ff9b::a9fe:a9fe]",
         ] {
             for from in ["10.0.0.5", "8.8.8.8", "localhost", "[fd00::1]", "169.254.1.1"] {
-                assert!(!may_lead(&url(from), &url(host)).await, "{from} {host}");
+                assert_eq!(lead(&url(from), &url(host)).await, Lead::Nowhere, "{from} {host}");
             }
-            assert!(may_lead(&url(host), &url(host)).await);
+            assert_eq!(lead(&url(host), &url(host)).await, Lead::Anywhere);
         }
     }
 
@@ -240,7 +254,7 @@ mod tests {
             ("registry.corp.example", "metadata.google.internal", false),
         ] {
             let url = |host: &str| Url::parse(&format!("https://{host}/")).unwrap();
-            assert_eq!(may_lead_by(&url(from), &url(to), resolve).await, may, "{from} {to}");
+            assert_eq!(lead_by(&url(from), &url(to), resolve).await != Lead::Nowhere, may, "{from} {to}");
         }
     }
 }

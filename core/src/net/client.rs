@@ -13,11 +13,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
+use super::address::{self, Lead};
 use super::failure::{self, Failure};
+use super::resolve::Names;
 use super::retry::{self, Policy};
 use super::tls::{self, Trust};
 use super::traffic::{Bound, Traffic};
-use super::{address, answer, parts, redact};
+use super::{answer, parts, redact};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -147,6 +149,7 @@ struct Inner {
     http: reqwest::Client,
     /// Shows one, to these hosts.
     known: Option<(reqwest::Client, Vec<String>)>,
+    names: Names,
     private_addresses: bool,
     bound: Bound,
     traffic: Traffic,
@@ -160,14 +163,15 @@ impl Client {
     /// # Errors
     /// [`Kind::InvalidInput`] for certificates or a proxy that cannot be used.
     pub fn new(options: &Options) -> Result<Self> {
+        let names = Names::default();
         let known = match options.trust.client {
-            Some(_) => Some((http(options, &options.trust)?, options.known.clone())),
+            Some(_) => Some((http(options, &options.trust, &names)?, options.known.clone())),
             None => None,
         };
         let Options { bound, timeout, retry, private_addresses, .. } = *options;
-        let http = http(options, &Trust { client: None, ..options.trust.clone() })?;
+        let http = http(options, &Trust { client: None, ..options.trust.clone() }, &names)?;
         let traffic = options.traffic.clone();
-        Ok(Self(Arc::new(Inner { http, known, private_addresses, bound, traffic, timeout, retry })))
+        Ok(Self(Arc::new(Inner { http, known, names, private_addresses, bound, traffic, timeout, retry })))
     }
 
     /// How long to wait for an answer, and between two pieces of a body.
@@ -180,8 +184,8 @@ impl Client {
         self.0.retry
     }
 
-    /// Whether something that `from` says may lead to `to`, see [`address::may_lead`]; anything may where the user allows private
-    /// addresses.
+    /// Whether something that `from` says may lead to `to`, see [`address::lead`]; anything may where the user allows private
+    /// addresses. Where it may as long as it is public, no connection of this client goes to a private address of that name.
     ///
     /// # Errors
     /// [`Kind::Canceled`].
@@ -189,7 +193,11 @@ impl Client {
         if self.0.private_addresses {
             return Ok(true);
         }
-        context.run(async { Ok(address::may_lead(from, to).await) }).await
+        Ok(match context.run(async { Ok(address::lead(from, to).await) }).await? {
+            Lead::Nowhere => false,
+            Lead::Outside => self.0.names.must_be_public(to),
+            Lead::Anywhere => true,
+        })
     }
 
     /// Fetches `url` with these headers and no credentials: `Range`, `If-Range`, `If-None-Match` and the like.
@@ -300,7 +308,7 @@ impl Client {
 }
 
 /// The client of these options below, with this trust.
-fn http(options: &Options, trust: &Trust) -> Result<reqwest::Client> {
+fn http(options: &Options, trust: &Trust, names: &Names) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::configuration(trust)?)
         .redirect(reqwest::redirect::Policy::none())
@@ -308,6 +316,7 @@ fn http(options: &Options, trust: &Trust) -> Result<reqwest::Client> {
         .referer(false)
         // One connection a transfer is faster for layers than streams that share one, and a stalled one stalls alone.
         .http1_only()
+        .dns_resolver(Arc::new(names.clone()))
         .connect_timeout(options.timeout.min(options.connect))
         .pool_idle_timeout(Duration::from_secs(30))
         .user_agent(concat!("tidewaiter/", env!("CARGO_PKG_VERSION")));

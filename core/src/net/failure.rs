@@ -71,6 +71,9 @@ pub fn classify(error: &reqwest::Error, url: &Url) -> Failure {
     let chain = chain(error);
     let reason = Reason(chain.last().map(|cause| redact::text(&cause.to_string())).unwrap_or_default());
     let tls = chain.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>());
+    if let Some(ours) = chain.iter().find_map(|cause| cause.downcast_ref::<Error>()) {
+        return Failure { step: Step::Resolve, error: ours.clone().with("url", redact::url(url)) };
+    }
     let (step, message, hint) = if error.is_dns() {
         (
             Step::Resolve,

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod link;
 mod parts;
 pub mod redact;
+mod resolve;
 pub mod retry;
 pub mod session;
 pub mod tls;
