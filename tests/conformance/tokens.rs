@@ -7,12 +7,20 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
+use serde_json::json;
 use tidewaiter::model::digest::Digest;
+use tidewaiter::net::api::{Api, Way};
+use tidewaiter::net::client::Client;
+use tidewaiter::net::identity::{Identity, IdentitySource, Issued};
+use tidewaiter::net::session::Session;
+use tidewaiter::net;
 use tidewaiter::registry::{Credential, Registry, Wanted};
 use tidewaiter::{Context, Result};
 use tokio::sync::Barrier;
 
 use super::connector;
+use super::imitation::{Answer, Imitation};
 
 /// Open to everybody, and so not known to the token server.
 const OPEN: &str = "repository:team/open:pull";
@@ -71,6 +79,55 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     let digest = Digest::of(name.as_bytes());
     Response::builder().header("docker-content-digest", digest.as_str()).body(Body::empty()).unwrap()
+}
+
+/// Alice, until somebody else is asked for.
+#[derive(Debug, Default)]
+struct Changing(AtomicUsize);
+
+impl IdentitySource for Changing {
+    fn identity<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Issued>> {
+        let username = if self.0.fetch_add(1, Ordering::SeqCst) == 0 { "alice" } else { "bob" }.to_owned();
+        let password = "planted-s3cret".to_owned().into();
+        Box::pin(async { Ok(Issued::for_good(Identity::Basic { username, password })) })
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_of_who_asks_now() {
+    let server = Imitation::start(|asked| match asked.path.as_str() {
+        "/token" => Answer::json(json!({"token": asked.basic().unwrap().0})),
+        "/api" if asked.basic().unwrap().0 == "alice" => Answer::refused(401, "UNAUTHORIZED", "no"),
+        "/api" => Answer::json(json!({})),
+        _ if asked.bearer().is_some() => Answer::json(json!({})),
+        _ => Answer::refused(401, "UNAUTHORIZED", "no")
+            .with("www-authenticate", format!("Bearer realm=\"{}/token\"", asked.own)),
+    })
+    .await;
+    let (base, context): (url::Url, _) = (server.url().parse().unwrap(), Context::new());
+    let session = Session::new(Client::new(&Default::default()).unwrap(), base.clone(), Arc::new(Changing::default()));
+    let pull = async || {
+        let request = net::client::Request::get(session.url("team/app/tags/list"));
+        session.send(&request, Some("repository:team/app:pull"), &context).await.unwrap();
+        server.asked().pop().unwrap().bearer().unwrap().to_owned()
+    };
+    assert_eq!(pull().await, "alice");
+    let api = Api::new(session.clone(), base, Way::Plain);
+    api.get(api.url(&["api"], &[]).unwrap(), &context).await.unwrap();
+    assert_eq!(pull().await, "bob");
+}
+
+#[tokio::test]
+async fn what_is_always_said_to_have_expired_is_not_renewed_for_each_request() {
+    let server = Imitation::start(|_| Answer::refused(403, "DENIED", "Your authorization token has expired.")).await;
+    let (base, context): (url::Url, _) = (server.url().parse().unwrap(), Context::new());
+    let source = Arc::new(Changing::default());
+    let session = Session::new(Client::new(&Default::default()).unwrap(), base, source.clone());
+    for _ in 0..5 {
+        let request = net::client::Request::get(session.url("team/app/tags/list"));
+        assert_eq!(session.send(&request, None, &context).await.unwrap().status(), 403);
+    }
+    assert_eq!(source.0.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

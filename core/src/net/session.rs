@@ -176,8 +176,12 @@ impl Session {
             }
         };
         self.0.tokens.clear();
-        let again = Box::pin(self.send_as(&identity, request, scope, context)).await;
-        if again.is_err() {
+        let mut again = Box::pin(self.send_as(&identity, request, scope, context)).await;
+        let is_in_vain = match &mut again {
+            Ok(response) => response.says_expired(context).await?,
+            Err(_) => true,
+        };
+        if is_in_vain {
             self.0.current.lock().await.in_vain = Some(Instant::now());
         }
         again
@@ -286,7 +290,7 @@ impl Session {
         if turn.scopes.is_empty() && *turn.identity == Identity::Anonymous {
             return Ok(Sent::Nothing(None));
         }
-        if let Some(token) = self.0.tokens.find(&realm, &turn.scopes) {
+        if let Some(token) = self.0.tokens.find(&realm, &turn.scopes, turn.identity) {
             return Ok(Sent::kept(&token));
         }
         match self.token(&realm, &turn.scopes, turn.identity, context).await {
@@ -382,7 +386,7 @@ impl Session {
             Arc::clone(all.entry(scopes.clone()).or_default())
         };
         let _alone = context.run(async { Ok(fetching.lock().await) }).await?;
-        let token = match inner.tokens.find(realm, scopes) {
+        let token = match inner.tokens.find(realm, scopes, identity) {
             Some(token) => token,
             None => inner.tokens.fetch(&inner.client, &inner.base, realm, scopes, identity, context).await?,
         };

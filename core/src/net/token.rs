@@ -101,10 +101,17 @@ pub(crate) struct Token {
     until: Instant,
 }
 
-/// The tokens of one identity, by their scopes. `Debug` shows no token.
+/// A token that is kept: where it is from, and who asked for it, which may be somebody else now.
+struct Kept {
+    realm: Realm,
+    identity: Identity,
+    token: Token,
+}
+
+/// The tokens of a session, by their scopes. `Debug` shows no token.
 #[derive(Default)]
 pub struct Tokens {
-    kept: Mutex<HashMap<BTreeSet<String>, (Realm, Token)>>,
+    kept: Mutex<HashMap<BTreeSet<String>, Kept>>,
     /// Whether it is known that a token without a name says nothing here. Held while that is asked, which is done once.
     are_nameless: tokio::sync::Mutex<bool>,
 }
@@ -116,17 +123,17 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// A token that is still good.
-    pub fn find(&self, realm: &Realm, scopes: &BTreeSet<String>) -> Option<Zeroizing<String>> {
+    /// A token of `identity` that is still good.
+    pub fn find(&self, realm: &Realm, scopes: &BTreeSet<String>, identity: &Identity) -> Option<Zeroizing<String>> {
         let tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (from, token) = tokens.get(scopes)?;
-        (from == realm && Instant::now() < token.until).then(|| token.value.clone())
+        let kept = tokens.get(scopes).filter(|kept| kept.realm == *realm && kept.identity == *identity)?;
+        (Instant::now() < kept.token.until).then(|| kept.token.value.clone())
     }
 
     /// Forgets a token that was refused, unless another one took its place meanwhile.
     pub fn forget(&self, realm: &Realm, scopes: &BTreeSet<String>, refused: &str) {
         let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.get(scopes).is_some_and(|(from, token)| from == realm && token.value.as_str() == refused) {
+        if tokens.get(scopes).is_some_and(|kept| kept.realm == *realm && kept.token.value.as_str() == refused) {
             tokens.remove(scopes);
         }
     }
@@ -180,12 +187,12 @@ impl Tokens {
         let mut tokens = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS {
             let now = Instant::now();
-            tokens.retain(|_, (_, token)| now < token.until);
+            tokens.retain(|_, kept| now < kept.token.until);
             if tokens.len() >= MAX_TOKENS {
                 tokens.clear();
             }
         }
-        tokens.insert(scopes.clone(), (realm.clone(), token));
+        tokens.insert(scopes.clone(), Kept { realm: realm.clone(), identity: identity.clone(), token });
         Ok(value)
     }
 
