@@ -21,6 +21,8 @@ pub enum Step {
     Timeout,
     /// The connection broke, or what came is not HTTP.
     Transfer,
+    /// More headers came than are read.
+    Headers,
 }
 
 impl Step {
@@ -96,6 +98,9 @@ pub fn classify(error: &reqwest::Error, url: &Url) -> Failure {
             None => "check the address".to_owned(),
         };
         (Step::Connect, "cannot connect", hint)
+    } else if reason.0.contains("message head is too large") {
+        let hint = "look at what the registry, or what stands in front of it, answers there: some hundred kilobytes of headers are read";
+        (Step::Headers, "the headers of the answer are too long", hint.to_owned())
     } else if is_not_http(&reason.0) {
         let hint = if url.scheme() == "http" {
             "the port may speak https: leave out plain http"
@@ -164,12 +169,7 @@ fn tls_hint(error: &rustls::Error) -> &'static str {
 
 /// hyper's words for bytes that are not HTTP/1: its parse errors have no type that could be looked at.
 fn is_not_http(reason: &str) -> bool {
-    [
-        "invalid HTTP version parsed",
-        "invalid HTTP status-code parsed",
-        "invalid HTTP header parsed",
-        "message head is too large",
-    ]
-    .iter()
-    .any(|known| reason.contains(known))
+    ["invalid HTTP version parsed", "invalid HTTP status-code parsed", "invalid HTTP header parsed"]
+        .iter()
+        .any(|known| reason.contains(known))
 }
