@@ -103,7 +103,8 @@ impl Secret {
                     secret: Zeroizing<String>,
                 }
                 match serde_json::from_slice::<Answer>(&output) {
-                    Ok(answer) => Ok(answer.secret),
+                    Ok(answer) if !answer.secret.is_empty() => Ok(answer.secret),
+                    Ok(_) => Err(no_secret().with("command", program)),
                     Err(_) => line(output).map_err(|error| error.with("command", program)),
                 }
             }
@@ -118,9 +119,13 @@ fn line(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>> {
         text.map(|text| text.strip_suffix('\n').unwrap_or(text)).map(|text| text.strip_suffix('\r').unwrap_or(text));
     match text {
         Some(text) if !text.is_empty() => Ok(Zeroizing::new(text.to_owned())),
-        _ => Err(Error::new(Kind::InvalidInput, "a secret is some text of at most 64 KiB")
-            .with_hint("look at where the definition says that the secret is")),
+        _ => Err(no_secret()),
     }
+}
+
+fn no_secret() -> Error {
+    Error::new(Kind::InvalidInput, "a secret is some text of at most 64 KiB")
+        .with_hint("look at where the definition says that the secret is")
 }
 
 /// Runs a program without a shell and returns the number that it ended with, and what it printed. What it printed on its error output
@@ -287,6 +292,7 @@ mod tests {
             (r#"{"command": ["/nonexistent"]}"#, Kind::InvalidInput),
             (r#"{"command": []}"#, Kind::InvalidInput),
             (r#"{"command": ["true"]}"#, Kind::InvalidInput),
+            (r#"{"command": ["echo", "{\"Secret\":\"\"}"]}"#, Kind::InvalidInput),
             (r#"{"command": ["sh", "-c", "echo s3cret >&2; exit 3"]}"#, Kind::Unavailable),
             (r#"{"command": ["sh", "-c", "yes s3cret"]}"#, Kind::Unavailable),
         ] {
