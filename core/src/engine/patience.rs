@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Asks a store again while what keeps it from answering may pass. What it is asked for must do no harm when it is done twice.
 ///
 /// # Errors
-/// Those of the store, once they are not of that kind or have lasted for minutes.
+/// Those of the store, once they are not of that kind or have lasted for minutes; [`Kind::Canceled`] instead of a wait.
 pub(super) async fn patiently<T, F>(context: &Context, mut ask: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
@@ -37,7 +37,11 @@ where
                 if Instant::now() >= end {
                     return Err(error);
                 }
-                tokio::time::sleep(wait).await;
+                let sleep = async {
+                    tokio::time::sleep(wait).await;
+                    Ok(())
+                };
+                context.run(sleep).await?;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
             outcome => return outcome,
@@ -47,4 +51,18 @@ where
 
 fn may_pass(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::Storage | Kind::Busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_canceled_waits_for_no_store() {
+        let began = Instant::now();
+        let context = Context::new().deadline(Duration::from_millis(300));
+        let away = || async { Err::<(), _>(Error::new(Kind::Unavailable, "away")) };
+        assert_eq!(patiently(&context, away).await.unwrap_err().kind(), Kind::Canceled);
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
 }
