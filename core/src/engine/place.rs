@@ -95,7 +95,7 @@ pub(super) type Connectors = HashMap<String, Arc<dyn Connector>>;
 
 /// The registries of a scanner: whatever asks one keeps to its bounds together, and some stay open, for image after image.
 pub(super) struct Places {
-    kept: tokio::sync::Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<Kept>>,
     connectors: Connectors,
     traffic: Traffic,
 }
@@ -104,13 +104,14 @@ struct Kept {
     definition: Value,
     repository: Option<String>,
     opened: Instant,
-    place: Arc<Place>,
+    /// Open, or on its way: a credential that is looked up for long keeps no other registry waiting.
+    place: Arc<tokio::sync::OnceCell<Arc<Place>>>,
 }
 
 impl Places {
     /// None is open yet.
     pub(super) fn new(connectors: Connectors) -> Self {
-        Self { kept: tokio::sync::Mutex::default(), connectors, traffic: Traffic::default() }
+        Self { kept: Mutex::default(), connectors, traffic: Traffic::default() }
     }
 
     /// Opens a registry, to list it, or for one repository.
@@ -171,23 +172,30 @@ impl Places {
         let registry = read(definition)?;
         // Only docker's configuration has credentials for a part of a registry.
         let repository = matches!(registry.credential, Credential::DockerConfig { .. }).then_some(repository);
-        let mut kept = self.kept.lock().await;
+        let place = self.kept(definition, repository);
+        let open = || async { self.open(&registry, repository, context).await.map(Arc::new) };
+        place.get_or_try_init(open).await.cloned()
+    }
+
+    /// What is kept of a registry, open or not.
+    fn kept(&self, definition: &Value, repository: Option<&str>) -> Arc<tokio::sync::OnceCell<Arc<Place>>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| kept.opened.elapsed() < AGE);
         let known = kept.iter().find(|kept| kept.definition == *definition && kept.repository.as_deref() == repository);
         if let Some(known) = known {
-            return Ok(Arc::clone(&known.place));
+            return Arc::clone(&known.place);
         }
-        let place = Arc::new(self.open(&registry, repository, context).await?);
         if kept.len() >= KEPT {
             kept.remove(0);
         }
+        let place = Arc::default();
         kept.push(Kept {
             definition: definition.clone(),
             repository: repository.map(str::to_owned),
             opened: Instant::now(),
             place: Arc::clone(&place),
         });
-        Ok(place)
+        place
     }
 }
 
@@ -201,4 +209,27 @@ pub(super) fn read(definition: &Value) -> Result<Registry> {
             .with_hint("save it again: `tidewaiter registry set`")
             .because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_credential_that_is_waited_for_keeps_no_other_registry_waiting() {
+        let places = Places::new(Connectors::new());
+        let slow = json!({"basic": {"username": "a", "password": {"command": ["sleep", "25"]}}});
+        let slow = json!({"url": "a.example", "credential": slow});
+        let quick = json!({"url": "b.example", "credential": "anonymous"});
+        let context = Context::new();
+        let opening = places.get(&slow, "a/b", &context);
+        tokio::pin!(opening);
+        let late = tokio::time::timeout(Duration::from_millis(100), &mut opening).await;
+        assert!(late.is_err(), "the credential is not there yet");
+        let open = tokio::time::timeout(Duration::from_secs(10), places.get(&quick, "a/b", &context));
+        let place = open.await.expect("it waits for nobody").unwrap();
+        assert!(Arc::ptr_eq(&place, &places.get(&quick, "a/c", &context).await.unwrap()));
+    }
 }
