@@ -27,6 +27,12 @@ const PLANTED: &str = "pl4nted";
 /// The password that the registry takes.
 const PASSWORD: &str = "pl4nted-password";
 
+/// A secret that is a number.
+const NUMBER: u64 = 70451704517045;
+/// `alice:pl4nted-docker`, as docker keeps it, and the beginning of whatever of Alice's is planted.
+const ALICE_IN_BASE64: &str = "YWxpY2U6cGw0bnRlZC1kb2NrZXI=";
+const BASE64: &str = "YWxpY2U6cGw0bnRl";
+
 /// Everything that came out.
 #[derive(Clone, Default)]
 struct Out(Arc<Mutex<Vec<u8>>>);
@@ -72,12 +78,16 @@ impl<'a> MakeWriter<'a> for Out {
     }
 }
 
-/// A service that refuses everything: the token services of clouds.
+/// A service that refuses everything and repeats what it was sent: the token services of clouds, APIs of products.
 async fn refusing() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let refused =
-        || async { (StatusCode::FORBIDDEN, [("content-type", "application/json")], "{\"error\":\"access_denied\"}") };
+    let refused = |headers: axum::http::HeaderMap| async move {
+        let sent: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let message = format!("access denied to {}", sent.join(" "));
+        let body = json!({"error": "access_denied", "error_description": message, "message": message});
+        (StatusCode::FORBIDDEN, [("content-type", "application/json")], body.to_string())
+    };
     let app = axum::Router::new().fallback(refused);
     tokio::spawn(async move { axum::serve(listener, app).await });
     url
@@ -240,6 +250,45 @@ async fn plant() {
             use_all(&out, &Registry::from_json(&json.to_string()).unwrap(), &image).await;
         }
     }
+    // Every kind, with an API that refuses.
+    let login = folder.path().join("login.json");
+    let server = TestRegistry::start_with(Options::default()).unwrap();
+    let image = format!("{}/team/app:1.0", server.url());
+    let host = server.host();
+    let logins = json!({"auths": {host.clone(): {"auth": ALICE_IN_BASE64, "identitytoken": "pl4nted-identity-token"}}});
+    std::fs::write(&login, logins.to_string()).unwrap();
+    let key = file("client.pem", "-----BEGIN PRIVATE KEY-----\npl4ntedpl4ntedpl4nted\n-----END PRIVATE KEY-----\n");
+    let secrets = [
+        json!({"basic": {"username": "alice", "password": "pl4nted-password-of-a-product"}}),
+        json!({"token": {"token": "pl4nted-token-of-a-product"}}),
+        json!({"docker_config": {"path": login}}),
+    ];
+    let kinds = [
+        "docker", "dockerhub", "quay", "gitlab", "ghcr", "harbor", "artifactory", "nexus", "gitea", "msr", "openshift", "zot",
+    ];
+    for (kind, credential) in kinds.iter().flat_map(|kind| secrets.iter().map(move |secret| (kind, secret))) {
+        for url in [server.url(), cloud.clone()] {
+            let mut json = json!({"kind": kind, "url": url, "api_url": cloud, "credential": credential});
+            if *kind == "dockerhub" {
+                json["namespaces"] = json!(["acme"]);
+            }
+            match Registry::from_json(&json.to_string()) {
+                Ok(registry) => use_all(&out, &registry, &format!("{url}/team/app:1.0")).await,
+                Err(error) => out.fail(&error),
+            }
+        }
+    }
+    for json in [
+        json!({"url": server.url(), "client_cert": key, "client_key": key}),
+        json!({"url": server.url(), "credential": {"basic": {"username": "alice", "password": NUMBER}}}),
+        json!({"url": server.url(), "credential": {"token": {"token": NUMBER}}}),
+        json!({"kind": "acr", "url": server.url(), "credential": {"azure": {"access_token": NUMBER}}}),
+    ] {
+        match Registry::from_json(&json.to_string()) {
+            Ok(registry) => use_all(&out, &registry, &image).await,
+            Err(error) => out.fail(&error),
+        }
+    }
     // A password in an address, where one may be by mistake, and of a proxy, where it belongs as long as nothing is saved.
     let server = TestRegistry::start_with(Options::default()).unwrap();
     let image = format!("{}/team/app:1.0", server.url());
@@ -273,6 +322,7 @@ async fn plant() {
     for part in parts {
         assert!(text.contains(part), "{part} is not in {} bytes", text.len());
     }
-    let found: Vec<_> = text.lines().filter(|line| line.contains(PLANTED)).take(5).collect();
+    let is_shown = |line: &&str| [PLANTED, &NUMBER.to_string(), BASE64].iter().any(|secret| line.contains(secret));
+    let found: Vec<_> = text.lines().filter(is_shown).take(5).collect();
     assert!(found.is_empty(), "{found:#?}");
 }

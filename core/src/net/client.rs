@@ -12,6 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::address::{self, Lead};
 use super::failure::{self, Failure};
@@ -299,6 +300,7 @@ impl Client {
             headers: std::mem::take(response.headers_mut()),
             body: response,
             read: None,
+            secrets: redact::secrets(&request.headers),
             timeout,
             waited: Duration::ZERO,
             came: 0,
@@ -388,6 +390,8 @@ pub struct Response {
     body: reqwest::Response,
     /// What was read of the body already, to look at it.
     read: Option<Bytes>,
+    /// What the request carried, which a refusal may repeat.
+    secrets: Vec<Zeroizing<String>>,
     timeout: Duration,
     /// How long the body was waited for in this stretch, and the bytes that came of it.
     waited: Duration,
@@ -496,7 +500,12 @@ impl Response {
             body.extend_from_slice(&std::mem::take(&mut first));
             body.extend_from_slice(&chunk);
         }
-        Ok(if body.is_empty() { first } else { body.freeze() })
+        let body = if body.is_empty() { first } else { body.freeze() };
+        Ok(if self.status < 400 || self.secrets.is_empty() {
+            body
+        } else {
+            redact::masked(&body, &self.secrets).into()
+        })
     }
 
     /// The whole body, at most `limit` bytes of it, which is JSON: what would take much more memory than bytes is refused.
@@ -545,7 +554,8 @@ impl Response {
             Err(error) if error.kind() == Kind::Canceled => return error,
             _ => body.truncate(answer::MAX_BODY),
         }
-        let refused = answer::refused(self.status, self.url(), &answer::Reason::read(&body), self.asked_delay());
+        let reason = answer::Reason::read(&redact::masked(&body, &self.secrets));
+        let refused = answer::refused(self.status, self.url(), &reason, self.asked_delay());
         // What is left of a limit, where that is why.
         let limits = LIMITS.iter().filter_map(|name| Some((*name, redact::text(self.header(name)?))));
         limits.filter(|_| self.status == 429).fold(refused, |refused, (name, value)| refused.with(name, value))

@@ -1,7 +1,12 @@
 //! What of an address may be shown: scheme, host, port and path. Queries carry signatures, user parts carry passwords. What of a message
 //! about something that was read.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// The address without user, password, query and fragment.
 pub fn url(url: &Url) -> String {
@@ -40,6 +45,50 @@ pub fn text(text: &str) -> String {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
         None => line,
     }
+}
+
+/// The shortest secret that is looked for in an answer: a shorter one is in many words. Other headers than `Authorization` have more.
+const MIN_SECRET: usize = 4;
+const MIN_HEADER: usize = 16;
+
+/// What no answer may show of a request with these headers: what stands behind the scheme of `Authorization`, the password in it, and
+/// what products have for that.
+pub(super) fn secrets(headers: &HeaderMap) -> Vec<Zeroizing<String>> {
+    let mut secrets = Vec::new();
+    for (name, value) in headers.iter().filter(|(_, value)| value.is_sensitive()) {
+        let Ok(value) = value.to_str() else { continue };
+        if name != AUTHORIZATION {
+            // What signs a request of Amazon's is no secret but for the token, and is told where a clock is off.
+            let is_secret = !name.as_str().starts_with("x-amz-") || name.as_str().ends_with("token");
+            secrets.extend((is_secret && value.len() >= MIN_HEADER).then(|| Zeroizing::new(value.to_owned())));
+            continue;
+        }
+        let (scheme, shown) = value.split_once(' ').unwrap_or_default();
+        if scheme.starts_with("AWS4") {
+            continue;
+        }
+        secrets.push(Zeroizing::new(shown.to_owned()));
+        let plain = STANDARD.decode(shown).ok().and_then(|plain| String::from_utf8(plain).ok()).map(Zeroizing::new);
+        secrets.extend(plain.and_then(|plain| Some(Zeroizing::new(plain.split_once(':')?.1.to_owned()))));
+    }
+    secrets.retain(|secret| secret.len() >= MIN_SECRET);
+    secrets
+}
+
+/// What another side sent, without these secrets, as they are and as JSON may write them.
+pub(super) fn masked(sent: &[u8], secrets: &[Zeroizing<String>]) -> Vec<u8> {
+    let mut text = String::from_utf8_lossy(sent).into_owned();
+    for secret in secrets {
+        let quoted = serde_json::to_string(secret.as_str()).unwrap_or_default();
+        let quoted = Zeroizing::new(quoted.trim_matches('"').to_owned());
+        let slashes = Zeroizing::new(quoted.replace('/', "\\/"));
+        for written in [secret, &quoted, &slashes] {
+            if text.contains(written.as_str()) {
+                text = text.replace(written.as_str(), "***");
+            }
+        }
+    }
+    text.into_bytes()
 }
 
 /// The message of a reader of JSON or TOML without the value that it found, which may be a secret.
@@ -94,6 +143,30 @@ mod tests {
             let error = serde_json::from_str::<std::collections::BTreeMap<String, u8>>(json).unwrap_err();
             let message = without_values(&error.to_string());
             assert!(message.contains(told) && !message.contains("cret") && !message.contains("70451"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_answer_shows_nothing_of_what_was_sent() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Basic YWxpY2U6cy8zIjp4eQ=="),
+            ("private-token", "glpat-0123456789abcdef"),
+            ("x-amz-date", "20260101T000000Z"),
+            ("accept", "application/json, x"),
+        ] {
+            let mut value = http::HeaderValue::from_static(value);
+            value.set_sensitive(name != "accept");
+            headers.insert(name, value);
+        }
+        let secrets = secrets(&headers);
+        for (sent, shown) in [
+            ("Basic YWxpY2U6cy8zIjp4eQ== is wrong", "Basic *** is wrong"),
+            (r#"{"message": "alice/s/3\":xy, or s\/3\":xy"}"#, r#"{"message": "alice/***, or ***"}"#),
+            ("glpat-0123456789abcdef", "***"),
+            ("20260101T000000Z application/json, x", "20260101T000000Z application/json, x"),
+        ] {
+            assert_eq!(String::from_utf8(masked(sent.as_bytes(), &secrets)).unwrap(), shown);
         }
     }
 
