@@ -335,7 +335,10 @@ async fn a_megabyte_of_challenge_does_no_harm() {
     let connector = connector(&registry.with_timeout(Duration::from_secs(5))).await.unwrap();
     let error = connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap_err();
     told(&error, Kind::Unavailable);
-    assert!(error.to_string().contains("headers of the answer are too long") && error.to_string().len() < 2000, "{error}");
+    assert!(
+        error.to_string().contains("headers of the answer are too long") && error.to_string().len() < 2000,
+        "{error}"
+    );
     // Another try would not change it.
     assert_eq!(server.log().len(), 1);
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use tidewaiter::conformance::image::{Compression, ImageBuilder, Layer, descriptor};
 use tidewaiter::conformance::registry::{Auth, Fault, Options, TestRegistry};
 use tidewaiter::model::problem::ProblemKind;
+use tidewaiter::store::MemoryCache;
 use tidewaiter::{Context, Credential, Kind, Registry, Report, Result, ScanOptions, Scanner, Secret};
 
 use crate::registry::certificates::Certificate;

@@ -264,7 +264,18 @@ async fn plant() {
         json!({"docker_config": {"path": login}}),
     ];
     let kinds = [
-        "docker", "dockerhub", "quay", "gitlab", "ghcr", "harbor", "artifactory", "nexus", "gitea", "msr", "openshift", "zot",
+        "docker",
+        "dockerhub",
+        "quay",
+        "gitlab",
+        "ghcr",
+        "harbor",
+        "artifactory",
+        "nexus",
+        "gitea",
+        "msr",
+        "openshift",
+        "zot",
     ];
     for (kind, credential) in kinds.iter().flat_map(|kind| secrets.iter().map(move |secret| (kind, secret))) {
         for url in [server.url(), cloud.clone()] {

@@ -189,7 +189,7 @@ impl Answer {
             Error::new(Kind::Corrupt, message)
                 .with("url", redact::url(&self.url))
                 .with_hint("check the address of the API (`api_url`), and that the product is of a version that has it")
-                .because(error)
+                .because(redact::unread(&error))
         })
     }
 

@@ -8,6 +8,8 @@ use http::header::AUTHORIZATION;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::error::{Error, Kind};
+
 /// The address without user, password, query and fragment.
 pub fn url(url: &Url) -> String {
     let mut shown = url.clone();
@@ -89,6 +91,11 @@ pub(super) fn masked(sent: &[u8], secrets: &[Zeroizing<String>]) -> Vec<u8> {
         }
     }
     text.into_bytes()
+}
+
+/// Why JSON of the other side cannot be read, without the value that was found: it may be what was sent there.
+pub fn unread(error: &serde_json::Error) -> Error {
+    Error::new(Kind::Corrupt, without_values(&error.to_string()))
 }
 
 /// The message of a reader of JSON or TOML without the value that it found, which may be a secret.

@@ -182,8 +182,7 @@ impl WireDescriptor {
     /// Whether it names what BuildKit writes beside an image: an attestation.
     pub(super) fn is_attestation(&self) -> bool {
         let marked = self.annotations.as_ref().and_then(|annotations| annotations.reference_type.as_deref());
-        marked == Some("attestation-manifest")
-            || self.platform().is_some_and(|platform| platform.is_unknown())
+        marked == Some("attestation-manifest") || self.platform().is_some_and(|platform| platform.is_unknown())
     }
 
     /// Whether it names something that is no image and says so.

@@ -49,8 +49,7 @@ async fn a_private_registry_leads_to_private_addresses_but_not_to_those_of_the_m
 #[tokio::test]
 async fn a_redirect_from_https_to_http_is_not_followed() {
     let Some(certificate) = Certificate::of_server() else { return };
-    let registry =
-        TestRegistry::start_with(Options { tls: Some(certificate.pem()), ..Options::default() }).unwrap();
+    let registry = TestRegistry::start_with(Options { tls: Some(certificate.pem()), ..Options::default() }).unwrap();
     let other = started(Auth::Open);
     registry.fault("/manifests/", 9, Fault::redirect(&format!("{}/v2/team/app/manifests/1.0", other.url())));
     let trusted = anonymous(registry.url()).with_ca(certificate.path());

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::fingerprint::Fingerprints;
 use crate::net::client::{Request, Response};
-use crate::net::link;
+use crate::net::{link, redact};
 use crate::registry::connection::Connection;
 
 /// Page sizes to ask for, until one is taken: registries refuse more than 1000, some more than 100, some any.
@@ -156,7 +156,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
                 .with("registry", self.connection.host())
                 .with("list", self.source.path())
                 .with_hint(hint)
-                .because(error)
+                .because(redact::unread(&error))
         })?;
         let behind = behind(&url, &entries);
         let before = self.seen.len();
