@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt};
-use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer};
+use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer, descriptor};
 use tidewaiter::conformance::registry::{Fault, TestRegistry};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::event::Event;
@@ -74,6 +74,24 @@ async fn a_selection_chooses_images() {
     ] {
         assert_eq!(names(&listed(&definition, selection).await.unwrap()), expected, "{selection}");
     }
+}
+
+#[tokio::test]
+async fn a_large_configuration_has_its_date_too() {
+    let registry = TestRegistry::start().unwrap();
+    let image = ImageBuilder::new().layer(Layer::new().file("a", "b")).created("2026-01-02T03:04:05Z").build();
+    let mut config = image.blobs.last().unwrap().clone();
+    config.extend(vec![b' '; 1 << 20]);
+    let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
+    manifest["config"] = descriptor(manifest["config"]["mediaType"].as_str().unwrap(), &config);
+    for tag in ["1.0", "1.1"] {
+        // Two that are not the same.
+        manifest["annotations"] = serde_json::json!({"tag": tag});
+        registry.push_manifest("team/app", Some(tag), &image.media_type, manifest.to_string());
+    }
+    registry.push_blob("team/app", config);
+    let images = listed(&definition(&registry), "{}").await.unwrap();
+    assert!(images.len() == 2 && images.iter().all(|image| image.record.date.time.is_some()), "{images:?}");
 }
 
 #[tokio::test]
