@@ -253,7 +253,7 @@ impl Client {
                 return Err(refuse("a redirect from https to http is not followed", &target));
             }
             if !self.may_lead(&request.url, &target, context).await? {
-                let message = "a redirect from a public host to a private address is not followed";
+                let message = "a redirect to a private address is not followed";
                 return Err(Stop::Error(
                     Error::new(Kind::Unsupported, message).with("url", redact::url(&target)).with_hint(
                         "set `private_addresses` in the definition, if this registry may lead into your network",
