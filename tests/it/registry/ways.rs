@@ -95,8 +95,6 @@ async fn the_client_certificate_stays_on_the_host_of_the_registry() {
     registry.fault("/manifests/", 1, to(&other.host()));
     root(&definition, "team/app:1.0").await.unwrap();
     registry.fault("/manifests/", 1, to(&other.host().replace("127.0.0.1", "localhost")));
-    let error = root(&definition, "team/app:1.0").await.unwrap_err();
-    told(&error, Kind::Unavailable);
-    assert!(error.hint().unwrap().contains("client_cert"), "{error:?}");
+    told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::Unavailable);
     assert_eq!(other.log().len(), 1, "{:?}", other.log());
 }
