@@ -311,6 +311,24 @@ async fn login_pages_and_json_of_another_shape_are_told() {
 }
 
 #[tokio::test]
+async fn a_login_page_in_front_of_an_api_or_a_token_server_is_told() {
+    let server = Imitation::start(|asked| match asked.path.as_str() {
+        "/api" | "/token" => Answer::page(),
+        _ => Answer::refused(401, "UNAUTHORIZED", "no")
+            .with("www-authenticate", format!("Bearer realm=\"{}/token\"", asked.own)),
+    })
+    .await;
+    let base: url::Url = server.url().parse().unwrap();
+    let client = Client::new(&Default::default()).unwrap();
+    let session = Session::new(client, base.clone(), Arc::new(Identity::Bearer(SECRET.to_owned().into())));
+    let api = Api::new(session, base, Way::Plain);
+    told(&api.get(api.url(&["api"], &[]).unwrap(), &Context::new()).await.unwrap_err(), Kind::Unsupported);
+    let registry = Registry::docker(server.url()).credential(Credential::basic("alice", Secret::value(SECRET)));
+    let connector = connector(&registry).await.unwrap();
+    told(&connector.images("team/app", &Wanted::default(), &Context::new()).await.unwrap_err(), Kind::Corrupt);
+}
+
+#[tokio::test]
 async fn who_may_not_list_is_told_and_may_name_a_repository() {
     let server = Imitation::start(|asked| v2(asked, &images(), "")).await;
     for (status, kind) in [(403, Kind::PermissionDenied), (404, Kind::NotFound), (405, Kind::Unsupported)] {
