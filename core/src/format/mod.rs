@@ -17,7 +17,7 @@ pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT];
 pub struct Format {
     /// The name that `--output` and the bindings take, such as `json`.
     pub id: &'static str,
-    /// The endings of file names, without a dot, that mean this format.
+    /// The endings of file names, without the dot in front, that mean this format: `json`, or longer ones such as `cdx.json`.
     pub extensions: &'static [&'static str],
     write: fn(&[Report], &mut dyn Write) -> Result<()>,
 }
@@ -31,10 +31,16 @@ impl Format {
         (self.write)(reports, output)
     }
 
-    /// The format that a file name asks for by its ending.
+    /// The format that a file name asks for by its ending; the longest one that a format has decides.
     pub fn of_file(name: &str) -> Option<&'static Self> {
-        let (_, extension) = name.rsplit_once('.')?;
-        ALL.iter().copied().find(|format| format.extensions.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+        Self::of_file_among(ALL, name)
+    }
+
+    fn of_file_among<'a>(formats: &[&'a Self], name: &str) -> Option<&'a Self> {
+        let name = name.to_ascii_lowercase();
+        // The first dot has the longest ending.
+        let mut endings = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
+        endings.find_map(|ending| formats.iter().copied().find(|format| format.extensions.contains(&ending)))
     }
 }
 
@@ -69,5 +75,25 @@ mod tests {
         }
         assert_eq!("xml".parse::<&'static Format>().unwrap_err().kind(), Kind::InvalidInput);
         assert!(Format::of_file("report").is_none());
+    }
+
+    #[test]
+    fn the_longest_ending_decides() {
+        let format = |id, extensions| Format { id, extensions, write: |_, _| Ok(()) };
+        let known = [format("plain", &["json"]), format("longer", &["x.json", "xml"])];
+        let of_file = |name| Format::of_file_among(&known.each_ref(), name).map(|format| format.id);
+        for (name, expected) in [
+            ("a.json", Some("plain")),
+            (".json", Some("plain")),
+            ("a.b.json", Some("plain")),
+            ("ax.json", Some("plain")),
+            ("a.x.json", Some("longer")),
+            ("v1.2.X.Json", Some("longer")),
+            ("a.x", None),
+            ("json", None),
+            ("a.json.", None),
+        ] {
+            assert_eq!(of_file(name), expected, "{name}");
+        }
     }
 }
