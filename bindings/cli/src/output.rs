@@ -86,9 +86,7 @@ impl Output {
             Some(file) => write_file(reports, self.format, file),
             None => {
                 let mut out = Patient(io::stdout().lock());
-                for report in reports {
-                    report.write(self.format, &mut out)?;
-                }
+                self.format.write(reports, &mut out)?;
                 out.flush().map_err(unwritten)
             }
         }

@@ -1,5 +1,6 @@
 //! The report of one image, as a handle: cheap to clone, read by accessors, never copied as a tree.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -32,7 +33,7 @@ impl Report {
     /// # Errors
     /// The error of `output`.
     pub fn write(&self, format: &Format, output: &mut dyn Write) -> Result<()> {
-        format.write(std::slice::from_ref(&*self.0), output)
+        format.write(std::slice::from_ref(self), output)
     }
 
     /// Writes the report to a file in the format that is named, or that the end of the path says.
@@ -47,6 +48,12 @@ impl Report {
 impl From<model::report::Report> for Report {
     fn from(report: model::report::Report) -> Self {
         Self(Arc::new(report))
+    }
+}
+
+impl Borrow<model::report::Report> for Report {
+    fn borrow(&self) -> &model::report::Report {
+        &self.0
     }
 }
 
@@ -75,7 +82,7 @@ pub fn format_of(name: Option<&str>, path: &Path) -> Result<&'static Format> {
     })
 }
 
-/// Writes reports to one file, one behind another.
+/// Writes reports to one file.
 ///
 /// # Errors
 /// [`Kind::Storage`].
@@ -84,8 +91,6 @@ pub fn write_file(reports: &[Report], format: &Format, path: &Path) -> Result<()
         Error::new(Kind::Storage, "the report cannot be written").with("path", path.display()).because(error)
     };
     let mut file = File::create(path).map_err(|error| failed(error.into()))?;
-    for report in reports {
-        report.write(format, &mut file).map_err(failed)?;
-    }
+    format.write(reports, &mut file).map_err(failed)?;
     file.flush().map_err(|error| failed(error.into()))
 }

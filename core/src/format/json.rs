@@ -22,7 +22,7 @@ pub static FORMAT: Format = Format { id: "json", extensions: &["json", "jsonl", 
 /// What the field `schema` says.
 pub const SCHEMA: &str = "urn:tidewaiter:report:1";
 
-fn write(reports: &[Report], output: &mut dyn Write) -> Result<()> {
+fn write(reports: &[&Report], output: &mut dyn Write) -> Result<()> {
     let mut output = BufWriter::new(output);
     for report in reports {
         serde_json::to_writer(&mut output, &Document(report)).map_err(|error| match error.io_error_kind() {

@@ -1,5 +1,6 @@
 //! Report formats. A new one is a file of its own and a line in [`ALL`].
 
+use std::borrow::Borrow;
 use std::io::Write;
 use std::str::FromStr;
 
@@ -19,16 +20,17 @@ pub struct Format {
     pub id: &'static str,
     /// The endings of file names, without the dot in front, that mean this format: `json`, or longer ones such as `cdx.json`.
     pub extensions: &'static [&'static str],
-    write: fn(&[Report], &mut dyn Write) -> Result<()>,
+    write: fn(&[&Report], &mut dyn Write) -> Result<()>,
 }
 
 impl Format {
-    /// Writes `reports` as they are, one behind another; what a format does with several is said in its module.
+    /// Writes `reports` to one file; what a format does with several is said in its module.
     ///
     /// # Errors
     /// The error of `output`.
-    pub fn write(&self, reports: &[Report], output: &mut dyn Write) -> Result<()> {
-        (self.write)(reports, output)
+    pub fn write<R: Borrow<Report>>(&self, reports: &[R], output: &mut dyn Write) -> Result<()> {
+        let reports: Vec<&Report> = reports.iter().map(Borrow::borrow).collect();
+        (self.write)(&reports, output)
     }
 
     /// The format that a file name asks for by its ending; the longest one that a format has decides.

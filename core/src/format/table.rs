@@ -18,7 +18,7 @@ const WIDEST: usize = 40;
 
 const HEADS: [&str; 6] = ["SEVERITY", "FINDING", "PACKAGE", "VERSION", "TYPE", "FIXED IN"];
 
-fn write(reports: &[Report], output: &mut dyn Write) -> Result<()> {
+fn write(reports: &[&Report], output: &mut dyn Write) -> Result<()> {
     let mut output = BufWriter::new(output);
     for (index, report) in reports.iter().enumerate() {
         if index > 0 {
