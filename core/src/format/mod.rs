@@ -8,17 +8,20 @@ use crate::error::{Error, Kind, Result};
 use crate::model::report::Report;
 
 pub mod json;
+pub mod markdown;
 pub mod table;
+mod text;
 
 /// Every format, the default first.
-pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT];
+pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT, &markdown::FORMAT];
 
 /// A way to write reports.
 #[derive(Debug)]
 pub struct Format {
     /// The name that `--output` and the bindings take, such as `json`.
     pub id: &'static str,
-    /// The endings of file names, without the dot in front, that mean this format: `json`, or longer ones such as `cdx.json`.
+    /// The endings of file names, without the dot in front, that mean this format: `json`, or longer ones such as `cdx.json`, which may
+    /// be whole names too.
     pub extensions: &'static [&'static str],
     write: fn(&[&Report], &mut dyn Write) -> Result<()>,
 }
@@ -40,8 +43,10 @@ impl Format {
 
     fn of_file_among<'a>(formats: &[&'a Self], name: &str) -> Option<&'a Self> {
         let name = name.to_ascii_lowercase();
-        // The first dot has the longest ending.
-        let mut endings = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
+        // The whole name, then the first dot has the longest ending.
+        let whole = Some(name.as_str()).filter(|name| name.contains('.'));
+        let endings = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
+        let mut endings = whole.into_iter().chain(endings);
         endings.find_map(|ending| formats.iter().copied().find(|format| format.extensions.contains(&ending)))
     }
 }

@@ -68,7 +68,7 @@ fn one(report: &Report, output: &mut dyn Write) -> Result<()> {
 }
 
 /// How many findings there are of each rating, the worst first.
-fn summary(report: &Report) -> String {
+pub(super) fn summary(report: &Report) -> String {
     if report.findings.is_empty() {
         // Nothing found is not the same as nothing looked up.
         return match report.provenance.advisories {
