@@ -9,11 +9,12 @@ use crate::model::report::Report;
 
 pub mod json;
 pub mod markdown;
+pub mod sarif;
 pub mod table;
 mod text;
 
 /// Every format, the default first.
-pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT, &markdown::FORMAT];
+pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT, &sarif::FORMAT, &markdown::FORMAT];
 
 /// A way to write reports.
 #[derive(Debug)]
