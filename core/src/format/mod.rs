@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::error::{Error, Kind, Result};
 use crate::model::report::Report;
 
+pub mod gitlab;
 pub mod json;
 pub mod markdown;
 pub mod sarif;
@@ -14,7 +15,7 @@ pub mod table;
 mod text;
 
 /// Every format, the default first.
-pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT, &sarif::FORMAT, &markdown::FORMAT];
+pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT, &sarif::FORMAT, &gitlab::FORMAT, &markdown::FORMAT];
 
 /// A way to write reports.
 #[derive(Debug)]
