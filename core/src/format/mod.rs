@@ -9,13 +9,15 @@ use crate::model::report::Report;
 
 pub mod gitlab;
 pub mod json;
+pub mod junit;
 pub mod markdown;
 pub mod sarif;
 pub mod table;
 mod text;
 
 /// Every format, the default first.
-pub const ALL: &[&Format] = &[&table::FORMAT, &json::FORMAT, &sarif::FORMAT, &gitlab::FORMAT, &markdown::FORMAT];
+pub const ALL: &[&Format] =
+    &[&table::FORMAT, &json::FORMAT, &sarif::FORMAT, &gitlab::FORMAT, &junit::FORMAT, &markdown::FORMAT];
 
 /// A way to write reports.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ impl FromStr for &'static Format {
 /// Two small reports for the tests of every format.
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+mod written;
 
 #[cfg(test)]
 mod tests {
@@ -84,6 +88,17 @@ mod tests {
         }
         assert_eq!("xml".parse::<&'static Format>().unwrap_err().kind(), Kind::InvalidInput);
         assert!(Format::of_file("report").is_none());
+        for (name, id) in [
+            ("gl-container-scanning-report.json", "gitlab"),
+            ("app.sarif.json", "sarif"),
+            ("junit.xml", "junit"),
+            ("json", ""),
+            ("sarif", ""),
+            ("report.xml", ""),
+            ("gl-other-report.json", "json"),
+        ] {
+            assert_eq!(Format::of_file(name).map_or("", |format| format.id), id, "{name}");
+        }
     }
 
     #[test]
