@@ -25,13 +25,19 @@ pub const SCHEMA: &str = "urn:tidewaiter:report:1";
 fn write(reports: &[&Report], output: &mut dyn Write) -> Result<()> {
     let mut output = BufWriter::new(output);
     for report in reports {
-        serde_json::to_writer(&mut output, &Document(report)).map_err(|error| match error.io_error_kind() {
-            Some(_) => Error::from(std::io::Error::from(error)),
-            None => Error::new(Kind::Internal, "the report cannot be written as json").because(error),
-        })?;
-        output.write_all(b"\n")?;
+        to_line(&Document(report), &mut output)?;
     }
     output.flush()?;
+    Ok(())
+}
+
+/// Writes one document, and the end of its line.
+pub(super) fn to_line(document: &impl Serialize, output: &mut impl Write) -> Result<()> {
+    serde_json::to_writer(&mut *output, document).map_err(|error| match error.io_error_kind() {
+        Some(_) => Error::from(std::io::Error::from(error)),
+        None => Error::new(Kind::Internal, "the report cannot be written as json").because(error),
+    })?;
+    output.write_all(b"\n")?;
     Ok(())
 }
 
@@ -57,7 +63,7 @@ impl Serialize for Document<'_> {
 }
 
 /// An array that is written item by item.
-struct List<F>(F);
+pub(super) struct List<F>(pub(super) F);
 
 impl<F, I> Serialize for List<F>
 where
@@ -161,7 +167,12 @@ impl Serialize for ProvenanceObject<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::sample;
+    use crate::format::{golden, sample};
+
+    #[test]
+    fn is_as_it_was() {
+        golden::check(&FORMAT);
+    }
 
     #[test]
     fn fields_stand_in_the_order_of_the_contract() {

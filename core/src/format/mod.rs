@@ -7,17 +7,29 @@ use std::str::FromStr;
 use crate::error::{Error, Kind, Result};
 use crate::model::report::Report;
 
+pub mod cyclonedx;
 pub mod gitlab;
+mod identity;
 pub mod json;
 pub mod junit;
+mod license;
 pub mod markdown;
 pub mod sarif;
+pub mod spdx;
 pub mod table;
 mod text;
 
 /// Every format, the default first.
-pub const ALL: &[&Format] =
-    &[&table::FORMAT, &json::FORMAT, &sarif::FORMAT, &gitlab::FORMAT, &junit::FORMAT, &markdown::FORMAT];
+pub const ALL: &[&Format] = &[
+    &table::FORMAT,
+    &json::FORMAT,
+    &cyclonedx::FORMAT,
+    &spdx::FORMAT,
+    &sarif::FORMAT,
+    &gitlab::FORMAT,
+    &junit::FORMAT,
+    &markdown::FORMAT,
+];
 
 /// A way to write reports.
 #[derive(Debug)]
@@ -68,7 +80,9 @@ impl FromStr for &'static Format {
     }
 }
 
-/// Two small reports for the tests of every format.
+#[cfg(test)]
+mod golden;
+/// Small reports for the tests of every format.
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]

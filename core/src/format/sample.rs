@@ -88,6 +88,73 @@ pub(crate) fn full() -> Report {
     }
 }
 
+/// A report with what SBOMs have rules about: licences of every sort, names of two parts, one package URL of two rows, texts that no id may
+/// hold, one advisory of several packages and several of one, and every severity.
+pub(crate) fn varied() -> Report {
+    let mut report = full();
+    let mut draft = Draft::new(100);
+    draft.set_distro(report.inventory.distro().unwrap().clone());
+    let mut push = |kind, name, version, licenses: &[&str], path| {
+        let mut package = PackageDraft::new(kind, name, version, path, 0);
+        package.licenses = licenses;
+        if kind == PackageType::Deb {
+            package.source = Some(("openssl", "3.0.15-1~deb12u1"));
+            package.architecture = "amd64";
+        }
+        draft.push(&package).unwrap();
+    };
+    push(
+        PackageType::Deb,
+        "libssl3",
+        "3.0.15-1~deb12u1",
+        &["Apache-2.0", "GPL-2+", "apache-2.0"],
+        "var/lib/dpkg/status",
+    );
+    push(PackageType::Deb, "openssl", "3.0.15-1~deb12u1", &["Apache-2.0"], "var/lib/dpkg/status");
+    push(
+        PackageType::Maven,
+        "org.acme:shop",
+        "1.0",
+        &["The \"Acme\" licence, see <https://acme.io>"],
+        "app/shop.jar!/META-INF/x",
+    );
+    push(PackageType::Npm, "@acme/cart", "2.0.0", &["(MIT OR Apache-2.0)"], "srv/node_modules/@acme/cart/package.json");
+    push(PackageType::Npm, "@acme/cart", "2.0.0", &[], "opt/node_modules/@acme/cart/package.json");
+    push(
+        PackageType::Npm,
+        "@acme/rest",
+        "0.1.0",
+        &["MIT AND ISC", "GPLv3"],
+        "srv/node_modules/@acme/rest/package.json",
+    );
+    push(PackageType::Pypi, "Foo_Bar", "1", &["MIT"], "a/METADATA");
+    push(PackageType::Pypi, "foo-bar", "1", &["NOASSERTION"], "b/METADATA");
+    push(PackageType::Golang, "acme.io/b\u{e4}r/v2", "", &[" "], "bin/\u{1}\"\\\u{1f980}");
+    let inventory = draft.finish();
+    let model = report.findings.first().unwrap().clone();
+    let mut findings = Vec::new();
+    for (package, rating) in inventory.packages().zip(Rating::ALL.iter().cycle()) {
+        for (id, vector) in [("CVE-2024-0003", Some("unimportant")), ("GHSA-x/y", Some("CVSS:4.0/AV:N")), ("X", None)] {
+            let mut finding = model.clone();
+            finding.id = id.into();
+            finding.package = package.purl();
+            finding.package_index = package.index();
+            finding.severity.rating = *rating;
+            finding.severity.score = vector.map(|_| 0.1);
+            finding.severity.vector = vector.map(str::to_owned);
+            if package.index() % 2 == 1 {
+                finding.status = Status::Indeterminate;
+                finding.fixed.clear();
+                finding.severity.source = None;
+            }
+            findings.push(finding);
+        }
+    }
+    report.inventory = inventory;
+    report.findings = findings;
+    report
+}
+
 /// A report of an image without anything.
 pub(crate) fn empty() -> Report {
     Report {
