@@ -4,9 +4,9 @@ use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
 use tidewaiter::{Error, Kind, Result};
-use tidewaiter_facade::Report;
+use tidewaiter_facade::{Report, read_report_file};
 
-use crate::boundary::{object, optional, required, status, value};
+use crate::boundary::{empty, give, object, optional, required, status, value};
 use crate::error::{tw_error, tw_status};
 use crate::text::{lent, owned};
 
@@ -114,6 +114,25 @@ impl tw_report {
         });
         problems.get(index)
     }
+}
+
+/// Reads the reports in a file, as a scan writes them in JSON (`tw_report_write` with `json`, or the command line): one, or several one
+/// behind another, which follow with tw_report_next. tw_report_write then writes them in any format.
+///
+/// # Safety
+/// As the head of the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_report_read(
+    path: *const c_char,
+    report: *mut *mut tw_report,
+    error: *mut *mut tw_error,
+) -> tw_status {
+    // SAFETY: the caller vouches for the pointers.
+    status(error, || unsafe {
+        empty(report)?;
+        let path = required(path, "path")?;
+        give(report, tw_report::chain(read_report_file(std::path::Path::new(path))?)?)
+    })
 }
 
 /// The report of the next platform, which belongs to this one; NULL behind the last.
@@ -373,7 +392,8 @@ pub unsafe extern "C" fn tw_report_problem_path(report: *const tw_report, index:
     value(std::ptr::null(), || lent(report.and_then(|report| report.problem(index)?.path.as_ref())))
 }
 
-/// Writes the report to a file; `format` is `json`, `table`, or NULL for what the end of `path` says.
+/// Writes the report to a file; `format` is the name of a format, such as `json` or `cyclonedx`, or NULL for what the end of `path`
+/// says.
 ///
 /// # Safety
 /// As the head of the header says.
@@ -395,7 +415,7 @@ pub unsafe extern "C" fn tw_report_write(
 /// Frees a report and those behind it. NULL is fine; those that tw_report_next returned are not freed on their own.
 ///
 /// # Safety
-/// `report` is NULL or comes from `tw_scanner_scan`, and is not used again.
+/// `report` is NULL or comes from `tw_scanner_scan` or `tw_report_read`, and is not used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_report_free(report: *mut tw_report) {
     value((), || {

@@ -41,6 +41,7 @@ TIDEWAITER_LOG=debug shows what happens inside, on standard error.";
 #[derive(Subcommand)]
 enum Command {
     Scan(Box<commands::scan::Scan>),
+    Convert(commands::convert::Convert),
     Check(Box<commands::check::Check>),
     List(Box<commands::list::List>),
     Explain(Box<commands::list::Explain>),
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
     let cancel = interrupt::cancel_on_signals();
     let done = match arguments.command {
         Command::Scan(scan) => scan.run(&cancel),
+        Command::Convert(convert) => convert.run(),
         Command::Check(check) => check.run(&cancel),
         Command::List(list) => list.run(&cancel),
         Command::Explain(explain) => explain.run(&cancel),

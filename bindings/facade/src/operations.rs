@@ -58,6 +58,13 @@ pub const ALL: &[Operation] = &[
         ],
     },
     Operation {
+        name: "convert",
+        about: "read reports that were written as JSON, and write them in any format",
+        c: &["tw_report_read", "tw_report_write"],
+        python: &["def read_reports", "def write"],
+        shell: &[(&["convert"], "REPORT"), (&["convert"], "--output")],
+    },
+    Operation {
         name: "check",
         about: "check the connection to a registry step by step",
         c: &["tw_scanner_check"],

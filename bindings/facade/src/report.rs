@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,6 +63,23 @@ impl std::ops::Deref for Report {
     fn deref(&self) -> &Self::Target {
         &self.0
     }
+}
+
+/// Reads the reports that a file holds, as a scan writes them in JSON: one, or several one behind another.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for another schema, [`Kind::Corrupt`] for what is no report, [`Kind::NotFound`].
+pub fn read_file(path: &Path) -> Result<Vec<Report>> {
+    let file = File::open(path).map_err(Error::from);
+    file.and_then(read).map_err(|error| error.with("path", path.display()))
+}
+
+/// The same of anything that can be read.
+///
+/// # Errors
+/// As [`read_file`], or the error of `input`.
+pub fn read(input: impl Read) -> Result<Vec<Report>> {
+    Ok(format::read::read(input)?.into_iter().map(Report::from).collect())
 }
 
 /// The format that is named, else the one that the end of the path says.

@@ -26,6 +26,7 @@ fn _tidewaiter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::Layer>()?;
     module.add_class::<report::Stats>()?;
     module.add_class::<report::Problem>()?;
+    module.add_function(wrap_pyfunction!(report::read_reports, module)?)?;
     module.add_function(wrap_pyfunction!(schedule::schedule_next, module)?)?;
     Ok(())
 }

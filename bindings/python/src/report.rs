@@ -126,6 +126,13 @@ impl Report {
     }
 }
 
+/// The reports that a file holds, as a scan writes them in JSON.
+#[pyfunction]
+pub(crate) fn read_reports(py: Python<'_>, path: PathBuf) -> PyResult<Vec<Report>> {
+    let reports = py.detach(|| tidewaiter_facade::read_report_file(&path));
+    Ok(reports.map_err(|error| raise(py, &error))?.into_iter().map(Report).collect())
+}
+
 /// One package of an image.
 #[pyclass(frozen, module = "tidewaiter")]
 pub(crate) struct Package {

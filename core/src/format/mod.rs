@@ -14,6 +14,7 @@ pub mod json;
 pub mod junit;
 mod license;
 pub mod markdown;
+pub mod read;
 pub mod sarif;
 pub mod spdx;
 pub mod table;

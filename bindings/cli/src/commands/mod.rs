@@ -2,6 +2,7 @@
 
 pub(crate) mod advisories;
 pub(crate) mod check;
+pub(crate) mod convert;
 pub(crate) mod inventory;
 pub(crate) mod job;
 pub(crate) mod list;

@@ -19,6 +19,7 @@ from ._tidewaiter import (
     Severity,
     Stats,
     __version__,
+    read_reports,
 )
 from .credentials import Anonymous, Aws, Azure, Basic, Credential, DockerConfig, DockerHub, Gar, Gcr, Quay, Token
 from .errors import (
@@ -130,4 +131,5 @@ __all__ = [
     "Worker",
     "__version__",
     "aio",
+    "read_reports",
 ]

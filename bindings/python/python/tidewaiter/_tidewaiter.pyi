@@ -220,4 +220,10 @@ class NativeScanner:
     def advisories_status(self) -> dict[str, Any]: ...
     def close(self) -> None: ...
 
+def read_reports(path: str | os.PathLike[str]) -> list[Report]:
+    """The reports that a file holds, as a scan writes them in JSON: one, or several one behind another.
+
+    ``Report.write`` then writes each in any format.
+    """
+
 def schedule_next(schedule: str, options: str) -> list[str]: ...

@@ -36,6 +36,7 @@ pub struct Draft {
     owned: Owned,
     since: Arc<Since>,
     limit: u64,
+    most_text: usize,
     refused: Refused,
 }
 
@@ -81,7 +82,12 @@ pub struct Pushed(Option<u32>);
 impl Draft {
     /// An empty draft that takes at most `limit` packages.
     pub fn new(limit: u64) -> Self {
-        Self { limit, ..Self::default() }
+        Self { limit, most_text: TEXT, ..Self::default() }
+    }
+
+    /// An empty draft for the packages of a report that is read back: whoever scanned has set the limit, and text may be shared less.
+    pub(crate) fn of_a_report() -> Self {
+        Self { limit: u64::MAX, most_text: 8 * TEXT, ..Self::default() }
     }
 
     /// Says which packages layers below that of their file brought.
@@ -108,7 +114,7 @@ impl Draft {
         let refused = match () {
             () if package.name.len() > NAME || package.version.len() > NAME => Some(&mut self.refused.names),
             () if self.rows.len() as u64 >= self.limit => Some(&mut self.refused.packages),
-            () if self.text.0.len() > TEXT => Some(&mut self.refused.text),
+            () if self.text.0.len() > self.most_text => Some(&mut self.refused.text),
             () => None,
         };
         if let Some(refused) = refused {
@@ -158,7 +164,10 @@ impl Draft {
             (packages, format!("{packages} packages beyond the limit of {} are not listed", self.limit)),
             (
                 text,
-                format!("{text} packages are not listed: those before them have more than {} MiB of text", TEXT >> 20),
+                format!(
+                    "{text} packages are not listed: those before them have more than {} MiB of text",
+                    self.most_text >> 20
+                ),
             ),
             (names, format!("{names} packages with a name or a version of more than {NAME} bytes are not listed")),
             (unowned, format!("of {unowned} files it is not remembered which package owns them")),
