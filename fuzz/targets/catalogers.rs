@@ -39,6 +39,10 @@ const PATHS: &[&str] = &[
     "usr/lib/opkg/status",
     "var/lib/rpm/rpmdb.sqlite-wal",
     "etc/redhat-release",
+    "etc/lsb-release",
+    "etc/alpine-release",
+    "var/lib/dpkg/info/a.md5sums",
+    "usr/lib/opkg/info/a.list",
 ];
 
 fuzz_target!(|input: &[u8]| {
