@@ -17,7 +17,10 @@ pub(crate) fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> 
         }
     }
     let line = |cells: [&str; N]| {
-        let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = cells.iter().zip(widths).map(|(cell, width)| {
+            // Not a width of `format!`, which ends at 65,535.
+            format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count())))
+        });
         format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
     };
     let mut text = line(head);
@@ -54,6 +57,12 @@ mod tests {
     fn columns_are_as_wide_as_they_must_be() {
         let rows = [["prod".to_owned(), "1\u{1b}".to_owned()], ["x".to_owned(), "200".to_owned()]];
         assert_eq!(columns(["NAME", "N"], &rows), "NAME  N\nprod  1\u{fffd}\nx     200\n");
+        // As the values of a job that names thousands of repositories.
+        let long = "a".repeat(70_000);
+        assert_eq!(
+            columns(["FIELD", "VALUE"], &[["x".to_owned(), long.clone()]]),
+            format!("FIELD  VALUE\nx      {long}\n")
+        );
         assert_eq!(ratings(&BTreeMap::from([(Rating::Low, 2), (Rating::Critical, 1)])), "1 critical, 2 low");
         assert_eq!(time("2026-11-24T17:00:00.123Z".parse().ok()), "2026-11-24T17:00:00Z");
     }

@@ -91,8 +91,8 @@ fn findings(report: &Report, output: &mut dyn Write) -> Result<()> {
     // The sort is stable: within a rating they stay sorted by package and id.
     order.sort_by_key(|finding| std::cmp::Reverse(finding.severity.rating));
     let rows: Vec<[String; 6]> = order.into_iter().map(|finding| cells(report, finding)).collect();
-    let mut widths = HEADS.map(str::len);
-    for row in &rows {
+    let mut widths = [0; 5];
+    for row in std::iter::once(&HEADS.map(str::to_owned)).chain(&rows) {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -117,11 +117,14 @@ fn cells(report: &Report, finding: &Finding) -> [String; 6] {
     [finding.severity.rating.to_string(), cut(&finding.id), cut(name), cut(version), kind.to_owned(), fixed]
 }
 
-fn line(cells: &[&str; 6], widths: &[usize; 6], output: &mut dyn Write) -> Result<()> {
+/// One line, each cell but the last as wide as its column. That one may be longer than any width that `format!` takes.
+fn line(cells: &[&str; 6], widths: &[usize; 5], output: &mut dyn Write) -> Result<()> {
     let mut text = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
+    let [first @ .., last] = cells;
+    for (cell, width) in first.iter().zip(widths) {
         text.push_str(&format!("{cell:width$}  "));
     }
+    text.push_str(last);
     writeln!(output, "{}", text.trim_end())?;
     Ok(())
 }
@@ -181,6 +184,14 @@ low       CVE-2024-0001  libssl3  3.0.15-1~deb12u1  deb   3.0.16-1~deb12u1
         assert!(shown(&[report.clone()]).contains("not looked up"));
         report.provenance.advisories = sample::full().provenance.advisories;
         assert!(shown(&[report]).contains("no findings"));
+    }
+
+    #[test]
+    fn a_version_of_any_length_is_written() {
+        let mut report = sample::full();
+        report.findings[0].fixed = vec!["9".repeat(70_000)];
+        let text = shown(&[report]);
+        assert!(text.contains(&"9".repeat(70_000)) && text.lines().filter(|line| line.len() > 200).count() == 1);
     }
 
     #[test]
