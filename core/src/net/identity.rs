@@ -1,6 +1,6 @@
 //! Who we are at a registry, and where that comes from: looked up when it is needed, and again when it ends or is refused.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use futures_util::future::BoxFuture;
@@ -62,6 +62,14 @@ impl Issued {
     pub fn for_good(identity: Identity) -> Self {
         Self { identity, until: None }
     }
+
+    /// An identity that holds for `life`, where its issuer says how long. It is looked up again `early` before its end, or after three
+    /// quarters of a life that is shorter than four times that.
+    pub fn lasting(identity: Identity, life: Option<Duration>, early: Duration) -> Self {
+        // So far away that there is no such time is without an end.
+        let until = life.and_then(|life| Instant::now().checked_add(life.saturating_sub(early.min(life / 4))));
+        Self { identity, until }
+    }
 }
 
 /// Where an identity comes from: a password in a file, a role of a cloud, docker's configuration.
@@ -80,5 +88,23 @@ pub trait IdentitySource: Send + Sync + std::fmt::Debug {
 impl IdentitySource for Identity {
     fn identity<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, Result<Issued>> {
         Box::pin(async { Ok(Issued::for_good(self.clone())) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_looked_up_again_before_its_end() {
+        let left = |life: u64| {
+            let issued =
+                Issued::lasting(Identity::Anonymous, Some(Duration::from_secs(life)), Duration::from_secs(300));
+            issued.until.map(|until| until.duration_since(Instant::now()).as_secs_f64().round())
+        };
+        assert_eq!([left(3600), left(400), left(0)], [Some(3300.0), Some(300.0), Some(0.0)]);
+        // A server may say any number.
+        assert_eq!(left(u64::MAX), None);
+        assert!(Issued::lasting(Identity::Anonymous, None, Duration::ZERO).until.is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Microsoft's registries (ACR): a token of Entra is exchanged for one of the registry, and the registry has lists with dates.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, TryStreamExt as _};
@@ -216,8 +216,8 @@ impl Login {
                 .because(refused));
         }
         let Answer { refresh_token } = json::read(response, context).await?;
-        let until = expiry(&refresh_token).map(|life| Instant::now() + life.saturating_sub(EARLY.min(life / 4)));
-        Ok(Issued { identity: Identity::Refresh(refresh_token), until })
+        let life = expiry(&refresh_token);
+        Ok(Issued::lasting(Identity::Refresh(refresh_token), life, EARLY))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Access tokens of Google's cloud, from whatever a user or the machine has.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::HeaderName;
@@ -62,8 +62,7 @@ impl IdentitySource for Access {
     fn identity<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Result<Issued>> {
         Box::pin(async move {
             let (token, life) = self.token(context).await?;
-            let until = life.map(|life| Instant::now() + life.saturating_sub(EARLY.min(life / 4)));
-            Ok(Issued { identity: Identity::Bearer(token), until })
+            Ok(Issued::lasting(Identity::Bearer(token), life, EARLY))
         })
     }
 }
