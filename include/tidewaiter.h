@@ -549,8 +549,8 @@ const char *tw_report_problem_message(const tw_report *report, size_t index);
 // The file of a problem; NULL where it concerns the image.
 const char *tw_report_problem_path(const tw_report *report, size_t index);
 
-// Writes the report to a file; `format` is the name of a format, such as `json` or `cyclonedx`, or NULL for what the end of `path`
-// says.
+// Writes the report to a file; `format` is the name of a format, such as `json`, `cyclonedx` or `sarif`, or NULL for what the end of
+// `path` says.
 tw_status tw_report_write(const tw_report *report, const char *format, const char *path, tw_error **error);
 
 // Frees a report and those behind it. NULL is fine; those that tw_report_next returned are not freed on their own.

@@ -97,6 +97,23 @@ fn reports_are_what_the_schema_says() {
 }
 
 #[test]
+fn a_file_of_several_reports_is_one_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let reports: Vec<tidewaiter_facade::Report> = [true, false].map(|full| report(full).into()).into();
+    for (name, list, number) in [("a.sarif", "/runs", 2), ("gl-container-scanning-report.json", "/vulnerabilities", 14)]
+    {
+        let file = folder.path().join(name);
+        let format = tidewaiter_facade::format_of(None, &file).unwrap();
+        tidewaiter_facade::write_file(&reports, format, &file).unwrap();
+        let document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(document.pointer(list).unwrap().as_array().unwrap().len(), number, "{name}");
+    }
+    let file = folder.path().join("a.jsonl");
+    tidewaiter_facade::write_file(&reports, tidewaiter_facade::format_of(None, &file).unwrap(), &file).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2);
+}
+
+#[test]
 fn the_schema_refuses_wrong_documents() {
     let schema = schema();
     let good = value(true);

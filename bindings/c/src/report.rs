@@ -392,8 +392,8 @@ pub unsafe extern "C" fn tw_report_problem_path(report: *const tw_report, index:
     value(std::ptr::null(), || lent(report.and_then(|report| report.problem(index)?.path.as_ref())))
 }
 
-/// Writes the report to a file; `format` is the name of a format, such as `json` or `cyclonedx`, or NULL for what the end of `path`
-/// says.
+/// Writes the report to a file; `format` is the name of a format, such as `json`, `cyclonedx` or `sarif`, or NULL for what the end of
+/// `path` says.
 ///
 /// # Safety
 /// As the head of the header says.

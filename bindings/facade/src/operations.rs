@@ -36,6 +36,7 @@ pub const ALL: &[Operation] = &[
         c: &[
             "tw_scanner_scan",
             "tw_report_json",
+            "tw_report_write",
             "tw_report_finding_count",
             "tw_report_package_count",
             "tw_report_problem_count",
@@ -49,6 +50,7 @@ pub const ALL: &[Operation] = &[
             "def packages",
             "def problems",
             "def to_json",
+            "def write",
         ],
         shell: &[
             (&["scan"], "--platform"),

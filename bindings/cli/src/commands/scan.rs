@@ -33,10 +33,11 @@ pub(crate) struct Scan {
     /// The platform, such as linux/arm64; several times, or `all` [default: this machine's]
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
     platforms: Vec<String>,
-    /// What is written to standard output: table or json [default: table, or nothing with --output]
+    /// What is written to standard output: table, json, or any other format of --output [default: table, or nothing with --output]
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
-    /// Write the report to a file instead; the format is named, or taken from the end of the name. Several times
+    /// Write the report to a file instead; the format is named (table, json, sarif, gitlab, junit or markdown), or taken from the end
+    /// of the name. Several times
     #[arg(long, short, value_name = "[FORMAT=]FILE")]
     output: Vec<String>,
     /// Read at most so many layers side by side
@@ -78,7 +79,8 @@ pub(crate) struct Scan {
 const EXAMPLES: &str = "Examples:
   tidewaiter scan debian:12
   tidewaiter scan registry.example:5000/team/app:1.0 --username alice --password-env PASSWORD --fail-on high
-  tidewaiter scan oci-archive:app.tar -o report.json --format table";
+  tidewaiter scan oci-archive:app.tar -o report.json --format table
+  tidewaiter scan \"$IMAGE\" -o app.sarif -o gl-container-scanning-report.json -o junit.xml -o summary.md";
 
 impl Scan {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
