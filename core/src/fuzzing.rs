@@ -7,6 +7,26 @@ pub fn osv_record(json: &[u8]) -> bool {
     crate::advisory::osv::parse(json).is_ok()
 }
 
+/// Reads an SBOM as a scan of one does; how many packages it has.
+pub fn sbom(json: &[u8]) -> usize {
+    let mut survey = crate::sbom::Survey::default();
+    if crate::sbom::read(json, &mut survey).is_err() {
+        return 0;
+    }
+    let mut packages = crate::sbom::Packages::new(survey.distro(), "sbom".into(), 1000, usize::MAX);
+    let _ = crate::sbom::read(json, &mut packages);
+    packages.finish().0.packages().filter(|package| !package.purl().is_empty()).count()
+}
+
+/// Reads reports back from JSON, and writes them in every format; how many there were.
+pub fn report(json: &[u8]) -> usize {
+    let Ok(reports) = crate::format::read::read(json) else { return 0 };
+    for format in crate::format::ALL {
+        let _ = format.write(&reports, &mut std::io::sink());
+    }
+    reports.len()
+}
+
 /// Judges a version by every row of an OSV record; how many of them concern it.
 pub fn matching(version: &str, json: &[u8]) -> usize {
     let Ok(parsed) = crate::advisory::osv::parse(json) else { return 0 };

@@ -21,6 +21,7 @@ pub mod model;
 pub mod net;
 #[cfg(feature = "net")]
 pub mod registry;
+mod sbom;
 pub mod schedule;
 pub mod select;
 pub mod source;

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn tw_scanner_new(
     })
 }
 
-/// Scans one image. `reference` is an image reference, `oci:DIR`, `oci-archive:FILE` or `docker-archive:FILE`. `options` is JSON, or NULL
+/// Scans one image. `reference` is an image reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE` or `sbom:FILE`. `options` is JSON, or NULL
 /// for all defaults: `{"credential": {...}, "registry": {...}, "plain_http": false, "platforms": ["linux/amd64"] or "all",
 /// "foreign_layers": false, "include_owned": false, "timeout": SECONDS}`. With several platforms the others follow with
 /// tw_report_next. Foreign layers are fetched in the way in which the registry is reached (proxy, authorities, time-outs), without its

@@ -170,6 +170,12 @@ impl Cataloger for OsRelease {
     }
 }
 
+/// The distribution that something other than its own files names.
+pub(crate) fn named(id: String, version: String, name: String) -> Distro {
+    let ecosystem = ecosystem(&id, &version, &name, "");
+    Distro { id, version, name, ecosystem }
+}
+
 /// The OSV ecosystem; without a release where it should have one and none is known.
 fn ecosystem(id: &str, version: &str, product: &str, branch: &str) -> Option<String> {
     let (_, name, release) = ECOSYSTEMS.iter().find(|(known, ..)| *known == id)?;

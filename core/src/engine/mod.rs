@@ -29,6 +29,7 @@ mod ring;
 mod room;
 #[cfg(feature = "net")]
 mod run;
+mod sbom;
 pub mod scanner;
 #[cfg(feature = "net")]
 mod worker;

@@ -1,13 +1,14 @@
 //! The one handle: what a scanner is made of, and what it can be asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::advisory_source::AdvisorySource;
 use super::lanes::Kit;
 use super::layers::Layers;
+use super::report::{self, Contents};
 use super::room::{Room, Seat};
-use super::{image, report};
+use super::{image, sbom};
 use crate::advisory::Advisories;
 use crate::catalog;
 use crate::context::Context;
@@ -240,7 +241,7 @@ impl Scanner {
 
     /// Scans one image for the platform of this host, with all defaults.
     ///
-    /// `target` is what [`Target`] reads: an image reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`.
+    /// `target` is what [`Target`] reads: an image reference, `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `sbom:FILE`.
     ///
     /// # Errors
     /// Those of [`Scanner::scan_with`].
@@ -259,6 +260,9 @@ impl Scanner {
 
     #[tracing::instrument(skip_all, fields(target = %target), err(level = "debug", Display))]
     async fn scan_all(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
+        if let Target::Sbom(path) = target {
+            return Ok(vec![Box::pin(self.scan_sbom(path, options.include_owned, context)).await?]);
+        }
         let source = self.open(target, options, context).await?;
         let scope = options.scope();
         let scan = Box::pin(async {
@@ -288,15 +292,36 @@ impl Scanner {
         let mut reports = Vec::with_capacity(images.len());
         for resolved in images {
             let contents = image::read(&inner.layers, seat, source, resolved, scope, context).await?;
-            let matcher = inner.advisories.get(&contents.inventory, context).await?;
-            let matching = MatchOptions { include_owned: scope.include_owned, now: jiff::Timestamp::now() };
-            let context = context.clone();
-            let close = move |kit: &Kit, seat: &Seat, contents| {
-                report::close(kit, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
-            };
-            reports.push(inner.layers.fit(seat, contents, close).await?);
+            reports.push(self.close(seat, contents, scope.include_owned, context, finish).await?);
         }
         Ok(reports)
+    }
+
+    /// Reads the packages that an SBOM lists, and matches them.
+    async fn scan_sbom(&self, path: &Path, include_owned: bool, context: &Context) -> Result<Report> {
+        let seat = self.seat().await?;
+        let within = context.clone();
+        let read = move |kit: &Kit, seat: &Seat, path: PathBuf| sbom::read(kit, seat, path, &within);
+        let contents = self.0.layers.fit(&seat, path.to_owned(), read).await?;
+        self.close(&seat, contents, include_owned, context, Ok).await
+    }
+
+    /// Matches what was found in an image, and does with the report in its lane what is to be done with it.
+    async fn close<T: Send + 'static>(
+        &self,
+        seat: &Arc<Seat>,
+        contents: Contents,
+        include_owned: bool,
+        context: &Context,
+        finish: impl Fn(Report) -> Result<T> + Copy + Send + 'static,
+    ) -> Result<T> {
+        let matcher = self.0.advisories.get(&contents.inventory, context).await?;
+        let matching = MatchOptions { include_owned, now: jiff::Timestamp::now() };
+        let context = context.clone();
+        let close = move |kit: &Kit, seat: &Seat, contents| {
+            report::close(kit, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
+        };
+        self.0.layers.fit(seat, contents, close).await
     }
 
     /// Resolves what `source` names; where its documents are large, while nothing else goes on.
@@ -404,6 +429,7 @@ impl Scanner {
             Target::OciLayout(path) => Box::new(OciLayout::open(path, limits)?),
             Target::OciArchive(path) => Box::new(OciArchive::open(path, limits, context).await?),
             Target::DockerArchive(path) => Box::new(DockerArchive::open(path, limits, context).await?),
+            Target::Sbom(_) => return Err(Error::new(Kind::InvalidInput, "an sbom has no layers")),
             Target::Path(path) if path.is_dir() => Box::new(OciLayout::open(path, limits)?),
             // Which of the two archives a file is, only its content can say.
             Target::Path(path) => match OciArchive::open(path, limits, context).await {

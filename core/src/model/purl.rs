@@ -61,7 +61,7 @@ fn build(package: &Package<'_>) -> Result<String, packageurl::Error> {
 }
 
 /// The namespace of a distribution's packages: the `ID` of its os-release, except where the distribution itself writes another.
-fn namespace(id: &str) -> &str {
+pub(crate) fn namespace(id: &str) -> &str {
     match id {
         "rhel" => "redhat",
         "sl-micro" | "sle-micro" | "sle_hpc" | "sled" | "sles" | "sles_sap" | "suse-microos" => "suse",

@@ -27,6 +27,8 @@ pub enum Target {
     OciArchive(PathBuf),
     /// What `docker save` writes, `docker-archive:FILE`, plain or in gzip or zstd.
     DockerArchive(PathBuf),
+    /// A file that lists the packages of an image, `sbom:FILE`: CycloneDX or SPDX, in JSON.
+    Sbom(PathBuf),
     /// A bare path, written with `/`, `./` or `../` in front: a folder is an OCI layout, a file is told by its content.
     Path(PathBuf),
 }
@@ -46,11 +48,7 @@ impl FromStr for Target {
             Some(("oci", rest)) if !is_port_of(rest) => return path(rest).map(Self::OciLayout),
             Some(("oci-archive", rest)) => return path(rest).map(Self::OciArchive),
             Some(("docker-archive", rest)) => return path(rest).map(Self::DockerArchive),
-            Some(("sbom", _)) => {
-                return Err(Error::new(Kind::Unsupported, "an sbom is not read yet")
-                    .with("image", text.escape_debug())
-                    .with_hint("scan the image that the sbom describes"));
-            }
+            Some(("sbom", rest)) if !is_port_of(rest) => return path(rest).map(Self::Sbom),
             _ => {}
         }
         if ["/", "./", "../"].iter().any(|prefix| text.starts_with(prefix)) || matches!(text, "." | "..") {
@@ -72,6 +70,7 @@ impl fmt::Display for Target {
             Self::OciLayout(path) => write!(f, "oci:{}", path.display()),
             Self::OciArchive(path) => write!(f, "oci-archive:{}", path.display()),
             Self::DockerArchive(path) => write!(f, "docker-archive:{}", path.display()),
+            Self::Sbom(path) => write!(f, "sbom:{}", path.display()),
             Self::Path(path) => path.display().fmt(f),
         }
     }
@@ -88,6 +87,8 @@ mod tests {
             ("oci:a:v1", Target::OciLayout("a:v1".into())),
             ("oci-archive:a.tar", Target::OciArchive("a.tar".into())),
             ("docker-archive:./a.tar.gz", Target::DockerArchive("./a.tar.gz".into())),
+            ("sbom:a.cdx.json", Target::Sbom("a.cdx.json".into())),
+            ("sbom:5000/app", Target::Registry("sbom:5000/app".parse().unwrap())),
             ("./oci-archive:x", Target::Path("./oci-archive:x".into())),
             ("/srv/a", Target::Path("/srv/a".into())),
             ("../a", Target::Path("../a".into())),
@@ -101,9 +102,8 @@ mod tests {
             assert_eq!(text.parse::<Target>().unwrap(), *target, "{text}");
             assert_eq!(target.to_string().parse::<Target>().unwrap(), *target, "{text}");
         }
-        for text in ["", "oci:", "oci-archive:", "docker-archive:"] {
+        for text in ["", "oci:", "oci-archive:", "docker-archive:", "sbom:"] {
             assert_eq!(text.parse::<Target>().unwrap_err().kind(), Kind::InvalidInput, "{text}");
         }
-        assert_eq!("sbom:a.json".parse::<Target>().unwrap_err().kind(), Kind::Unsupported);
     }
 }

@@ -16,11 +16,11 @@ use crate::state::Place;
 
 /// Scan one image: its packages, and the advisories that concern them
 ///
-/// Reads the layers straight from the registry, or from a folder or an archive on disk. Ctrl-C ends it in order.
+/// Reads the layers straight from the registry, or from a folder or an archive on disk, or what an SBOM lists. Ctrl-C ends it in order.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Scan {
-    /// An image reference, or oci:DIR, oci-archive:FILE, docker-archive:FILE; a bare path begins with /, ./ or ../
+    /// An image reference, or oci:DIR, oci-archive:FILE, docker-archive:FILE, sbom:FILE; a bare path begins with /, ./ or ../
     #[arg(value_name = "REF|PATH")]
     target: String,
     /// The advisory database, or a folder: with one called advisories.db, or with OSV exports and records, which are compiled

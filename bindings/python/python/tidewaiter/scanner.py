@@ -124,7 +124,7 @@ class Scanner(StoredOperations):
     ) -> Report:
         """Scans one image of one platform (default: this machine's).
 
-        ``reference`` is an image reference, ``oci:DIR``, ``oci-archive:FILE`` or ``docker-archive:FILE``. What is wrong inside of the
+        ``reference`` is an image reference, ``oci:DIR``, ``oci-archive:FILE``, ``docker-archive:FILE`` or ``sbom:FILE``. What is wrong inside of the
         image is in ``report.problems``; what keeps it from being read is raised. ``foreign_layers`` fetches those from where the
         manifest says, in the way in which the registry is reached (proxy, authorities, time-outs), without its credential and its
         client certificate.
