@@ -388,7 +388,8 @@ impl Listing {
     /// What the registry does not say of an image that may be meant; none where nothing is left to be known.
     fn left_open(&self, record: &ImageRecord, dates: bool) -> Result<Option<Look>> {
         let tags = self.selector.tags();
-        let may_be_meant = record.tags.is_empty() || record.tags.iter().any(|tag| tags.matches(tag));
+        let has_a_tag = record.tags.is_empty() || record.tags.iter().any(|tag| tags.matches(tag));
+        let may_be_meant = has_a_tag && self.selector.is_image(record);
         let date = dates && record.date.time.is_none();
         let platforms = self.platforms && *self.selector.platforms() != select::Wanted::All;
         // A date that is known may say already that the image is not meant.

@@ -4,6 +4,7 @@
 //! out decides about the images of one repository after another.
 
 pub mod aql;
+mod attached;
 mod cap;
 mod naming;
 mod near;

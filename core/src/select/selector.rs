@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use jiff::Timestamp;
 
 use super::aql;
+use super::attached;
 use super::cap::Cap;
 use super::near::Near;
 use super::pattern::{Pattern, Patterns};
@@ -156,7 +157,7 @@ impl Selector {
     }
 
     fn filter(&self, mut record: ImageRecord, window: Window, now: Timestamp) -> Candidate {
-        let (against, note) = if !is_image(&record.media_type) {
+        let (against, note) = if !self.is_image(&record) {
             (Some(Reason::NotAnImage), None)
         } else if !self.repositories.matches(&record.repository) {
             (Some(Reason::Repository), None)
@@ -169,6 +170,12 @@ impl Selector {
             record.tags.retain(|tag| self.tags.matches(tag));
         }
         Candidate { record, against, note }
+    }
+
+    /// Whether a record is of an image, as far as its media type and its tags say. A tag that is asked for by its name is taken for one.
+    pub fn is_image(&self, record: &ImageRecord) -> bool {
+        let is_named = |tag: &String| self.tags.include.iter().any(|pattern| pattern.literal() == Some(tag));
+        is_image(&record.media_type) && (!attached::is_attached(record) || record.tags.iter().any(is_named))
     }
 
     /// Whether one of its tags is meant. An image without any is, unless only certain tags are, or none.

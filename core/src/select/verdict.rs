@@ -66,7 +66,8 @@ pub enum Reason {
     Cap,
     /// Skip: it has none of the platforms.
     Platform,
-    /// Skip: it is something else that lies in a registry, such as a chart.
+    /// Skip: it is something else that lies in a registry, such as a chart, or what hangs on an image under a tag of its own: a signature,
+    /// an attestation, an SBOM. Whoever names such a tag in full means it.
     NotAnImage,
 }
 

@@ -229,6 +229,43 @@ fn a_chart_is_no_image() {
 }
 
 #[test]
+fn what_hangs_on_an_image_is_none() {
+    let index = "application/vnd.oci.image.index.v1+json";
+    let tag = |ending: &str| format!("{}{ending}", digest("image").as_str().replace(':', "-"));
+    let young = |name: &str, tags: &[&str]| record(name, tags, "2026-06-02T00:00:00Z", DateSource::Pushed);
+    let typed = |record: ImageRecord, media_type: &str| ImageRecord { media_type: media_type.to_owned(), ..record };
+    let image = pushed("1.4", "2026-06-01T00:00:00Z");
+    let attached = [
+        young("signature", &[&tag(".sig")]),
+        young("attestation", &[&tag(".att")]),
+        typed(young("sbom", &[&tag(".sbom")]), ""),
+        typed(young("referrers", &[&tag("")]), index),
+        typed(young("referrers of an untold type", &[&tag("")]), ""),
+    ];
+    for attached in attached {
+        // It is younger than its image, and takes no place from it.
+        let decisions = decide(&Selection::new().newest(1).unwrap(), &[attached.clone(), image.clone()]);
+        let expected = [format!("{} skip not-an-image", attached.tags[0]), "1.4 scan new".to_owned()];
+        assert_eq!(lines(&decisions), expected);
+        // Whoever names it means it; a pattern that it happens to match is no name.
+        let named =
+            decide(&Selection::new().tags([attached.tags[0].as_str()]).unwrap(), std::slice::from_ref(&attached));
+        assert_eq!(lines(&named), [format!("{} scan new", attached.tags[0])]);
+        let matched = decide(&Selection::new().tags(["sha256-*"]).unwrap(), std::slice::from_ref(&attached));
+        assert_eq!(lines(&matched), [format!("{} skip not-an-image", attached.tags[0])]);
+    }
+    let images = [
+        young("tagged as well", &[&tag(".sig"), "1.5"]),
+        typed(young("image", &[&tag("")]), index),
+        young("an image, not an index", &[&tag("")]),
+        young("another ending", &[&tag(".imgpkg")]),
+        young("too short", &["sha256-0123.sig"]),
+        young("no tag", &[]),
+    ];
+    assert!(decide(&Selection::new(), &images).iter().all(|decision| decision.reason == Reason::New));
+}
+
+#[test]
 fn platforms() {
     let accepts = |wanted: &[&str], platform: &str| {
         let selector = Selection::new().platforms(wanted.to_vec()).unwrap().on(&Naming::default()).unwrap();
