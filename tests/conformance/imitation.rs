@@ -9,7 +9,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tidewaiter::{Error, Kind};
+use tidewaiter::model::event::Event;
+use tidewaiter::{Context, Error, Kind};
 
 /// A request as it came. Path and query are as they were sent, still encoded.
 #[derive(Clone, Debug)]
@@ -216,6 +217,18 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
 /// The pairs of a query or a form; of one name the last.
 fn pairs(text: &str) -> BTreeMap<String, String> {
     url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+/// A context, and the notices that are told there: each with its hint.
+pub fn notices() -> (Context, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let context = Context::new().on_event(move |event| {
+        if let Event::Notice { message, hint } = event {
+            sink.lock().unwrap().push(format!("{message} [{hint}]"));
+        }
+    });
+    (context, told)
 }
 
 /// That an error is of this kind, names all of this, and tells no secret.

@@ -1,5 +1,7 @@
 //! Mirantis Secure Registry 2 and 3: an imitation of its `/api/v0`, from the API reference. (MSR 4 is a Harbor: see there.)
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
@@ -7,7 +9,8 @@ use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{self, Answer, Asked, Imitation};
+use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, image, images, latest, v2};
 
 const PASSWORD: &str = "planted-s3cret";
@@ -83,7 +86,35 @@ async fn suite_holds() {
     let (server, registry) = msr().await;
     let date = |image: &Image| ImageDate::read(latest(image), DateSource::Modified);
     suite(&*connector(&registry).await.unwrap(), &holding(&everything(), date)).await;
-    assert_eq!(server.count("/v2/"), 0);
+    // Docker V2 is asked about names that the API does not know, and about nothing else.
+    assert_eq!(server.count("/_catalog") + server.count("/manifests/"), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_lost_in_the_middle_of_a_run() {
+    let password = Arc::new(Password::new());
+    let now = Arc::clone(&password);
+    let server = Imitation::start(move |asked| respond(&now.seen(asked, PASSWORD), &everything())).await;
+    let product = Product {
+        registry: Registry::msr(server.url()).credential(Credential::basic("alice", password.secret())),
+        password: &password,
+        dates: (&server, "/api/v0/repositories/"),
+        tags: (&server, "/tags/list"),
+        challenge: None,
+    };
+    lapses::suite(product, "team/app").await;
+}
+
+#[tokio::test]
+async fn what_only_the_api_does_not_know_is_there() {
+    let (server, registry) = msr().await;
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, (context, told)) = (Wanted::with_dates(), imitation::notices());
+    // `api_url` leads to something else.
+    server.fault("/api/v0/", 2, Answer::new(404, "text/html", "<html>"));
+    assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
+    assert!(told.lock().unwrap().len() == 1 && told.lock().unwrap()[0].contains("api_url"), "{told:?}");
+    assert_eq!(connector.images("none/such", &wanted, &context).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 #[tokio::test]

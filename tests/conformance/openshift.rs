@@ -9,7 +9,7 @@ use tidewaiter::registry::{Credential, OpenshiftSettings, Registry, Secret, Want
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{self, Answer, Asked, Imitation};
 use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, images, latest, v2};
 
@@ -118,6 +118,19 @@ async fn lists_that_end_in_their_middle_begin_anew_and_refusals_are_told() {
     assert!(error.kind() == Kind::PermissionDenied && error.hint().unwrap().contains("projects"), "{error:?}");
     back.fault("imagestreams", 1, Answer::new(403, "application/json", "{}"));
     assert_eq!(connector.images("team/web", &wanted, &context).await.unwrap()[0].date, ImageDate::none());
+}
+
+#[tokio::test]
+async fn what_only_the_api_does_not_know_is_there() {
+    // `api_url` is that of a Kubernetes without image streams.
+    let (front, back) =
+        (Imitation::start(registry).await, Imitation::start(|_| Answer::new(404, "text/plain", "404")).await);
+    let registry = Registry::openshift(front.url()).with_api_url(back.url());
+    let connector = connector(&registry.credential(Credential::token(Secret::value(TOKEN)))).await.unwrap();
+    let (wanted, (context, told)) = (Wanted::with_dates(), imitation::notices());
+    assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
+    assert!(told.lock().unwrap().len() == 1 && told.lock().unwrap()[0].contains("api_url"), "{told:?}");
+    assert_eq!(connector.images("none/such", &wanted, &context).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 #[tokio::test]

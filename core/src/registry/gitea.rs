@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
-use super::listing::{self, Notice, Page, is_closed};
+use super::listing::{self, Fallback, Page, is_closed};
 use super::v2;
 use crate::context::Context;
 use crate::error::Result;
@@ -46,14 +46,18 @@ impl super::Vendor for Vendor {
     fn connect(&self, registry: &Registry, connection: Connection) -> Result<Arc<dyn Connector>> {
         let base = registry.api()?.unwrap_or(registry.base()?);
         let api = Api::new(connection.session().clone(), base, Way::Plain);
-        Ok(Arc::new(Gitea { connection, api, notice: Notice::default() }))
+        let fallback = Fallback::new(
+            "there are no dates, since the API does not list packages",
+            "give an access token with read:package as the password, and check `api_url`",
+        );
+        Ok(Arc::new(Gitea { connection, api, fallback }))
     }
 }
 
 struct Gitea {
     connection: Connection,
     api: Api,
-    notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -112,8 +116,7 @@ impl Connector for Gitea {
             let dates = match self.dates(repository, context).await {
                 Ok(dates) => dates,
                 Err(error) if is_closed(&error) => {
-                    let hint = "give an access token with read:package as the password, and check `api_url`";
-                    self.notice.tell("there are no dates, since the API does not list packages", &error, hint, context);
+                    self.fallback.tell(&images, &error, context);
                     return Ok(images);
                 }
                 Err(error) => return Err(error),

@@ -24,8 +24,7 @@ use url::Url;
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
-use super::listing::{self, Images, Notice, Page, is_closed};
-use super::v2;
+use super::listing::{self, Fallback, Images, Page};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
@@ -80,7 +79,10 @@ impl super::Vendor for Vendor {
             named: registry.api()?,
             api: OnceCell::new(),
             groups: registry.settings::<GitlabSettings>()?.groups,
-            notice: Notice::default(),
+            fallback: Fallback::new(
+                "there are no push dates, since this registry does not keep them",
+                "the registry needs its metadata database for these; else the build dates have to do",
+            ),
         }))
     }
 }
@@ -91,7 +93,7 @@ struct Gitlab {
     named: Option<Url>,
     api: OnceCell<Api>,
     groups: Vec<String>,
-    notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -257,20 +259,8 @@ impl Connector for Gitlab {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
         Box::pin(async move {
-            match self.tags(repository, context).await {
-                Err(error) if is_closed(&error) => {
-                    let images = v2::images(&self.connection, repository, context).await?;
-                    let hint = "the registry needs its metadata database for these; else the build dates have to do";
-                    self.notice.tell(
-                        "there are no push dates, since this registry does not keep them",
-                        &error,
-                        hint,
-                        context,
-                    );
-                    Ok(images)
-                }
-                done => done,
-            }
+            let asked = self.tags(repository, context).await;
+            self.fallback.or_v2(asked, &self.connection, repository, context).await
         })
     }
 }

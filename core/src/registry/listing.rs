@@ -170,6 +170,61 @@ impl Notice {
     }
 }
 
+/// What is told where a product's API is closed, and the lists of Docker V2 have to do.
+#[derive(Debug)]
+pub(super) struct Fallback {
+    what: &'static str,
+    hint: &'static str,
+    is_of_repositories: bool,
+    notice: Notice,
+}
+
+impl Fallback {
+    /// `what` is missing then, and what to do about it.
+    pub(super) fn new(what: &'static str, hint: &'static str) -> Self {
+        Self { what, hint, is_of_repositories: false, notice: Notice::default() }
+    }
+
+    /// The same where a 404 of the API is about the repository: it stands where Docker V2 refuses the repository too.
+    pub(super) fn of_repositories(self) -> Self {
+        Self { is_of_repositories: true, ..self }
+    }
+
+    /// The images that the API was asked for, or where it is closed those of Docker V2.
+    ///
+    /// # Errors
+    /// Those of the API for all else; where it is closed, those of Docker V2, which has the last word about what is there.
+    pub(super) async fn or_v2(
+        &self,
+        asked: Result<Vec<ImageRecord>>,
+        connection: &Connection,
+        repository: &str,
+        context: &Context,
+    ) -> Result<Vec<ImageRecord>> {
+        let closed = match asked {
+            Err(error) if is_closed(&error) => error,
+            done => return done,
+        };
+        match v2::images(connection, repository, context).await {
+            Err(refused) if self.is_of_repositories && closed.kind() == Kind::NotFound && is_closed(&refused) => {
+                Err(no_such_repository(repository).because(refused))
+            }
+            Err(refused) => Err(refused),
+            Ok(images) => {
+                self.tell(&images, &closed, context);
+                Ok(images)
+            }
+        }
+    }
+
+    /// Tells once that `images` came without what the API would have said of them.
+    pub(super) fn tell(&self, images: &[ImageRecord], closed: &Error, context: &Context) {
+        if !images.is_empty() {
+            self.notice.tell(self.what, closed, self.hint, context);
+        }
+    }
+}
+
 /// The images of a repository by the lists of Docker V2, where it is called `path`.
 pub(super) async fn by_v2(
     connection: &Connection,

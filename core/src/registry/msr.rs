@@ -18,10 +18,10 @@ use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
 use super::harbor::{Harbor, HarborSettings, Proven};
-use super::listing::{self, Images, Notice, Page, is_closed};
+use super::listing::{self, Fallback, Images, Page};
 use super::plain;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::model::digest::Digest;
 use crate::model::record::{DateSource, ImageDate, ImageRecord};
 use crate::net::api::{Api, Way};
@@ -69,7 +69,11 @@ impl super::Vendor for Vendor {
             namespaces: projects,
             harbor,
             is_harbor: OnceCell::new(),
-            notice: Notice::default(),
+            fallback: Fallback::new(
+                "there are no dates, since the API of MSR does not answer",
+                "check `api_url`, and that the account may read the repository",
+            )
+            .of_repositories(),
         }))
     }
 }
@@ -115,7 +119,7 @@ struct Msr {
     namespaces: Vec<String>,
     harbor: Harbor,
     is_harbor: OnceCell<bool>,
-    notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -246,22 +250,8 @@ impl Connector for Msr {
             if self.is_harbor(context).await? {
                 return self.harbor.images(repository, wanted, context).await;
             }
-            match self.tags(repository, context).await {
-                Err(error) if error.kind() == Kind::NotFound => {
-                    Err(listing::no_such_repository(repository).because(error))
-                }
-                Err(error) if is_closed(&error) => {
-                    let what = "there are no dates, since the API of MSR does not answer";
-                    self.notice.tell(
-                        what,
-                        &error,
-                        "check `api_url`, and that the account may read the repository",
-                        context,
-                    );
-                    super::v2::images(&self.connection, repository, context).await
-                }
-                done => done,
-            }
+            let asked = self.tags(repository, context).await;
+            self.fallback.or_v2(asked, &self.connection, repository, context).await
         })
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
-use super::listing::{self, Images, Notice, Page, is_closed};
+use super::listing::{self, Fallback, Images, Page};
 use super::v2;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -62,7 +62,11 @@ impl super::Vendor for Vendor {
     fn connect(&self, registry: &Registry, connection: Connection) -> Result<Arc<dyn Connector>> {
         let api = registry.api()?.map(|base| Api::new(connection.session().clone(), base, Way::Bearer));
         let projects = registry.settings::<OpenshiftSettings>()?.projects;
-        Ok(Arc::new(Openshift { connection, api, projects, notice: Notice::default() }))
+        let fallback = Fallback::new(
+            "there are no push dates, since the API server is not asked or refuses",
+            "give the address of the API server with `api_url`, and the account the role registry-viewer",
+        );
+        Ok(Arc::new(Openshift { connection, api, projects, fallback: fallback.of_repositories() }))
     }
 }
 
@@ -70,7 +74,7 @@ struct Openshift {
     connection: Connection,
     api: Option<Api>,
     projects: Vec<String>,
-    notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -224,23 +228,7 @@ impl Connector for Openshift {
                 Some(api) => self.tags(api, repository, context).await,
                 None => Err(Error::new(Kind::Unsupported, "`api_url` does not name the API server")),
             };
-            match asked {
-                Err(error) if error.kind() == Kind::NotFound => {
-                    Err(listing::no_such_repository(repository).because(error))
-                }
-                Err(error) if is_closed(&error) => {
-                    let hint =
-                        "give the address of the API server with `api_url`, and the account the role registry-viewer";
-                    self.notice.tell(
-                        "there are no push dates, since the API server is not asked or refuses",
-                        &error,
-                        hint,
-                        context,
-                    );
-                    v2::images(&self.connection, repository, context).await
-                }
-                done => done,
-            }
+            self.fallback.or_v2(asked, &self.connection, repository, context).await
         })
     }
 }

@@ -20,7 +20,7 @@ use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::credential::{self, Credential};
 use super::definition::Registry;
-use super::listing::{self, Images, Notice, Page, is_closed};
+use super::listing::{self, Fallback, Images, Page};
 use super::secret::Secret;
 use super::{plain, v2};
 use crate::context::Context;
@@ -93,7 +93,11 @@ impl super::Vendor for Vendor {
         };
         let api = Api::new(session, base, Way::Bearer);
         let namespaces = registry.settings::<QuaySettings>()?.namespaces;
-        Ok(Arc::new(Quay { connection, api, namespaces, notice: Notice::default() }))
+        let fallback = Fallback::new(
+            "there are no push dates, since Quay's API does not answer",
+            "give an OAuth token with the scope repo:read, alone or beside the robot",
+        );
+        Ok(Arc::new(Quay { connection, api, namespaces, fallback: fallback.of_repositories() }))
     }
 }
 
@@ -117,7 +121,7 @@ struct Quay {
     connection: Connection,
     api: Api,
     namespaces: Vec<String>,
-    notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -266,27 +270,7 @@ impl Connector for Quay {
                 {
                     Err(error)
                 }
-                Err(error) if is_closed(&error) => {
-                    let images = v2::images(&self.connection, repository, context).await.map_err(|refused| {
-                        match refused.kind() {
-                            Kind::NotFound | Kind::Unauthenticated | Kind::PermissionDenied
-                                if error.kind() == Kind::NotFound =>
-                            {
-                                listing::no_such_repository(repository).because(refused)
-                            }
-                            _ => refused,
-                        }
-                    })?;
-                    let hint = "give an OAuth token with the scope repo:read, alone or beside the robot";
-                    self.notice.tell(
-                        "there are no push dates, since Quay's API does not answer",
-                        &error,
-                        hint,
-                        context,
-                    );
-                    Ok(images)
-                }
-                done => done,
+                asked => self.fallback.or_v2(asked, &self.connection, repository, context).await,
             }
         })
     }

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
-use super::listing::{self, Images, Notice, is_closed};
+use super::listing::{self, Fallback, Images};
 use super::v2;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -49,13 +49,17 @@ impl super::Vendor for Vendor {
     }
 
     fn connect(&self, _: &Registry, connection: Connection) -> Result<Arc<dyn Connector>> {
-        Ok(Arc::new(Zot { connection, notice: Notice::default() }))
+        let fallback = Fallback::new(
+            "there are no push dates, since zot does not answer searches",
+            "switch zot's search extension on (extensions.search.enable)",
+        );
+        Ok(Arc::new(Zot { connection, fallback }))
     }
 }
 
 struct Zot {
     connection: Connection,
-    notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +129,22 @@ impl Zot {
     }
 }
 
+fn images_of(found: Vec<Image>, repository: &str) -> Result<Vec<ImageRecord>> {
+    let mut images = Images::of(repository);
+    for image in found.into_iter().filter(|image| image.repo_name == repository) {
+        let Some(digest) = image.digest else { continue };
+        let tagged = ImageDate::read(image.tagged_timestamp.as_deref(), DateSource::Pushed);
+        let date = match tagged.time {
+            Some(_) => tagged,
+            None => ImageDate::read(image.push_timestamp.as_deref(), DateSource::FirstPushed),
+        };
+        if let Some(record) = images.tag(digest, &image.tag, date) {
+            record.media_type = image.media_type.unwrap_or_default();
+        }
+    }
+    images.finish()
+}
+
 impl Connector for Zot {
     fn capabilities(&self) -> Capabilities {
         Capabilities::new().with_dates(DateSource::Pushed)
@@ -144,35 +164,13 @@ impl Connector for Zot {
             if !is_repository(repository) {
                 return Err(listing::no_such_repository(repository));
             }
-            let found = match self.search(repository, context).await {
-                Ok(found) => found,
-                Err(error) if is_closed(&error) => {
-                    let hint = "switch zot's search extension on (extensions.search.enable)";
-                    self.notice.tell(
-                        "there are no push dates, since zot does not answer searches",
-                        &error,
-                        hint,
-                        context,
-                    );
-                    return v2::images(&self.connection, repository, context).await;
-                }
-                Err(error) => return Err(error),
+            let found = self.search(repository, context).await;
+            let asked = match found.and_then(|found| images_of(found, repository)) {
+                // So it is with what is not there, and with what was not taken into its index yet.
+                Ok(images) if images.is_empty() => Err(Error::new(Kind::NotFound, "the search finds no image")),
+                done => done,
             };
-            let mut images = Images::of(repository);
-            for image in found.into_iter().filter(|image| image.repo_name == repository) {
-                let Some(digest) = image.digest else { continue };
-                let tagged = ImageDate::read(image.tagged_timestamp.as_deref(), DateSource::Pushed);
-                let date = match tagged.time {
-                    Some(_) => tagged,
-                    None => ImageDate::read(image.push_timestamp.as_deref(), DateSource::FirstPushed),
-                };
-                if let Some(record) = images.tag(digest, &image.tag, date) {
-                    record.media_type = image.media_type.unwrap_or_default();
-                }
-            }
-            let images = images.finish()?;
-            // Nothing is found in what is not there, too.
-            if images.is_empty() { v2::images(&self.connection, repository, context).await } else { Ok(images) }
+            self.fallback.or_v2(asked, &self.connection, repository, context).await
         })
     }
 }
