@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
-use tidewaiter::model::event::Event;
 use tidewaiter::model::record::{DateSource, ImageDate};
 use tidewaiter::registry::{Credential, HarborSettings, Registry, Secret, StepName, Wanted, check};
 use tidewaiter::{Context, Kind};
@@ -270,6 +269,33 @@ async fn a_wrong_password_is_never_a_listing_of_the_public_part() {
 }
 
 #[tokio::test]
+async fn a_credential_that_is_refused_in_mid_run_is_no_repository_that_is_gone() {
+    let (wanted, context) = (Wanted::with_dates(), Context::new());
+    for user in ["guest", PULLER] {
+        let (server, state) = harbor(everything()).await;
+        let connector = connector(&definition(&server, user, PASSWORD)).await.unwrap();
+        assert_eq!(connector.images("team/web", &wanted, &context).await.unwrap().len(), 1);
+        // Somebody else gave a wrong password, which locks the user for a moment; then the password is changed.
+        if user == "guest" {
+            server.fault("/artifacts", 1, Answer::refused(401, "UNAUTHORIZED", "unauthorized"));
+            let error = connector.images("team/app", &wanted, &context).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Unauthenticated, "{error:?}");
+        }
+        state.is_changed.store(true, Ordering::SeqCst);
+        let error = connector.images("team/app", &wanted, &context).await.unwrap_err();
+        assert!(error.kind() == Kind::Unauthenticated && error.hint().is_some(), "{user}: {error:?}");
+    }
+    // What nobody may see is not there for nobody, and what is not there for somebody neither.
+    let (server, _) = harbor(everything()).await;
+    for registry in
+        [Registry::harbor(server.url()).credential(Credential::Anonymous), definition(&server, PULLER, PASSWORD)]
+    {
+        let error = connector(&registry).await.unwrap().images("none/such", &wanted, &context).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_none_is_never_a_listing_of_the_public_part() {
     let (server, _) = harbor(everything()).await;
     let garbage = Registry::harbor(server.url()).credential(Credential::token(Secret::value("garbage")));
@@ -335,13 +361,7 @@ async fn an_administrator_lists_where_nobody_said_that_it_is_a_harbor() {
 async fn a_robot_that_may_only_pull_lists_without_dates_and_says_so() {
     let (server, state) = harbor(everything()).await;
     let connector = connector(&definition(&server, PULLER, PASSWORD)).await.unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&told);
-    let context = Context::new().on_event(move |event| {
-        if let Event::Notice { message, hint } = event {
-            sink.lock().unwrap().push(format!("{message} [{hint}]"));
-        }
-    });
+    let (context, told) = imitation::notices();
     let wanted = Wanted::with_dates();
     let names: Vec<_> = connector.repositories(&wanted, &context).try_collect().await.unwrap();
     assert_eq!(names.len(), 5);

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
-use super::listing::{self, Images, Notice, Page, is_closed};
+use super::listing::{self, Fallback, Images, Notice, Page, is_closed};
 use super::{plain, v2};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -130,6 +130,7 @@ pub(super) struct Harbor {
     api: Api,
     projects: Vec<String>,
     notice: Notice,
+    fallback: Fallback,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +168,11 @@ impl Harbor {
     pub(super) fn new(registry: &Registry, connection: Connection, projects: Vec<String>) -> Result<Self> {
         let base = registry.api()?.unwrap_or(registry.base()?);
         let api = Api::new(connection.session().clone(), base, Way::Plain);
-        Ok(Self { connection, api, projects, notice: Notice::default() })
+        let fallback = Fallback::new(
+            "there are no push dates, since Harbor does not list artifacts for this credential",
+            "give the robot the right to list artifacts (and repositories)",
+        );
+        Ok(Self { connection, api, projects, notice: Notice::default(), fallback })
     }
 
     /// The entries of a list, oldest first: what comes while we read comes at its end. Where something goes meanwhile, the pages
@@ -327,6 +332,10 @@ fn or_else<'a, T: Send + 'a>(
     Box::pin(stream::once(begun).flatten())
 }
 
+fn is_unauthenticated<T>(asked: &Result<T>) -> bool {
+    matches!(asked, Err(error) if error.kind() == Kind::Unauthenticated)
+}
+
 impl Connector for Harbor {
     fn capabilities(&self) -> Capabilities {
         Capabilities { untagged: true, ..Capabilities::new().with_dates(DateSource::Pushed) }
@@ -363,25 +372,22 @@ impl Connector for Harbor {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<Vec<ImageRecord>>> {
         Box::pin(async move {
-            let error = match self.artifacts(repository, context).await {
-                Err(error) if is_closed(&error) => error,
-                done => return done,
+            let asked = self.artifacts(repository, context).await;
+            let is_nobody = match self.connection.session().identity(context).await? {
+                Identity::Anonymous => true,
+                // The password was changed, the robot has ended, or the user is locked for a moment, as after a wrong password:
+                // that says nothing about the repository.
+                Identity::Basic { .. } if is_unauthenticated(&asked) => return asked,
+                _ => false,
             };
-            match v2::images(&self.connection, repository, context).await {
-                Ok(images) => {
-                    let what = "there are no push dates, since Harbor does not list artifacts for this credential";
-                    self.notice.tell(
-                        what,
-                        &error,
-                        "give the robot the right to list artifacts (and repositories)",
-                        context,
-                    );
-                    Ok(images)
-                }
+            let images = self.fallback.or_v2(asked, &self.connection, repository, context).await;
+            images.map_err(|refused| match is_closed(&refused) {
                 // Harbor refuses in the same way what is not there and what is not for us.
-                Err(refused) if is_closed(&refused) => Err(listing::no_such_repository(repository).because(refused)),
-                Err(refused) => Err(refused),
-            }
+                true if is_nobody || refused.kind() != Kind::Unauthenticated => {
+                    listing::no_such_repository(repository).because(refused)
+                }
+                _ => refused,
+            })
         })
     }
 }
