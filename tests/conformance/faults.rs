@@ -305,6 +305,19 @@ async fn login_pages_and_json_of_another_shape_are_told() {
     let error = repositories(&server).await.unwrap_err();
     told(&error, Kind::Corrupt);
     assert!(error.to_string().len() < 4096, "{}", error.to_string().len());
+    // A list that is not there is not a list of nothing, which `null` is.
+    for wrong in [json!({}), json!({"status": "maintenance"}), json!({"errors": [{"code": "UNAVAILABLE"}]})] {
+        server.fault("/_catalog", 1, Answer::json(wrong.clone()));
+        told(&repositories(&server).await.unwrap_err(), Kind::Corrupt);
+        server.fault("/tags/list", 1, Answer::json(wrong));
+        told(&tags(&server).await.unwrap_err(), Kind::Corrupt);
+    }
+    server.fault("/_catalog", 1, Answer::json(json!({"repositories": null})));
+    assert_eq!(repositories(&server).await.unwrap(), [""; 0]);
+    for empty in [json!({"name": "team/app", "tags": null}), json!({"tags": null}), json!({"name": "team/app"})] {
+        server.fault("/tags/list", 1, Answer::json(empty));
+        assert_eq!(tags(&server).await.unwrap(), [""; 0]);
+    }
     // Neither the HEAD nor the GET of a manifest is one.
     server.fault("/manifests/1.0", 2, Answer::page());
     assert_eq!(tags(&server).await.unwrap_err().kind(), Kind::Unsupported);

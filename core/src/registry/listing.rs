@@ -246,6 +246,16 @@ pub(super) fn no_such_repository(repository: &str) -> Error {
         .with_hint("check the spelling of the repository and the right to read it")
 }
 
+/// A list as JSON has it, `null` where there is nothing. One that is missing is none: what answers is something else, and "nothing" in its
+/// place would take all that was known for gone.
+pub(super) fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// A digest as JSON has it: `sha256:` and its digits. What is none is not an image that could be pulled, and is left out.
 pub(super) fn digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.and_then(|text| text.parse().ok()))

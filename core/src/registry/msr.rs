@@ -124,7 +124,8 @@ struct Msr {
 
 #[derive(Deserialize)]
 struct Repositories {
-    repositories: Option<Vec<Repository>>,
+    #[serde(deserialize_with = "listing::list")]
+    repositories: Vec<Repository>,
 }
 
 #[derive(Deserialize)]
@@ -184,7 +185,7 @@ impl Msr {
                 )
                 .because(error)
         })?;
-        let listed = answer.json::<Repositories>()?.repositories.unwrap_or_default();
+        let listed = answer.json::<Repositories>()?.repositories;
         let is_wanted = |namespace: &String| self.namespaces.is_empty() || self.namespaces.contains(namespace);
         let names = listed.into_iter().filter(|repository| is_wanted(&repository.namespace));
         Ok(Page {

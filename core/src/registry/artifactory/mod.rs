@@ -112,7 +112,8 @@ struct Repository {
 
 #[derive(Deserialize)]
 struct Catalog {
-    repositories: Option<Vec<String>>,
+    #[serde(deserialize_with = "listing::list")]
+    repositories: Vec<String>,
 }
 
 impl Artifactory {
@@ -145,7 +146,7 @@ impl Artifactory {
             query.push(("last", from.as_str()));
         }
         let url = self.api.url(&["api", "docker", key, "v2", "_catalog"], &query)?;
-        let names = self.api.get(url, context).await?.json::<Catalog>()?.repositories.unwrap_or_default();
+        let names = self.api.get(url, context).await?.json::<Catalog>()?.repositories;
         let next = (!names.is_empty()).then(|| last + names.len());
         Ok(Page { entries: names, next })
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::reference::is_repository;
 use crate::net::session::CATALOG;
 use crate::registry::connection::Connection;
+use crate::registry::listing;
 
 /// The repositories as they come, each once.
 pub fn repositories<'a>(connection: &'a Connection, context: &'a Context) -> BoxStream<'a, Result<String>> {
@@ -31,10 +32,10 @@ impl Source for Catalog {
     fn entries(&self, body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Page {
-            repositories: Option<Vec<Option<String>>>,
+            #[serde(deserialize_with = "listing::list")]
+            repositories: Vec<Option<String>>,
         }
-        let page: Page = serde_json::from_slice(body)?;
-        Ok(page.repositories.unwrap_or_default())
+        Ok(serde_json::from_slice::<Page>(body)?.repositories)
     }
 
     fn is_name(&self, entry: &str) -> bool {

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::reference::is_tag;
 use crate::net::session::pull;
 use crate::registry::connection::Connection;
+use crate::registry::listing;
 
 /// The tags of a repository as they come, each once, in the order of the registry.
 pub fn tags<'a>(
@@ -33,10 +34,19 @@ impl Source for Tags<'_> {
     fn entries(&self, body: &[u8]) -> Result<Vec<Option<String>>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Page {
+            name: Option<String>,
+            #[serde(default, deserialize_with = "given")]
             tags: Option<Vec<Option<String>>>,
         }
-        let page: Page = serde_json::from_slice(body)?;
-        Ok(page.tags.unwrap_or_default())
+        fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Option<String>>>, D::Error> {
+            listing::list(deserializer).map(Some)
+        }
+        let Page { name, tags } = serde_json::from_slice(body)?;
+        match tags {
+            // Neither is no list: an error, or word of maintenance.
+            None if name.is_none() => Err(serde::de::Error::missing_field("tags")),
+            tags => Ok(tags.unwrap_or_default()),
+        }
     }
 
     fn is_name(&self, entry: &str) -> bool {
