@@ -22,6 +22,9 @@ const TOKEN: &str = "planted-t0ken";
 /// The repositories, each with its type and what lies in it.
 const KEYS: [(&str, &str); 3] = [("docker-local", "LOCAL"), ("hub", "REMOTE"), ("all", "VIRTUAL")];
 
+/// The members of a virtual repository, whose rows a query for it shows.
+const VIRTUAL: (&str, [&str; 2]) = ("docker", ["docker-prod", "docker-dev"]);
+
 /// What lies in a repository: `hub` has a catalog that fails, as its upstream refuses, and keeps what it cached in `hub-cache`.
 fn stored(key: &str) -> Vec<Image> {
     match key {
@@ -76,12 +79,16 @@ fn query(asked: &Asked, stored: &dyn Fn(&str) -> Vec<Image>) -> Answer {
     if asked.method != "POST" || asked.header("content-type") != "text/plain" {
         return Answer::new(415, "text/plain", "");
     }
+    // The name of a virtual repository stands for its members.
+    let named = |key: &str| json!({"repo": {"$eq": key}});
+    let body = &body.replace(&named(VIRTUAL.0).to_string(), &json!({"$or": VIRTUAL.1.map(named)}).to_string());
     let Ok(query) = Query::new(body) else { return refused(body) };
     let include = body.split_once(".include(").map(|(_, include)| include).unwrap_or_default();
     if ["\"repo\"", "\"path\"", "\"name\""].iter().any(|field| !include.contains(field)) {
         return refused("For permissions reasons AQL demands the following fields: repo, path and name.");
     }
-    let rows: Vec<_> = KEYS.iter().flat_map(|(key, _)| rows(key, &stored(key))).collect();
+    let members = VIRTUAL.1.iter();
+    let rows: Vec<_> = KEYS.iter().map(|(key, _)| key).chain(members).flat_map(|key| rows(key, &stored(key))).collect();
     let now = jiff::Timestamp::now();
     let found: Vec<_> = rows.into_iter().filter(|(item, _)| query.matches(item, now)).map(|(_, row)| row).collect();
     let total = found.len();
@@ -135,6 +142,20 @@ pub async fn holding_images(images: Vec<Image>) -> (Imitation, Registry) {
     .await;
     let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
     (server, registry.with_settings(key("docker-local")).unwrap())
+}
+
+/// A virtual repository with two members, both with an image `team/app:latest`.
+async fn virtual_repository() -> (Imitation, Registry) {
+    let of = |key: &str| match key {
+        "docker-prod" => vec![image("team/app", "prod", &[("latest", "2026-05-05T05:05:05Z")])],
+        "docker-dev" => vec![image("team/app", "dev", &[("latest", "2026-06-06T06:06:06Z")])],
+        // What Docker V2 gives is what the first of them has.
+        "docker" => vec![image("team/app", "prod", &[("latest", "2026-05-05T05:05:05Z")])],
+        _ => Vec::new(),
+    };
+    let server = Imitation::start(move |asked| respond(asked, true, &of)).await;
+    let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
+    (server, registry.with_settings(key("docker")).unwrap())
 }
 
 async fn artifactory(is_integer: bool) -> Imitation {
@@ -203,6 +224,24 @@ async fn queries_fail_in_many_ways() {
         server.fault("/search/aql", times, answer);
         assert_eq!(dates().await, dated, "{what}");
     }
+}
+
+#[tokio::test]
+async fn no_member_of_a_virtual_repository_hides_the_images_of_another() {
+    let (_server, registry) = virtual_repository().await;
+    let connector = connector(&registry).await.unwrap();
+    let images = connector.images("team/app", &Wanted::with_dates(), &Context::new()).await.unwrap();
+    let mut found: Vec<_> = images.iter().map(|image| (image.digest.clone(), image.tags.join("+"))).collect();
+    let mut expected =
+        ["prod", "dev"].map(|name| (tidewaiter::model::digest::Digest::of(name.as_bytes()), "latest".to_owned()));
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    // Criteria of the user's own may name it, or one of its members.
+    let count = async |aql: &str| listed(&registry, &json!({"aql": aql}).to_string()).await.unwrap().len();
+    assert_eq!(count(r#"items.find({"repo":"docker","path":{"$match":"team/*"}})"#).await, 2);
+    assert_eq!(count(r#"items.find({"repo":"docker-dev"})"#).await, 1);
+    assert_eq!(count(r#"items.find({"repo":"elsewhere"})"#).await, 0);
 }
 
 #[tokio::test]

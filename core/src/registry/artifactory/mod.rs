@@ -239,7 +239,7 @@ impl Artifactory {
         if wanted.since.is_some() || !wanted.tags.is_all() {
             rows = self.rows_of(place, meant, now, context).await?;
         }
-        let images = query::images(&rows, place.repository, wanted.criteria.as_ref(), now);
+        let images = query::images(&rows, place, wanted.criteria.as_ref(), now);
         Ok(images.map_or(Asked::NoDigests, Asked::Images))
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::Artifactory;
+use super::{Artifactory, Place};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::Digest;
@@ -72,6 +72,13 @@ impl Row {
         (!is_digest && is_repository(image)).then_some((image, tag))
     }
 
+    /// Whether it meets criteria. A query may name a virtual repository, and its rows name the member that they come from.
+    fn meets(&self, criteria: &aql::Query, key: &str, now: Timestamp) -> bool {
+        let is_member = self.repo != key && self.repo.strip_suffix("-cache") != Some(key);
+        let as_asked = || aql::Item { repo: key.to_owned(), ..self.item() };
+        criteria.matches(&self.item(), now) || (is_member && criteria.matches(&as_asked(), now))
+    }
+
     fn is_list(&self) -> bool {
         self.name == "list.manifest.json"
     }
@@ -129,22 +136,23 @@ impl Artifactory {
 /// if the server had left them out.
 pub(super) fn images(
     rows: &[Row],
-    repository: &str,
+    place: Place<'_>,
     criteria: Option<&aql::Query>,
     now: Timestamp,
 ) -> Option<Vec<ImageRecord>> {
-    let is_meant = |row: &&Row| criteria.is_none_or(|criteria| criteria.matches(&row.item(), now));
-    // A tag may have both files: its list is what clients get.
-    let mut tags: BTreeMap<&str, &Row> = BTreeMap::new();
+    let is_meant = |row: &&Row| criteria.is_none_or(|criteria| row.meets(criteria, place.key, now));
+    // A tag may have both files: its list is what clients get. Of a virtual repository each member may have the tag; which of them
+    // clients get is not said, so that all count.
+    let mut tags: BTreeMap<(&str, &str), &Row> = BTreeMap::new();
     for row in rows.iter().filter(is_meant) {
         let Some((_, tag)) = row.place() else { continue };
-        let is_better = |known: &&Row| (row.is_list(), &row.modified) > (known.is_list(), &known.modified);
-        if tags.get(tag).is_none_or(is_better) {
-            tags.insert(tag, row);
+        let known = tags.entry((&row.repo, tag)).or_insert(row);
+        if row.is_list() {
+            *known = row;
         }
     }
-    let mut images = Images::of(repository);
-    for (tag, row) in tags {
+    let mut images = Images::of(place.repository);
+    for ((_, tag), row) in tags {
         let hex = row.sha256.as_deref().unwrap_or_default();
         let digest: Digest = format!("sha256:{hex}").parse().ok()?;
         let at = row.modified.as_deref().or(row.created.as_deref());
