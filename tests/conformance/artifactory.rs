@@ -245,6 +245,26 @@ async fn no_member_of_a_virtual_repository_hides_the_images_of_another() {
 }
 
 #[tokio::test]
+async fn nothing_new_in_a_remote_repository_whose_upstream_refuses_is_no_error() {
+    let server = artifactory(true).await;
+    let registry = Registry::artifactory(server.url())
+        .credential(Credential::token(Secret::value(TOKEN)))
+        .with_settings(key("hub"))
+        .unwrap();
+    let connector = connector(&registry).await.unwrap();
+    let (mut wanted, context) = (Wanted::with_dates(), Context::new());
+    server.fault("/tags/list", 99, Answer::refused(404, "NAME_UNKNOWN", "upstream"));
+    wanted.since = Some("2026-07-01T00:00:00Z".parse().unwrap());
+    // Of the first nothing was seen yet that could tell that rows may be seen.
+    for _ in 0..2 {
+        assert_eq!(connector.images("library/nginx", &wanted, &context).await.unwrap(), []);
+    }
+    assert_eq!(server.count("/tags/list"), 1, "{:?}", server.log());
+    let error = connector.images("library/none", &wanted, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_told() {
     let server = artifactory(true).await;
     let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value("wrong")));

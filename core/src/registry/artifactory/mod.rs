@@ -5,7 +5,7 @@
 //!
 //! Cost: a request per repository key and per 500 images, and one query an image name. The queries run one after the other, since
 //! Artifactory allows three at once for everybody. Where only what is new is wanted, that query asks for what is new alone: a name
-//! with nothing new costs few bytes, and one with something new a second query, for all its tags.
+//! with nothing new costs few bytes and a page of its tags, and one with something new a second query, for all its tags.
 //!
 //! Only queries that our renderer prints are sent: the language can also delete.
 //!
@@ -231,9 +231,10 @@ impl Artifactory {
         if rows.is_empty() {
             // There is nothing that is meant, or nothing at all, or nothing that this credential may see.
             let is_shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).contains(place.key);
-            return Ok(match is_narrow && (is_shown || !self.rows_of(place, all, now, context).await?.is_empty()) {
-                true => Asked::Nothing,
-                false => Asked::Unseen,
+            return Ok(match is_narrow {
+                true if is_shown => Asked::Nothing,
+                true if self.is_there(place, context).await? => Asked::Images(Vec::new()),
+                _ => Asked::Unseen,
             });
         }
         if wanted.since.is_some() || !wanted.tags.is_all() {
@@ -241,6 +242,12 @@ impl Artifactory {
         }
         let images = query::images(&rows, place, wanted.criteria.as_ref(), now);
         Ok(images.map_or(Asked::NoDigests, Asked::Images))
+    }
+
+    /// Whether a query for all shows anything of a name.
+    async fn is_there(&self, place: Place<'_>, context: &Context) -> Result<bool> {
+        let all = Listing::of(place.key).image(place.image);
+        Ok(!self.rows_of(place, all, Timestamp::now(), context).await?.is_empty())
     }
 
     /// The name of a repository in Docker V2.
@@ -265,7 +272,7 @@ struct Place<'a> {
 enum Asked {
     /// These images.
     Images(Vec<ImageRecord>),
-    /// None that is meant.
+    /// None that is meant, of a name that may not exist.
     Nothing,
     /// No rows: there is no such image, or none that this credential may see.
     Unseen,
@@ -308,20 +315,22 @@ impl Connector for Artifactory {
                 (None, true) => repository.split_once('/').ok_or_else(|| listing::no_such_repository(repository))?,
                 (None, false) => ("", repository),
             };
+            let place = Place { key, image, repository };
             let asked = match key {
                 "" => Err(Error::new(Kind::Unsupported, "the key of the repository is not known")),
-                key if is_key(key) && is_repository(image) => {
-                    self.by_query(Place { key, image, repository }, wanted, context).await
-                }
+                key if is_key(key) && is_repository(image) => self.by_query(place, wanted, context).await,
                 _ => return Err(listing::no_such_repository(repository)),
             };
             let path = self.path(repository);
             let (what, error, hint) = match asked {
                 Ok(Asked::Images(images)) => return Ok(images),
                 Ok(Asked::Nothing) => {
-                    // A name that nobody has is told apart from one with nothing new.
-                    v2::tags(&self.connection, &path, context).next().await.transpose()?;
-                    return Ok(Vec::new());
+                    // A name that nobody has is told apart from one with nothing new. The upstream of a remote repository may refuse
+                    // its list, where a query shows what is cached.
+                    return match v2::tags(&self.connection, &path, context).next().await.transpose() {
+                        Err(error) if !is_closed(&error) || !self.is_there(place, context).await? => Err(error),
+                        _ => Ok(Vec::new()),
+                    };
                 }
                 Ok(Asked::Unseen) => {
                     let error = Error::new(Kind::NotFound, "the query shows nothing of this repository");
