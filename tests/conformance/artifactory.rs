@@ -6,13 +6,13 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{ArtifactorySettings, Credential, Registry, Secret, Wanted};
+use tidewaiter::registry::{ArtifactoryAccess, ArtifactorySettings, Credential, Registry, Secret, Wanted};
 use tidewaiter::select::Selection;
 use tidewaiter::select::aql::{Item, Query};
 use tidewaiter::{Context, Kind, Listed, Result, Scanner};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{self, Answer, Asked, Imitation};
 use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, image, images, latest, v2};
 
@@ -242,6 +242,24 @@ async fn no_member_of_a_virtual_repository_hides_the_images_of_another() {
     assert_eq!(count(r#"items.find({"repo":"docker","path":{"$match":"team/*"}})"#).await, 2);
     assert_eq!(count(r#"items.find({"repo":"docker-dev"})"#).await, 1);
     assert_eq!(count(r#"items.find({"repo":"elsewhere"})"#).await, 0);
+}
+
+#[tokio::test]
+async fn that_queries_show_nothing_of_what_there_is_is_told() {
+    // The key is another than that of the port.
+    let server = Imitation::start(|asked| match asked.path.as_str() {
+        "/artifactory/api/search/aql" => Answer::json(json!({"results": [], "range": {}})),
+        _ => v2(asked, &images(), ""),
+    })
+    .await;
+    let settings = ArtifactorySettings { access: ArtifactoryAccess::Port, ..key("another") };
+    let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
+    let connector = connector(&registry.with_settings(settings).unwrap()).await.unwrap();
+    let (wanted, (context, told)) = (Wanted::with_dates(), imitation::notices());
+    assert_eq!(connector.images("none/such", &wanted, &context).await.unwrap_err().kind(), Kind::NotFound);
+    assert!(told.lock().unwrap().is_empty(), "{told:?}");
+    assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
+    assert!(told.lock().unwrap().len() == 1 && told.lock().unwrap()[0].contains("repository_key"), "{told:?}");
 }
 
 #[tokio::test]

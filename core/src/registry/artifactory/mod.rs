@@ -334,7 +334,11 @@ impl Connector for Artifactory {
                 }
                 Ok(Asked::Unseen) => {
                     let error = Error::new(Kind::NotFound, "the query shows nothing of this repository");
-                    ("", error, "give the credential the right to read the repository, `read` in Artifactory")
+                    (
+                        "there are no dates, since a query shows nothing of what Docker V2 lists",
+                        error,
+                        "check `repository_key`, and give the credential the right to read the repository, `read` in Artifactory",
+                    )
                 }
                 Ok(Asked::NoDigests) => {
                     let error = Error::new(Kind::Unsupported, "the query does not say the digests");
@@ -356,10 +360,11 @@ impl Connector for Artifactory {
                     .with_hint(hint)
                     .because(error));
             }
-            if !what.is_empty() {
+            let images = listing::by_v2(&self.connection, &path, repository, context).await?;
+            if !images.is_empty() {
                 self.notice.tell(what, &error, hint, context);
             }
-            listing::by_v2(&self.connection, &path, repository, context).await
+            Ok(images)
         })
     }
 }
