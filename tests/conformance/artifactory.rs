@@ -245,6 +245,45 @@ async fn no_member_of_a_virtual_repository_hides_the_images_of_another() {
 }
 
 #[tokio::test]
+async fn rows_are_read_in_every_dialect() {
+    let server = artifactory(true).await;
+    let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
+    let connector = connector(&registry.with_settings(key("docker-local")).unwrap()).await.unwrap();
+    let row = |tag: &str, size: Value| {
+        json!({"repo": "docker-local", "path": format!("team/app/{tag}"), "name": "manifest.json", "type": null, "size": size,
+            "modified": CREATED, "sha256": images()[0].digest.hex(), "properties": [{"key": "qa", "value": null}]})
+    };
+    let rows = [row("a", json!("1520")), row("b", json!(1520)), row("c", json!(null))];
+    server.fault("/search/aql", 1, Answer::json(json!({"results": rows, "range": {}})));
+    let found = connector.images("team/app", &Wanted::with_dates(), &Context::new()).await.unwrap();
+    assert_eq!(found.iter().map(|image| image.tags.join("+")).collect::<Vec<_>>(), ["a+b+c"]);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_oci_lists_the_rest() {
+    let server = artifactory(true).await;
+    let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::default(), Context::new());
+    server.fault("packageType=oci", 1, Answer::new(400, "application/json", r#"{"errors":[{"status":400}]}"#));
+    assert_eq!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 4);
+    server.fault("packageType=docker", 1, Answer::new(400, "application/json", r#"{"errors":[{"status":400}]}"#));
+    assert!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.is_err());
+}
+
+#[tokio::test]
+async fn a_key_that_no_image_can_have_in_its_path_is_told() {
+    let server = artifactory(true).await;
+    let registry = Registry::artifactory(server.url()).credential(Credential::token(Secret::value(TOKEN)));
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, (context, told)) = (Wanted::default(), imitation::notices());
+    let keys = ["docker-local", "Docker-Prod"].map(|key| json!({"key": key, "type": "LOCAL"}));
+    server.fault("packageType=docker", 1, Answer::json(json!(keys)));
+    assert_eq!(connector.repositories(&wanted, &context).try_collect::<Vec<_>>().await.unwrap().len(), 3);
+    assert!(told.lock().unwrap().len() == 1 && told.lock().unwrap()[0].contains("Docker-Prod"), "{told:?}");
+}
+
+#[tokio::test]
 async fn that_queries_show_nothing_of_what_there_is_is_told() {
     // The key is another than that of the port.
     let server = Imitation::start(|asked| match asked.path.as_str() {

@@ -36,6 +36,7 @@ use super::listing::{self, Notice, Page, is_closed};
 use super::v2;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::model::event::Event;
 use crate::model::record::{DateSource, ImageRecord};
 use crate::model::reference::is_repository;
 use crate::net::api::{Api, Way};
@@ -125,13 +126,28 @@ impl Artifactory {
         let mut keys = Vec::new();
         for package in ["docker", "oci"] {
             let url = self.api.url(&["api", "repositories"], &[("packageType", package)])?;
-            let listed = self.api.get(url, context).await.map_err(|error| {
-                Error::new(error.kind(), "Artifactory does not list its repositories for this credential")
-                    .with_hint("check the credential, `context` and `api_url`; or give the key of the repository with `repository_key`")
-                    .because(error)
-            })?;
-            let listed = listed.json::<Vec<Repository>>()?.into_iter();
-            keys.extend(listed.filter(|one| one.r#type != "VIRTUAL" && is_key(&one.key)).map(|one| one.key));
+            let listed = match self.api.get(url, context).await {
+                // Older ones do not know the type.
+                Err(error) if package == "oci" && error.kind() == Kind::Unsupported => continue,
+                listed => listed.map_err(|error| {
+                    Error::new(error.kind(), "Artifactory does not list its repositories for this credential")
+                        .with_hint("check the credential, `context` and `api_url`; or give the key of the repository with `repository_key`")
+                        .because(error)
+                })?,
+            };
+            let listed = listed.json::<Vec<Repository>>()?.into_iter().filter(|one| one.r#type != "VIRTUAL");
+            let (named, others): (Vec<_>, Vec<_>) =
+                listed.map(|one| one.key).partition(|key| is_key(key) && is_repository(key));
+            keys.extend(named);
+            for key in others {
+                context.emit(Event::Notice {
+                    message: format!(
+                        "the repository {} is left out: it cannot stand in the path of an image",
+                        key.escape_debug()
+                    ),
+                    hint: "list it by an address of its own: https://host/artifactory/api/docker/<key>".to_owned(),
+                });
+            }
         }
         keys.sort_unstable();
         keys.dedup();
@@ -192,7 +208,7 @@ impl Artifactory {
     }
 
     async fn names_by_query(&self, key: &str, context: &Context) -> Result<Vec<String>> {
-        let rows = self.rows(Listing::of(key), Timestamp::now(), context).await?;
+        let rows = self.rows(Listing::of(key).names(), Timestamp::now(), context).await?;
         let mut names: Vec<_> = rows.iter().filter_map(|row| Some(row.place()?.0.to_owned())).collect();
         names.sort_unstable();
         names.dedup();

@@ -38,9 +38,8 @@ pub(super) struct Row {
     repo: String,
     path: String,
     name: String,
-    #[serde(default)]
-    r#type: String,
-    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default, deserialize_with = "number")]
     size: u64,
     depth: Option<u64>,
     created: Option<String>,
@@ -60,8 +59,13 @@ pub(super) struct Row {
 #[derive(Deserialize)]
 struct Property {
     key: String,
-    #[serde(default)]
-    value: String,
+    value: Option<String>,
+}
+
+/// A number, which some versions write as text.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default())
 }
 
 impl Row {
@@ -90,7 +94,7 @@ impl Row {
             repo: self.repo.clone(),
             path: self.path.clone(),
             name: self.name.clone(),
-            kind: if self.r#type == "folder" { ItemKind::Folder } else { ItemKind::File },
+            kind: if self.r#type.as_deref() == Some("folder") { ItemKind::Folder } else { ItemKind::File },
             size: self.size,
             depth: self.depth,
             created: time(&self.created),
@@ -103,7 +107,11 @@ impl Row {
             original_sha1: self.original_sha1.clone(),
             actual_sha1: self.actual_sha1.clone(),
             sha256: self.sha256.clone(),
-            properties: self.properties.iter().map(|one| (one.key.clone(), one.value.clone())).collect(),
+            properties: self
+                .properties
+                .iter()
+                .map(|one| (one.key.clone(), one.value.clone().unwrap_or_default()))
+                .collect(),
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::select::pattern::{Pattern, Patterns};
 /// The fields of every row: without the first three nobody but an administrator may ask.
 const INCLUDED: &[&str] = &["repo", "path", "name", "modified", "created", "sha256", "size"];
 
+/// Those first three.
+const NAMES: &[&str] = &["repo", "path", "name"];
+
 /// How many paths are worth sending.
 const MAX_PATHS: usize = 32;
 
@@ -29,12 +32,19 @@ pub struct Listing<'a> {
     criteria: Option<&'a Query>,
     since: Option<Timestamp>,
     tags: Option<&'a Patterns>,
+    fields: &'a [&'a str],
 }
 
 impl<'a> Listing<'a> {
     /// In the repository `key`; what a remote one has cached lies beside it, and belongs to it.
     pub fn of(key: &'a str) -> Self {
-        Self { key, image: None, criteria: None, since: None, tags: None }
+        Self { key, image: None, criteria: None, since: None, tags: None, fields: INCLUDED }
+    }
+
+    /// The same with what says which images there are, and nothing of them.
+    #[must_use]
+    pub fn names(self) -> Self {
+        Self { fields: NAMES, ..self }
     }
 
     /// Those of one image.
@@ -112,7 +122,7 @@ impl<'a> Listing<'a> {
     }
 
     fn print(&self, criteria: Vec<Node>) -> String {
-        let mut fields: Vec<String> = INCLUDED.iter().map(|field| format!("\"{field}\"")).collect();
+        let mut fields: Vec<String> = self.fields.iter().map(|field| format!("\"{field}\"")).collect();
         if let Some(query) = self.criteria {
             query.each(&mut |criterion| {
                 let name = match criterion.field {
