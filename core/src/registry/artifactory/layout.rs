@@ -80,6 +80,21 @@ impl Layout {
             ArtifactoryAccess::Port => {}
             ArtifactoryAccess::Subdomain => {
                 let host = v2.host_str().unwrap_or_default().to_owned();
+                if let Some(label) = host.strip_suffix(".jfrog.io") {
+                    // There the repositories of a tenant are beside it, not below: `<tenant>-<key>.jfrog.io`.
+                    let Some(own) = &key else {
+                        let message = "on jfrog.io the host does not say where the key of the repository begins";
+                        return wrong("repository_key", message);
+                    };
+                    let own = own.to_ascii_lowercase();
+                    let tenant = label.strip_suffix(&own).and_then(|rest| rest.strip_suffix('-')).unwrap_or(label);
+                    for (url, host) in [(&mut v2, format!("{tenant}-{own}")), (&mut api, tenant.to_owned())] {
+                        if url.set_host(Some(&format!("{host}.jfrog.io"))).is_err() {
+                            return wrong("repository_key", "this is not the key of a repository on jfrog.io");
+                        }
+                    }
+                    return Ok(Self { v2, api: registry.api()?.unwrap_or(api), key, is_key_in_path: false });
+                }
                 let own = key.clone().or_else(|| host.split_once('.').map(|(own, _)| own.to_owned()));
                 let Some(own) = own else { return wrong("repository_key", "the host names no repository") };
                 let place = match host.strip_prefix(&format!("{}.", own.to_ascii_lowercase())) {
@@ -162,6 +177,22 @@ mod tests {
                 Some("dl"),
             ),
             (
+                "acme-docker-local.jfrog.io",
+                Subdomain,
+                Some("docker-local"),
+                "https://acme-docker-local.jfrog.io/",
+                "https://acme.jfrog.io/artifactory",
+                Some("docker-local"),
+            ),
+            (
+                "acme.jfrog.io",
+                Subdomain,
+                Some("docker-local"),
+                "https://acme-docker-local.jfrog.io/",
+                "https://acme.jfrog.io/artifactory",
+                Some("docker-local"),
+            ),
+            (
                 "https://art.example/artifactory/api/docker/dl/v2/",
                 Path,
                 None,
@@ -181,6 +212,14 @@ mod tests {
             let expected = (v2.to_owned(), api.to_owned(), found.map(str::to_owned));
             assert_eq!(layout(url, &settings(access, key)), expected, "{url} {access:?}");
         }
+    }
+
+    #[test]
+    fn the_credential_of_a_tenant_does_not_go_to_the_cloud_itself() {
+        let settings = ArtifactorySettings { access: ArtifactoryAccess::Subdomain, ..Default::default() };
+        let registry = Registry::artifactory("acme-docker-local.jfrog.io").with_settings(settings).unwrap();
+        let error = registry.base().unwrap_err();
+        assert!(error.kind() == Kind::InvalidInput && error.to_string().contains("repository_key"), "{error:?}");
     }
 
     #[test]
