@@ -134,6 +134,19 @@ async fn what_only_the_api_does_not_know_is_there() {
 }
 
 #[tokio::test]
+async fn only_the_projects_that_are_wanted_also_without_the_api_server() {
+    use futures_util::TryStreamExt as _;
+    let front = Imitation::start(registry).await;
+    let projects = OpenshiftSettings { projects: vec!["other".into(), "tea".into()] };
+    let registry = Registry::openshift(front.url()).credential(Credential::token(Secret::value(TOKEN)));
+    let connector = connector(&registry.with_settings(projects).unwrap()).await.unwrap();
+    let (wanted, (context, told)) = (Wanted::default(), imitation::notices());
+    let names: Vec<_> = connector.repositories(&wanted, &context).try_collect().await.unwrap();
+    assert_eq!(names, ["other/tool"]);
+    assert!(told.lock().unwrap().len() == 1 && told.lock().unwrap()[0].contains("of tea is"), "{told:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_lost_in_the_middle_of_a_run() {
     let password = Arc::new(Password::new());
     let (at_front, at_back) = (Arc::clone(&password), Arc::clone(&password));

@@ -3,11 +3,11 @@
 use serde_json::json;
 use tidewaiter::conformance::connector::suite;
 use tidewaiter::model::record::{DateSource, ImageDate};
-use tidewaiter::registry::{Credential, QuaySettings, Registry, Secret, Wanted, check};
+use tidewaiter::registry::{Credential, QuaySettings, Registry, Secret, StepName, Wanted, check};
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{self, Answer, Asked, Imitation};
 use super::lapses;
 use super::samples::{Image, holding, image, images, latest, v2};
 
@@ -178,6 +178,28 @@ async fn only_the_namespaces_that_are_wanted() {
         let mut names: Vec<_> = connector.repositories(&wanted, &context).try_collect().await.unwrap();
         names.sort_unstable();
         assert_eq!(names, ["team/app", "team/deep/down", "team/web"]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_to_list_is_told() {
+    use futures_util::TryStreamExt as _;
+    let server = quay().await;
+    let (wanted, (context, told)) = (Wanted::default(), imitation::notices());
+    let names = async |registry: Registry| {
+        connector(&registry).await.unwrap().repositories(&wanted, &context).try_collect::<Vec<_>>().await
+    };
+    // For nobody the catalog is empty, which is not that there are none.
+    let nobody = definition(&server, Credential::Anonymous, &[]);
+    let error = names(nobody.clone()).await.unwrap_err();
+    assert!(error.kind() == Kind::Unauthenticated && error.hint().unwrap().contains("namespaces"), "{error:?}");
+    let done = check(&nobody, None, &context).await.unwrap();
+    assert_eq!(done.failed().map(|step| step.step), Some(StepName::List), "{done:?}");
+    // A namespace that is misspelled or not for us, by the API and by the catalog.
+    for credential in [both(OAUTH), Credential::basic("team+scan", Secret::value(ROBOT))] {
+        assert_eq!(names(definition(&server, credential, &["taem", "other"])).await.unwrap(), ["other/tool"]);
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        assert!(told.len() == 1 && told[0].contains("of taem is"), "{told:?}");
     }
 }
 

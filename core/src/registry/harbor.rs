@@ -8,7 +8,6 @@
 //!
 //! Source: the API of v2.15 (`api/v2.0/swagger.yaml`), and the recorded answers of a real one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -242,24 +241,17 @@ impl Harbor {
                 // Without the right to list them, a robot sees its repositories in the list of all.
                 (error.kind() == Kind::PermissionDenied).then(|| {
                     let all = self.names(&["api", "v2.0", "repositories"], context);
-                    let found = Arc::new(AtomicBool::new(false));
-                    let seen = Arc::clone(&found);
                     let own = all.map_ok(move |mut names: Vec<String>| {
                         names.retain(|name| name.strip_prefix(project.as_str()).is_some_and(|rest| rest.starts_with('/')));
-                        seen.fetch_or(!names.is_empty(), Ordering::Relaxed);
                         names
                     });
                     let refused = error.clone();
-                    let end = stream::once(async move {
-                        match found.load(Ordering::Relaxed) {
-                            true => Ok(Vec::new()),
-                            false => Err(Error::new(Kind::PermissionDenied, "Harbor does not show this project")
-                                .with("project", project)
-                                .with_hint("check the name of the project, and give the credential the right to list its repositories")
-                                .because(refused)),
-                        }
-                    });
-                    Box::pin(own.chain(end)) as BoxStream<'a, _>
+                    listing::unless_empty(Box::pin(own), move || async move {
+                        Err(Error::new(Kind::PermissionDenied, "Harbor does not show this project")
+                            .with("project", project)
+                            .with_hint("check the name of the project, and give the credential the right to list its repositories")
+                            .because(refused))
+                    })
                 })
             })
         });

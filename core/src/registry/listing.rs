@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{self, BoxStream, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use serde::Deserialize;
 
 use super::connection::Connection;
@@ -77,6 +78,71 @@ pub(super) fn repositories<'a>(pages: BoxStream<'a, Result<Vec<String>>>) -> Box
         stream::iter(page.into_iter().filter(|name| is_new(name)).map(Ok).collect::<Vec<_>>())
     };
     Box::pin(pages.map_ok(fresh).try_flatten())
+}
+
+/// A list, and what comes of it where nothing stood on it.
+pub(super) fn unless_empty<'a, T, F>(
+    pages: BoxStream<'a, Result<Vec<T>>>,
+    when_empty: impl FnOnce() -> F + Send + 'a,
+) -> BoxStream<'a, Result<Vec<T>>>
+where
+    T: Send + 'a,
+    F: Future<Output = Result<()>> + Send + 'a,
+{
+    let found = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&found);
+    let pages = pages.inspect_ok(move |page| {
+        seen.fetch_or(!page.is_empty(), Ordering::Relaxed);
+    });
+    let end = stream::once(async move {
+        if !found.load(Ordering::Relaxed) {
+            when_empty().await?;
+        }
+        Ok(Vec::new())
+    });
+    Box::pin(pages.chain(end))
+}
+
+/// The repositories of one part of a registry, such as a project; where there are none, it is told which.
+pub(super) fn of_part<'a>(
+    pages: BoxStream<'a, Result<Vec<String>>>,
+    part: &'a str,
+    context: &'a Context,
+) -> BoxStream<'a, Result<Vec<String>>> {
+    unless_empty(pages, move || {
+        tell_empty(part, context);
+        std::future::ready(Ok(()))
+    })
+}
+
+/// The repositories of a catalog that are in these parts of the registry, which are the first part of a name; all where there are none.
+pub(super) fn of_parts<'a>(
+    names: BoxStream<'a, Result<String>>,
+    parts: &'a [String],
+    context: &'a Context,
+) -> BoxStream<'a, Result<Vec<String>>> {
+    if parts.is_empty() {
+        return Box::pin(names.map_ok(|name| vec![name]));
+    }
+    let empty = Arc::new(Mutex::new(parts.iter().map(String::as_str).collect::<Vec<_>>()));
+    let left = Arc::clone(&empty);
+    let names = names.map_ok(move |name| {
+        let part = name.split('/').next().unwrap_or_default();
+        left.lock().unwrap_or_else(PoisonError::into_inner).retain(|empty| *empty != part);
+        if parts.iter().any(|wanted| wanted == part) { vec![name] } else { Vec::new() }
+    });
+    let end = stream::once(async move {
+        empty.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|part| tell_empty(part, context));
+        Ok(Vec::new())
+    });
+    Box::pin(names.chain(end))
+}
+
+fn tell_empty(part: &str, context: &Context) {
+    context.emit(Event::Notice {
+        message: format!("no repository of {} is listed", part.escape_debug()),
+        hint: "check the name, and that this credential may list what is in it".to_owned(),
+    });
 }
 
 /// Images by their digests, as tags of one repository gather to them.

@@ -206,7 +206,8 @@ impl Connector for Openshift {
 
     fn repositories<'a>(&'a self, _: &'a Wanted, context: &'a Context) -> BoxStream<'a, Result<String>> {
         let Some(api) = &self.api else {
-            return v2::repositories(&self.connection, context);
+            let names = v2::repositories(&self.connection, context);
+            return listing::repositories(listing::of_parts(names, &self.projects, context));
         };
         let projects: Vec<Option<&str>> = match &self.projects[..] {
             [] => vec![None],

@@ -181,14 +181,20 @@ impl Quay {
         Ok(Page { entries, next: following.map(Some) })
     }
 
-    /// Only the repositories of the namespaces that are wanted, from the catalog.
+    /// Only the repositories of the namespaces that are wanted, from the catalog. For nobody Quay has an empty one, unless it is told to
+    /// show what is public.
     fn catalog<'a>(&'a self, context: &'a Context) -> BoxStream<'a, Result<Vec<String>>> {
-        let is_wanted = |name: &String| {
-            let namespace = name.split('/').next().unwrap_or_default();
-            self.namespaces.is_empty() || self.namespaces.iter().any(|wanted| wanted == namespace)
-        };
-        let names = v2::repositories(&self.connection, context);
-        Box::pin(names.map_ok(move |name| if is_wanted(&name) { vec![name] } else { Vec::new() }))
+        let names = v2::repositories(&self.connection, context).map_ok(|name| vec![name]);
+        let told = listing::unless_empty(Box::pin(names), move || async move {
+            match self.connection.session().identity(context).await? {
+                Identity::Anonymous => Err(Error::new(Kind::Unauthenticated, "Quay lists nothing for nobody")
+                    .with("registry", self.connection.host())
+                    .with_hint("set `namespaces`, name the repositories, or give a credential")),
+                _ => Ok(()),
+            }
+        });
+        let names = told.map_ok(|names| stream::iter(names.into_iter().map(Ok))).try_flatten();
+        listing::of_parts(Box::pin(names), &self.namespaces, context)
     }
 
     /// The tags as they are now, newest first.
@@ -245,8 +251,10 @@ impl Connector for Quay {
             if self.namespaces.is_empty() || !self.may_ask(context).await? {
                 return Ok::<BoxStream<'a, Result<Vec<String>>>, Error>(self.catalog(context));
             }
-            let each = stream::iter(&self.namespaces)
-                .map(move |namespace| listing::pages(None, move |next| self.names(namespace, next, context)));
+            let each = stream::iter(&self.namespaces).map(move |namespace| {
+                let pages = listing::pages(None, move |next| self.names(namespace, next, context));
+                listing::of_part(pages, namespace, context)
+            });
             Ok(Box::pin(each.flatten()))
         };
         listing::repositories(Box::pin(stream::once(listed).try_flatten()))
