@@ -10,7 +10,7 @@ use tidewaiter::registry::{Credential, NexusSettings, Registry, Secret, Wanted, 
 use tidewaiter::{Context, Kind};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{self, Answer, Asked, Imitation};
 use super::lapses::{self, Password, Product};
 use super::samples::{Image, holding, images, latest, v2};
 
@@ -18,6 +18,9 @@ fn respond(asked: &Asked) -> Answer {
     if asked.basic() != Some(("alice".into(), "planted-s3cret".into())) {
         return Answer::refused(401, "UNAUTHORIZED", "access to the requested resource is not authorized")
             .with("www-authenticate", "BASIC realm=\"Sonatype Nexus Repository Manager\"");
+    }
+    if asked.path == "/service/rest/v1/repositories" {
+        return Answer::json(json!([{"name": "docker-hosted", "format": "docker", "type": "hosted", "url": "x"}]));
     }
     if asked.path != "/service/rest/v1/search" {
         return v2(asked, &images(), "/repository/docker-hosted");
@@ -55,7 +58,55 @@ async fn suite_holds() {
     suite(&*connector(&registry).await.unwrap(), &holding(&images(), date)).await;
     // The key wins over the address; a wrong one finds nothing, and Docker V2 knows better.
     let wrong = registry.with_settings(NexusSettings { repository_key: Some("other".into()) }).unwrap();
-    suite(&*connector(&wrong).await.unwrap(), &holding(&images(), |_| ImageDate::none())).await;
+    let wrong = connector(&wrong).await.unwrap();
+    suite(&*wrong, &holding(&images(), |_| ImageDate::none())).await;
+}
+
+#[tokio::test]
+async fn a_tag_that_the_search_does_not_know_yet_is_not_hidden() {
+    let behind = |asked: &Asked| {
+        let mut answer = respond(asked);
+        if asked.path.ends_with("/search") {
+            let mut page: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+            page["items"].as_array_mut().unwrap().retain(|item| item["version"] != "latest");
+            answer.body = page.to_string();
+        }
+        answer
+    };
+    let server = Imitation::start(behind).await;
+    let registry = Registry::nexus(format!("{}/repository/docker-hosted", server.url()))
+        .credential(Credential::basic("alice", Secret::value("planted-s3cret")));
+    let hosted = connector(&registry).await.unwrap();
+    let (wanted, context) = (Wanted::with_dates(), Context::new());
+    let tags = async |connector: &dyn tidewaiter::registry::Connector| {
+        let images = connector.images("team/app", &wanted, &context).await.unwrap();
+        images.iter().map(|image| image.tags.len()).sum::<usize>()
+    };
+    assert_eq!((tags(&*hosted).await, server.count("HEAD")), (4, 1), "{:?}", server.log());
+    assert_eq!((tags(&*hosted).await, server.count("/v1/repositories")), (4, 1));
+    // The tags of a proxy are those of its upstream.
+    let proxy = connector(&registry).await.unwrap();
+    let of = json!([{"name": "docker-hosted", "format": "docker", "type": "proxy", "url": "x"}]);
+    server.fault("/v1/repositories", 1, Answer::json(of));
+    assert_eq!(tags(&*proxy).await, 3);
+}
+
+#[tokio::test]
+async fn that_the_api_shows_nothing_of_what_there_is_is_told() {
+    let server = Imitation::start(respond).await;
+    let registry = Registry::nexus(format!("{}/repository/docker-hosted", server.url()))
+        .credential(Credential::basic("alice", Secret::value("planted-s3cret")))
+        .with_settings(NexusSettings { repository_key: Some("other".into()) })
+        .unwrap();
+    let connector = connector(&registry).await.unwrap();
+    let (wanted, (context, told)) = (Wanted::with_dates(), imitation::notices());
+    assert_eq!(connector.images("none/such", &wanted, &context).await.unwrap_err().kind(), Kind::NotFound);
+    assert!(told.lock().unwrap().is_empty(), "{told:?}");
+    for _ in 0..2 {
+        assert_eq!(connector.images("team/app", &wanted, &context).await.unwrap().len(), 2);
+    }
+    let told = told.lock().unwrap();
+    assert!(told.len() == 1 && told[0].contains("repository_key") && told[0].contains("browse"), "{told:?}");
 }
 
 #[tokio::test]

@@ -5,20 +5,23 @@
 //! Where Docker has a port of its own, `api_url` names the address of Nexus itself.
 //!
 //! Cost: a request per 50 tags or so; without the API one per tag, and no dates. The date is when the manifest was last written;
-//! in a proxy repository that is when it was cached.
+//! in a proxy repository that is when it was cached. The search goes by an index that follows the store: of a hosted repository the tags
+//! of Docker V2 are asked for beside it, a request per 1000, and one for each tag that the search does not know yet.
 //!
-//! Source: the REST API of Nexus Repository 3 (`/service/rest/v1/search`).
+//! Source: the REST API of Nexus Repository 3 (`/service/rest/v1/search`, `/service/rest/v1/repositories`).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use super::connection::Connection;
 use super::connector::{Capabilities, Connector, Wanted};
 use super::definition::Registry;
-use super::listing::{self, Images, Notice, Page, is_closed};
+use super::listing::{self, Fallback, Images, Page, is_closed};
 use super::v2;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -64,7 +67,11 @@ impl super::Vendor for Vendor {
         let api = Api::new(connection.session().clone(), registry.api()?.unwrap_or(own), Way::Plain);
         let named = registry.settings::<NexusSettings>()?.repository_key.filter(|key| !key.is_empty());
         let key = named.or(in_path.map(|(_, name)| name.trim_matches('/').to_owned()));
-        Ok(Arc::new(Nexus { connection, api, key, notice: Notice::default() }))
+        let fallback = Fallback::new(
+            "there are no dates, since the API of Nexus is not asked or refuses, or shows less than Docker V2",
+            "name the repository (`repository_key`) and the address of Nexus (`api_url`), and allow browse and read",
+        );
+        Ok(Arc::new(Nexus { connection, api, key, is_hosted: OnceCell::new(), fallback }))
     }
 }
 
@@ -72,7 +79,15 @@ struct Nexus {
     connection: Connection,
     api: Api,
     key: Option<String>,
-    notice: Notice,
+    is_hosted: OnceCell<bool>,
+    fallback: Fallback,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    name: String,
+    #[serde(default)]
+    r#type: String,
 }
 
 #[derive(Deserialize)]
@@ -119,24 +134,71 @@ impl Nexus {
         Ok(Page { entries: page.items, next })
     }
 
-    /// The tags of an image; none where the API cannot say the digest of one of them.
-    async fn tags(&self, key: &str, repository: &str, context: &Context) -> Result<Option<Vec<ImageRecord>>> {
+    /// The tags of an image. That there are none, or one without a digest, is for Docker V2 to say otherwise.
+    async fn tags(&self, key: &str, repository: &str, context: &Context) -> Result<Vec<ImageRecord>> {
+        let less = |message: &'static str| Error::new(Kind::NotFound, message).with("repository_key", key);
         let mut pages = listing::pages(String::new(), |token| self.page(key, repository, token, context));
-        let mut images = Images::of(repository);
+        let (mut images, mut known) = (Images::of(repository), HashSet::new());
         while let Some(page) = pages.next().await {
             for component in page?.into_iter().filter(|component| component.name == repository) {
                 let Some(tag) = component.version.filter(|version| !version.starts_with("sha256:")) else { continue };
                 let manifest = component.assets.iter().find(|asset| asset.path.contains("/manifests/"));
-                let Some(manifest) = manifest else { return Ok(None) };
+                let Some(manifest) = manifest else { return Err(less("a tag is shown without its manifest")) };
                 let hex = manifest.checksum.sha256.as_deref().unwrap_or_default();
-                let Ok(digest) = format!("sha256:{hex}").parse::<Digest>() else { return Ok(None) };
+                let Ok(digest) = format!("sha256:{hex}").parse::<Digest>() else {
+                    return Err(less("a manifest is shown without its digest"));
+                };
+                known.insert(tag.clone());
                 let at = manifest.last_modified.as_deref().or(manifest.blob_created.as_deref());
                 if let Some(record) = images.tag(digest, &tag, ImageDate::read(at, DateSource::Modified)) {
                     record.media_type = manifest.content_type.clone().unwrap_or_default();
                 }
             }
         }
-        images.finish().map(Some)
+        if known.is_empty() {
+            return Err(less("no tag of this image is shown"));
+        }
+        if self.is_hosted(key, context).await? {
+            self.others(repository, &known, &mut images, context).await?;
+        }
+        images.finish()
+    }
+
+    /// Whether everything that the repository lists lies in it: a proxy, and a group that has one, list what is elsewhere.
+    async fn is_hosted(&self, key: &str, context: &Context) -> Result<bool> {
+        let asked = async || {
+            let url = self.api.url(&["service", "rest", "v1", "repositories"], &[])?;
+            match self.api.get(url, context).await {
+                Err(error) if is_closed(&error) => Ok(false),
+                answer => {
+                    let all: Vec<Repository> = answer?.json()?;
+                    Ok(all.iter().any(|repository| repository.name == key && repository.r#type == "hosted"))
+                }
+            }
+        };
+        self.is_hosted.get_or_try_init(asked).await.copied()
+    }
+
+    /// The tags that the search does not know, without dates.
+    async fn others(
+        &self,
+        repository: &str,
+        known: &HashSet<String>,
+        images: &mut Images<'_>,
+        context: &Context,
+    ) -> Result<()> {
+        let mut tags = v2::tags(&self.connection, repository, context);
+        while let Some(tag) = tags.next().await.transpose()? {
+            if known.contains(&tag) {
+                continue;
+            }
+            if let Some((digest, media_type)) = v2::head(&self.connection, repository, &tag, context).await?
+                && let Some(record) = images.tag(digest, &tag, ImageDate::none())
+            {
+                record.media_type = media_type;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -160,21 +222,7 @@ impl Connector for Nexus {
                 Some(key) => self.tags(key, repository, context).await,
                 None => Err(Error::new(Kind::Unsupported, "the name of the repository is not known")),
             };
-            match asked {
-                Ok(Some(images)) if !images.is_empty() => return Ok(images),
-                Ok(_) => {}
-                Err(error) if is_closed(&error) => {
-                    let hint = "name the repository (`repository_key`) and the address of Nexus (`api_url`), and allow browse and read";
-                    self.notice.tell(
-                        "there are no dates, since the API of Nexus is not asked or refuses",
-                        &error,
-                        hint,
-                        context,
-                    );
-                }
-                Err(error) => return Err(error),
-            }
-            v2::images(&self.connection, repository, context).await
+            self.fallback.or_v2(asked, &self.connection, repository, context).await
         })
     }
 }
