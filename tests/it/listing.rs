@@ -262,6 +262,26 @@ async fn repositories_are_listed_alone() {
     assert_eq!(names, ["base", "charts/app"]);
 }
 
+#[tokio::test]
+async fn repositories_are_not_chosen_by_their_images() {
+    let registry = registry();
+    for (json, field) in [
+        (r#"{"tags": ["v*"]}"#, "tags"),
+        (r#"{"exclude_tags": ["v*"]}"#, "exclude_tags"),
+        (r#"{"pushed": 7}"#, "pushed"),
+        (r#"{"newest": 1}"#, "newest"),
+        (r#"{"cap": 1}"#, "cap"),
+        (r#"{"aql": "items.find({\"repo\": \"a\"})"}"#, "aql"),
+        (r#"{"platforms": ["linux/amd64"]}"#, "platforms"),
+    ] {
+        let selection = Selection::from_json(json).unwrap();
+        let listed = scanner().repositories(&definition(&registry), &selection, &Context::new());
+        let error = listed.try_collect::<Vec<_>>().await.unwrap_err();
+        assert!(error.kind() == Kind::InvalidInput && error.hint().is_some(), "{json}: {error:?}");
+        assert!(error.context().any(|(key, value)| key == "field" && value == field), "{json}: {error:?}");
+    }
+}
+
 #[test]
 fn without_async_it_is_an_iterator() {
     let registry = registry();

@@ -140,9 +140,16 @@ fn what_is_saved_is_not_said_again() {
 #[test]
 fn a_list_of_repositories_takes_no_options_of_images() {
     let shell = Shell::new();
-    for more in
-        ["--tag v*", "--exclude-tag v*", "--pushed 7", "--newest 5", "--cap 5", "--undated built", "--platform all"]
-    {
+    for more in [
+        "--tag v*",
+        "--exclude-tag v*",
+        "--pushed 7",
+        "--newest 5",
+        "--cap 5",
+        "--undated built",
+        "--platform all",
+        "--aql items.find({})",
+    ] {
         let told = shell.refused(&format!("list local --repositories {more}"));
         assert!(told.contains("cannot be used with"), "{more}: {told}");
     }

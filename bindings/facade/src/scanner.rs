@@ -120,7 +120,7 @@ impl Scanner {
         })
     }
 
-    /// Lists the repositories of a registry that a selection names, as they come.
+    /// Lists the repositories of a registry that a selection names, as they come. One that chooses among images is refused.
     ///
     /// # Errors
     /// [`Kind::InvalidState`]; the others from the listing.

@@ -73,6 +73,11 @@ pub(super) fn repositories(
     context: Context,
 ) -> BoxStream<'static, Result<String>> {
     produce(context.clone(), move |sender| async move {
+        if let Some(field) = selection.field_of_images() {
+            return Err(Error::new(Kind::InvalidInput, "a list of repositories is not chosen by their images")
+                .with("field", field)
+                .with_hint("leave the field out, or list the images instead"));
+        }
         let place = scanner.places().open(&registry, None, &context).await?;
         let selector = place.selector(&selection)?;
         let (wanted, near) = (Wanted::default(), Mutex::new(selector.near()));

@@ -260,6 +260,21 @@ impl Selection {
         Wanted::read(&self.platforms).map(|_| self)
     }
 
+    /// The first field that chooses among the images of a repository. Where repositories alone are asked for, it could only be left out
+    /// of account.
+    pub fn field_of_images(&self) -> Option<&'static str> {
+        let fields = [
+            ("tags", !self.tags.is_empty()),
+            ("exclude_tags", !self.exclude_tags.is_empty()),
+            ("pushed", !self.pushed.is_all()),
+            ("newest", self.newest.is_some()),
+            ("cap", self.cap.is_some()),
+            ("aql", self.aql.is_some()),
+            ("platforms", !self.platforms.is_empty()),
+        ];
+        fields.into_iter().find(|(_, is_set)| *is_set).map(|(field, _)| field)
+    }
+
     /// The selection made ready for a registry: all fields are read as they are meant there.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub(crate) struct Explain {
 }
 
 /// Options that choose among images, which a list of repositories does not look at.
-const OF_IMAGES: [&str; 8] = ["tags", "exclude_tags", "pushed", "zone", "undated", "newest", "cap", "platforms"];
+const OF_IMAGES: [&str; 9] = ["tags", "exclude_tags", "pushed", "zone", "undated", "newest", "cap", "aql", "platforms"];
 
 /// What a job knows already: its selection, how its registry is reached, and who asks.
 const SAVED_WITH_A_JOB: [&str; 9] =

@@ -195,7 +195,9 @@ class Scanner(StoredOperations):
         on_event: OnEvent | None = None,
         cancel: Cancel | None = None,
     ) -> Iterator[str]:
-        """Lists the repositories of a registry that the selection names, page by page as they come."""
+        """Lists the repositories of a registry that the selection names, page by page as they come. A selection that chooses among
+        images is refused.
+        """
         return listing.repositories(self._list("repositories", registry, selection, timeout, on_event, cancel))
 
     def images(
