@@ -172,8 +172,20 @@ async fn a_selection_that_names_nothing_says_what_is_near() {
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     let error = listed(&definition(&registry), r#"{"repositories": ["*/ap"]}"#).await.unwrap_err();
     assert!(error.hint().is_some_and(|hint| hint.contains("team/app")), "{error:?}");
-    let error = listed(&definition(&registry), r#"{"repositories": ["team/none"]}"#).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    // Nor is the name of none.
+    for (names, near) in [
+        (r#"["team/none"]"#, None),
+        (r#"["team/apq"]"#, Some("team/app")),
+        (r#"["team/apq", "teem/web"]"#, Some("team/web")),
+        (r#"["team/apq", "base"]"#, None),
+    ] {
+        let selection = format!(r#"{{"repositories": {names}}}"#);
+        let error = listed(&definition(&registry), &selection).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "{error}");
+        let hint = error.hint().unwrap();
+        assert_eq!(hint.contains("did you mean"), near.is_some(), "{names}: {hint}");
+        assert!(near.is_none_or(|near| hint.contains(near)), "{names}: {hint}");
+    }
 }
 
 #[tokio::test]
@@ -260,6 +272,28 @@ async fn repositories_are_listed_alone() {
     let names: Vec<_> =
         scanner().repositories(&definition(&registry), &selection, &Context::new()).try_collect().await.unwrap();
     assert_eq!(names, ["base", "charts/app"]);
+}
+
+#[tokio::test]
+async fn a_repository_that_is_named_and_not_there_is_not_listed() {
+    let registry = registry();
+    let listed = async |names: &[&str]| {
+        let selection = Selection::new().repositories(names.to_vec()).unwrap();
+        let mut listed = scanner().repositories(&definition(&registry), &selection, &Context::new());
+        let mut found = Vec::new();
+        loop {
+            match listed.try_next().await {
+                Ok(Some(name)) => found.push(name),
+                Ok(None) => break (found, None),
+                Err(error) => break (found, Some(error)),
+            }
+        }
+    };
+    assert!(matches!(&listed(&["base", "team/web"]).await, (found, None) if found == &["base", "team/web"]));
+    let (found, error) = listed(&["base", "team/wep"]).await;
+    assert!(found == ["base"] && error.as_ref().is_some_and(|error| error.kind() == Kind::NotFound), "{error:?}");
+    let (found, error) = listed(&["team/wep"]).await;
+    assert!(found.is_empty() && error.as_ref().unwrap().hint().unwrap().contains("team/web"), "{error:?}");
 }
 
 #[tokio::test]

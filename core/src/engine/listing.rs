@@ -82,14 +82,22 @@ pub(super) fn repositories(
         let selector = place.selector(&selection)?;
         let (wanted, near) = (Wanted::default(), Mutex::new(selector.near()));
         let mut names = place.names(&selector, &wanted, &near, &context);
-        let mut is_none = true;
+        let is_named = selector.repositories().names().is_some();
+        let (mut is_none, mut failed) = (true, Failed::default());
         while let Some(name) = names.try_next().await? {
             is_none = false;
-            if sender.send(Ok(vec![name])).await.is_err() {
+            // What the registry did not list itself may not be there.
+            let found = if is_named { place.find(&name, &context).await } else { Ok(()) };
+            if let Err(error) = found {
+                failed.tell(name, error, &context)?;
+            } else if sender.send(Ok(vec![name])).await.is_err() {
                 return Ok(());
             }
         }
-        if is_none { none_matches(&selector, &near) } else { Ok(()) }
+        if is_none {
+            none_matches(&selector, &near)?;
+        }
+        failed.with_near(&place, &selector, &context).await.finish()
     })
 }
 
@@ -194,6 +202,31 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    /// Tells of a repository that could not be listed, and counts it.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    fn tell(&mut self, name: String, error: Error, context: &Context) -> Result<()> {
+        if error.kind() == Kind::Canceled {
+            return Err(error);
+        }
+        context.emit(Event::RepositoryFailed { repository: name.clone(), message: error.to_string() });
+        self.add(name, error);
+        Ok(())
+    }
+
+    /// The same, saying what may have been meant where none of the repositories that the selection names exists.
+    pub(super) async fn with_near(mut self, place: &Place, selector: &Selector, context: &Context) -> Self {
+        let named = selector.repositories().names().map_or(0, |names| names.len());
+        if named > 0
+            && self.missing.len() == named
+            && let Some(hint) = place.near(selector, context).await
+        {
+            self.first = self.first.map(|error| error.with_hint(hint));
+        }
+        self
+    }
+
     fn add(&mut self, name: String, error: Error) {
         self.count += 1;
         let is_told = error.context().any(|(key, _)| key == "repository");
@@ -281,7 +314,7 @@ impl Listing {
         if is_none {
             none_matches(&self.selector, &near)?;
         }
-        failed.finish()
+        failed.with_near(&self.place, &self.selector, &self.context).await.finish()
     }
 
     /// The repositories that are meant with all their images, several at once and each on a task of its own, in the order of the
@@ -309,13 +342,7 @@ impl Listing {
                 self.context.emit(Event::RepositoryListed { repository: name, images: whole.records.len() });
                 Ok(Some(whole))
             }
-            Err(error) if error.kind() == Kind::Canceled => Err(error),
-            Err(error) => {
-                let message = error.to_string();
-                self.context.emit(Event::RepositoryFailed { repository: name.clone(), message });
-                failed.add(name, error);
-                Ok(None)
-            }
+            Err(error) => failed.tell(name, error, &self.context).map(|()| None),
         }
     }
 

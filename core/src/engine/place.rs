@@ -15,13 +15,15 @@ use crate::model::limits::Limits;
 use crate::model::record::ImageRecord;
 use crate::model::reference::ImageRef;
 use crate::net::traffic::Traffic;
-use crate::registry::{self, Connection, Connector, Credential, Registry, Wanted, vendor};
+use crate::registry::{self, Connection, Connector, Credential, Registry, Wanted, v2, vendor};
 use crate::select::{Naming, Near, Selection, Selector};
 use crate::source::remote::{self, RemoteSource};
 
 /// How many registries stay open for the next image, and for how long: a credential that was changed is looked up again.
 const KEPT: usize = 16;
 const AGE: Duration = Duration::from_secs(600);
+/// With how many names of a registry one that does not exist is compared.
+const COMPARED: usize = 10_000;
 
 /// A registry that is open.
 pub(super) struct Place {
@@ -30,6 +32,8 @@ pub(super) struct Place {
     /// What stands in front of a repository in a reference: the host, and the path that the definition holds already.
     front: String,
     is_plain_http: bool,
+    /// Whether the connector is one of the user's own, to which Docker V2 may not be what it is to ours.
+    is_own: bool,
     /// How long one image may take, where the definition says so.
     pub(super) image_time: Option<Duration>,
     /// Held while the large documents of one image are in memory.
@@ -70,6 +74,34 @@ impl Place {
                 std::future::ready(is_meant)
             })
             .boxed()
+    }
+
+    /// That there is a repository of this name.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], and whatever keeps it from being known.
+    pub(super) async fn find(&self, name: &str, context: &Context) -> Result<()> {
+        let path = match self.connector.prefix() {
+            "" => name.to_owned(),
+            prefix => format!("{prefix}/{name}"),
+        };
+        // A tag is the least that says so. Where there is none to be had, it is for the product's own list to say.
+        if !self.is_own && matches!(v2::tags(&self.connection, &path, context).next().await, Some(Ok(_))) {
+            return Ok(());
+        }
+        self.connector.images(name, &Wanted::default(), context).await.map(drop)
+    }
+
+    /// What may have been meant by names that do not exist, as far as the registry lists its repositories.
+    pub(super) async fn near(&self, selector: &Selector, context: &Context) -> Option<String> {
+        let (mut near, wanted) = (selector.near(), Wanted::default());
+        let mut names = self.connector.repositories(&wanted, context).take(COMPARED);
+        while let Some(Ok(name)) = names.next().await {
+            if !selector.repositories().matches(&name) {
+                near.see(&name);
+            }
+        }
+        near.hint()
     }
 
     /// Who answers what is in it.
@@ -121,7 +153,9 @@ impl Places {
     pub(super) async fn open(&self, registry: &Registry, repository: Option<&str>, context: &Context) -> Result<Place> {
         let image_time = seconds("image_timeout", registry.image_timeout)?;
         let connection = Connection::open_in(&self.traffic, registry, repository, context).await?;
-        let connector = match self.own(registry) {
+        let own = self.own(registry);
+        let is_own = own.is_some();
+        let connector = match own {
             Some(own) => own,
             None => vendor::of(&registry.kind)?.connect(registry, connection.clone())?,
         };
@@ -130,7 +164,8 @@ impl Places {
             prefix => format!("{}/{prefix}", connection.host()),
         };
         let is_plain_http = registry.base()?.scheme() == "http";
-        Ok(Place { connection, connector, front, is_plain_http, image_time, large: tokio::sync::Mutex::default() })
+        let large = tokio::sync::Mutex::default();
+        Ok(Place { connection, connector, front, is_plain_http, is_own, image_time, large })
     }
 
     /// How a registry names its repositories, by its definition alone: nobody is asked, and no secret is looked for.

@@ -176,6 +176,7 @@ impl Scanner {
         if seen.is_empty() {
             none_matches(selector, &near).map_err(Stop::Registry)?;
         }
+        let failed = failed.with_near(&listing.place, selector, context).await;
         let is_all = failed.is_all(seen.len());
         match failed.finish() {
             // Nothing is known of any: that is not a run in which nothing was new.

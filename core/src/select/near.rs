@@ -59,14 +59,19 @@ impl Near {
             true => error,
             false => error.with("repositories", self.patterns.join(", ")),
         };
-        let names: Vec<_> = self.names().map(|name| name.escape_debug().to_string()).collect();
-        match (self.seen, names.is_empty()) {
+        match (self.seen, self.hint()) {
             (0, _) => error.with_hint("the registry lists no repository at all: check that this account may list them"),
-            (seen, true) => {
+            (seen, None) => {
                 error.with_hint(format!("the registry lists {seen} repositories, and none has a similar name"))
             }
-            (_, false) => error.with_hint(format!("did you mean {}?", names.join(", "))),
+            (_, Some(hint)) => error.with_hint(hint),
         }
+    }
+
+    /// What may have been meant, where anything comes near.
+    pub fn hint(&self) -> Option<String> {
+        let names: Vec<_> = self.names().map(|name| name.escape_debug().to_string()).collect();
+        (!names.is_empty()).then(|| format!("did you mean {}?", names.join(", ")))
     }
 }
 
