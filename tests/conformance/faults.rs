@@ -16,7 +16,7 @@ use tidewaiter::registry::{Credential, Registry, Secret, Wanted};
 use tidewaiter::{Context, Error, Kind, Result};
 
 use super::connector;
-use super::imitation::{Answer, Asked, Imitation};
+use super::imitation::{self, Answer, Asked, Imitation};
 use super::samples::{images, v2};
 
 const SECRET: &str = "planted-s3cret";
@@ -58,8 +58,11 @@ async fn endless(page: impl Fn(&Asked) -> (Vec<String>, String) + Send + Sync + 
 #[tokio::test]
 async fn a_link_to_itself_ends_the_list() {
     let server = endless(|_| (vec!["team/app".into()], "/v2/_catalog?n=1000".into())).await;
-    assert_eq!(repositories(&server).await.unwrap(), ["team/app"]);
+    let (context, told) = imitation::notices();
+    let names: Vec<_> = open(&server).await.repositories(&Wanted::default(), &context).try_collect().await.unwrap();
+    assert_eq!(names, ["team/app"]);
     assert_eq!(server.count("_catalog"), 2);
+    assert!(told.lock().unwrap().len() == 1 && told.lock().unwrap()[0].contains("may be cut at 1"), "{told:?}");
 }
 
 #[tokio::test]
@@ -116,8 +119,8 @@ fn part(asked: &Asked, most: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn lists_that_do_not_name_their_next_page_are_read_to_their_end() {
-    // As many as are asked for, and at most a hundred of them.
-    for most in [usize::MAX, 100] {
+    // As many as are asked for, and at most so many of them.
+    for most in [usize::MAX, 50, 100, 200, 250, 500] {
         let server = Imitation::start(move |asked| match asked.path.as_str() {
             "/v2/_catalog" => Answer::json(json!({"repositories": part(asked, most)})),
             "/v2/team/app/tags/list" => Answer::json(json!({"name": "team/app", "tags": part(asked, most)})),
@@ -134,21 +137,58 @@ async fn a_full_page_may_be_the_last_one() {
     // What is behind it is the same again, nothing, or refused.
     let page: Vec<_> = (0..1000).map(|n| format!("x{n:04}")).collect();
     let same = Answer::json(json!({"repositories": page}));
-    for behind in [same.clone(), Answer::json(json!({"repositories": []})), Answer::refused(400, "UNSUPPORTED", "last")]
-    {
+    let refused = Answer::refused(400, "UNSUPPORTED", "last");
+    // Only who does not look at `last` is asked how it does with `n`: here everything comes whatever is asked for.
+    let two = ["GET /v2/_catalog?n=1000", "GET /v2/_catalog?n=1000&last=x0999"];
+    for (behind, more) in [
+        (Answer::json(json!({"repositories": []})), &[][..]),
+        (refused, &["GET /v2/_catalog?n=1"]),
+        (same.clone(), &["GET /v2/_catalog", "GET /v2/_catalog?n=1"]),
+    ] {
         let first = same.clone();
         let server = Imitation::start(move |asked| match asked.param("last") {
             "" => first.clone(),
             _ => behind.clone(),
         })
         .await;
-        assert_eq!(repositories(&server).await.unwrap().len(), 1000);
-        assert_eq!(server.log(), ["GET /v2/_catalog?n=1000", "GET /v2/_catalog?n=1000&last=x0999"]);
+        let (context, told) = imitation::notices();
+        let names: Vec<_> = open(&server).await.repositories(&Wanted::default(), &context).try_collect().await.unwrap();
+        assert_eq!(names.len(), 1000);
+        assert_eq!(server.log(), [&two[..], more].concat());
+        assert!(told.lock().unwrap().is_empty(), "{told:?}");
     }
     // That it could not be asked is no end.
     let server = Imitation::start(move |_| same.clone()).await;
     server.fault("last=", 9, Answer::of(503, json!({})).with("retry-after", "0"));
     assert_eq!(repositories(&server).await.unwrap_err().kind(), Kind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_list_that_is_cut_and_does_not_go_on_is_told() {
+    // A hundred names at most, and `last` is not looked at; without `n` there may be all.
+    let cut = |asked: &Asked, whole: usize| match asked.param("n") {
+        "" => part(&Asked { params: [("n".to_owned(), whole.to_string())].into(), ..asked.clone() }, whole),
+        n => part(&Asked { params: [("n".to_owned(), n.to_owned())].into(), ..asked.clone() }, 100),
+    };
+    for (whole, links, count, notices) in
+        [(100, false, 100, 1), (1500, false, 1500, 0), (250, false, 250, 1), (100, true, 100, 0)]
+    {
+        let server = Imitation::start(move |asked| {
+            let answer = Answer::json(json!({"repositories": cut(asked, whole), "tags": cut(asked, whole)}));
+            match links && asked.param("n") == "1" {
+                // Who names a next page where there is one named none before.
+                true => answer.with("link", "</v2/_catalog?next=x>; rel=\"next\""),
+                false => answer.with("docker-content-digest", format!("sha256:{}", "0".repeat(64))),
+            }
+        })
+        .await;
+        let (connector, wanted, (context, told)) = (open(&server).await, Wanted::default(), imitation::notices());
+        let names: Vec<_> = connector.repositories(&wanted, &context).try_collect().await.unwrap();
+        assert_eq!((names.len(), told.lock().unwrap().len()), (count, notices), "{:?}", server.log());
+        assert!(told.lock().unwrap().iter().all(|told| told.contains("may be cut") && told.contains("_catalog")));
+        let images = connector.images("team/app", &wanted, &context).await.unwrap();
+        assert_eq!(images.iter().map(|image| image.tags.len()).sum::<usize>(), count);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Lists that come page by page, each page naming the next with `Link`. Where none is named behind a page that is full, the one
-//! behind its last name is asked for: some registries page and do not say so.
+//! behind its last name is asked for: some registries page and do not say so. Where that is the same page again, the registry does not
+//! look at names, and whether the list is cut is found out by two requests more; where it is, it is told.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,6 +9,7 @@ use url::Url;
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::model::event::Event;
 use crate::model::fingerprint::Fingerprints;
 use crate::net::client::{Request, Response};
 use crate::net::{link, redact};
@@ -16,7 +18,7 @@ use crate::registry::connection::Connection;
 /// Page sizes to ask for, until one is taken: registries refuse more than 1000, some more than 100, some any.
 const PAGE_SIZES: [Option<usize>; 3] = [Some(1000), Some(100), None];
 /// A page of so many names may be one that the registry cut, whatever it was asked for.
-const USUAL_PAGE: usize = 100;
+const USUAL_PAGES: [usize; 5] = [50, 100, 200, 250, 500];
 /// The longest page.
 const MAX_PAGE: u64 = 16 << 20;
 /// The most pages and names: a list that never ends is cut here, with an error, since a list that lacks something would pass for all.
@@ -56,6 +58,8 @@ pub(super) struct Pages<'a, S> {
     next: Next,
     pages: usize,
     bytes: usize,
+    /// Whether the list was asked for without a page size, since it may be cut.
+    was_whole: bool,
 }
 
 enum Next {
@@ -64,6 +68,10 @@ enum Next {
     Page(Url),
     /// A guess, which the registry may refuse.
     Behind(Url),
+    /// The list without a page size.
+    Whole,
+    /// One name alone, which shows whether the registry pages at all.
+    One,
     End,
 }
 
@@ -80,6 +88,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
             next: Next::First,
             pages: 0,
             bytes: 0,
+            was_whole: false,
         }
     }
 
@@ -93,24 +102,64 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
             if let Some(name) = self.ready.pop_front() {
                 return Ok(Some(name));
             }
-            let response = match std::mem::replace(&mut self.next, Next::End) {
+            let (asked, is_guess) = match std::mem::replace(&mut self.next, Next::End) {
                 Next::End => return Ok(None),
-                Next::First => self.first().await?,
-                Next::Page(url) => self.ask(url).await?,
-                Next::Behind(url) => match self.ask(url).await {
-                    Err(error) if matches!(error.kind(), Kind::Unsupported | Kind::NotFound) => return Ok(None),
-                    done => done?,
-                },
+                Next::First => (self.first().await, false),
+                Next::Page(url) => (self.ask(url).await, false),
+                Next::Behind(url) => (self.ask(url).await, true),
+                Next::Whole => {
+                    self.was_whole = true;
+                    (self.ask(self.url("")).await, true)
+                }
+                Next::One => {
+                    self.one().await?;
+                    return Ok(None);
+                }
             };
-            self.page(response).await?;
+            match asked {
+                Err(error) if is_guess && is_refused(&error) => self.next = Next::One,
+                response => self.page(response?, is_guess).await?,
+            }
         }
+    }
+
+    /// The address of the list.
+    fn url(&self, query: &str) -> Url {
+        self.connection.session().url(&format!("{}{query}", self.source.path()))
+    }
+
+    /// Whether a list that does not go on is all, for a registry that gives everything whatever it is asked for, or names the next page
+    /// where there is one. Where it is not, that is told.
+    async fn one(&self) -> Result<()> {
+        let response = match self.ask(self.url("?n=1")).await {
+            Err(error) if is_refused(&error) => return Ok(()),
+            response => response?,
+        };
+        let names_next = link::next(response.url(), response.headers("link")).is_some();
+        let entries = self.source.entries(&response.bytes(MAX_PAGE, self.context).await?).unwrap_or_default();
+        if !names_next && entries.len() < self.seen.len() {
+            self.tell_cut();
+        }
+        Ok(())
+    }
+
+    fn tell_cut(&self) {
+        self.context.emit(Event::Notice {
+            message: format!(
+                "the list {}/v2/{} may be cut at {}: the registry gives no more at a time and does not go on",
+                self.connection.host(),
+                self.source.path(),
+                self.seen.len()
+            ),
+            hint: "compare it with what the registry itself shows, and look there for a limit of its pages".to_owned(),
+        });
     }
 
     async fn first(&self) -> Result<Response> {
         let mut refused = None;
         for size in PAGE_SIZES {
             let size = size.map_or_else(String::new, |size| format!("?n={size}"));
-            match self.ask(self.connection.session().url(&format!("{}{size}", self.source.path()))).await {
+            match self.ask(self.url(&size)).await {
                 // 400 is the answer of the specification, 405 that of ECR.
                 Err(error) if error.context().any(|(key, value)| key == "status" && matches!(value, "400" | "405")) => {
                     refused = Some(error)
@@ -140,7 +189,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
 
     /// Takes a page in. It ends where there is no next page, and where neither an entry nor the query of the next page is new: some
     /// registries turn in circles. A page without a new name is no end: what stands on it may be no names at all.
-    async fn page(&mut self, response: Response) -> Result<()> {
+    async fn page(&mut self, response: Response, is_guess: bool) -> Result<()> {
         let url = response.url().clone();
         self.queries.insert(self.fingerprints.of(&url.query()));
         let named = link::next(&url, response.headers("link"));
@@ -158,7 +207,7 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
                 .with_hint(hint)
                 .because(redact::unread(&error))
         })?;
-        let behind = behind(&url, &entries);
+        let (behind, is_empty) = (behind(&url, &entries), entries.is_empty());
         let before = self.seen.len();
         for entry in entries.into_iter().flatten() {
             if self.seen.insert(self.fingerprints.of(&entry)) && self.source.is_name(&entry) {
@@ -172,6 +221,19 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
         self.next = match (named, behind) {
             (Some(url), _) if is_new || !has_come(&url) => Next::Page(url),
             (None, Some(url)) if is_new => Next::Behind(url),
+            // There is more, and it is not to be had.
+            (Some(_), _) => {
+                self.tell_cut();
+                Next::End
+            }
+            // It is what came before: nobody looked at the name behind which it should begin.
+            (None, _) if is_guess && !is_new && !is_empty => {
+                if self.was_whole {
+                    Next::One
+                } else {
+                    Next::Whole
+                }
+            }
             _ => Next::End,
         };
         let is_endless = self.pages >= MAX_PAGES || self.seen.len() >= MAX_NAMES || self.bytes >= MAX_BYTES;
@@ -182,14 +244,22 @@ impl<'a, S: Source + 'a> Pages<'a, S> {
     }
 }
 
+/// Whether a registry does not do what only some do.
+fn is_refused(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unsupported | Kind::NotFound)
+}
+
 /// The page behind the last entry of one that is full.
 fn behind(url: &Url, entries: &[Option<String>]) -> Option<Url> {
     let asked = url.query_pairs().find(|(name, _)| name == "n").and_then(|(_, size)| size.parse().ok());
-    if asked != Some(entries.len()) && entries.len() != USUAL_PAGE {
+    if asked != Some(entries.len()) && !USUAL_PAGES.contains(&entries.len()) {
         return None;
     }
     let last = entries.iter().rev().flatten().next()?;
     let mut next = url.clone();
-    next.query_pairs_mut().clear().append_pair("n", &asked.unwrap_or(USUAL_PAGE).to_string()).append_pair("last", last);
+    next.query_pairs_mut()
+        .clear()
+        .append_pair("n", &asked.unwrap_or(entries.len()).to_string())
+        .append_pair("last", last);
     Some(next)
 }
