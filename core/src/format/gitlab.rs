@@ -1,9 +1,10 @@
 //! The report as GitLab's container scanning takes it (`gl-container-scanning-report.json`). Several reports are one document: each
 //! vulnerability names its image.
 //!
-//! The schema is 15.0.7, the newest that every GitLab since 15 accepts; a report that breaks it is not taken at all. Hence texts are cut to
-//! what it allows, and a CVSS vector is written only where it matches, which one of version 4 never does. There is no clock here: the
-//! times are the youngest that the report knows, when the image or the advisories were built. Sorted by image, package, id.
+//! The schema is 15.0.7, since GitLab refuses one that is newer than itself (17.2 did not take 15.2.1), and does not take a report at all
+//! that breaks its schema. Hence texts are cut to what it allows, and a CVSS vector is written only where it matches, which one of version
+//! 4 never does. There is no clock here: the times are the youngest that the report knows, when the image or the advisories were built.
+//! Sorted by image, package, id.
 //!
 //! Source: the JSON schema of GitLab's container scanning reports, version 15.0.7.
 
