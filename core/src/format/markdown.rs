@@ -98,15 +98,18 @@ fn row(report: &Report, finding: &Finding) -> String {
     format!("| {} | {id} | {name} | {version} | {} | {fixed} |\n", finding.severity.rating, package.kind)
 }
 
-/// Text as code. Most of it can stand between backticks; where one of its characters could end that, or the cell of a table, all but
-/// letters and digits are written as numbers.
+/// Text as code. Most of it can stand between backticks, more of them than it has in a row; where one of its characters could end the
+/// cell of a table or be taken for HTML, all but letters and digits are written as numbers.
 pub(super) fn code(text: &str) -> String {
     let text = plain(text);
     if text.is_empty() {
         return String::new();
     }
-    if !text.contains(['`', '|', '<', '>', '&', '$']) && text.trim() == text {
-        return format!("`{text}`");
+    if !text.contains(['|', '<', '>', '&', '$']) && text.trim() == text {
+        let most = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+        let fence = "`".repeat(most + 1);
+        let space = if most > 0 { " " } else { "" };
+        return format!("{fence}{space}{text}{space}{fence}");
     }
     let mut escaped = "<code>".to_owned();
     for character in text.chars() {
@@ -117,4 +120,25 @@ pub(super) fn code(text: &str) -> String {
         }
     }
     escaped + "</code>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code;
+
+    #[test]
+    fn text_does_not_end_the_code_that_it_stands_in() {
+        for (text, expected) in [
+            ("@acme/cart", "`@acme/cart`"),
+            ("a `b` c", "`` a `b` c ``"),
+            ("``", "``` `` ```"),
+            ("a|b", "<code>a&#124;b</code>"),
+            ("<b>", "<code>&#60;b&#62;</code>"),
+            (" a", "<code> a</code>"),
+            ("a\n", "`a\\x0a`"),
+            ("", ""),
+        ] {
+            assert_eq!(code(text), expected, "{text}");
+        }
+    }
 }

@@ -64,8 +64,9 @@ impl Serialize for Runs<'_> {
         // Two runs of one category would replace one another.
         let mut taken: HashMap<String, usize> = HashMap::new();
         serializer.collect_seq(self.0.iter().map(|report| {
+            let repository = text::repository(&report.subject.reference);
             let mut category =
-                format!("tidewaiter/{}/{}", text::repository(&report.subject.reference), report.subject.platform);
+                format!("tidewaiter/{}/{}", plain(&repository), plain(&report.subject.platform.to_string()));
             let times = taken.entry(category.clone()).or_default();
             *times += 1;
             if *times > 1 {
@@ -395,7 +396,7 @@ impl Serialize for ResultObject<'_> {
         }
         #[derive(Serialize)]
         struct Properties<'a> {
-            purl: &'a str,
+            purl: Cow<'a, str>,
             status: String,
             severity: &'static str,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -415,7 +416,7 @@ impl Serialize for ResultObject<'_> {
         object.serialize_field(
             "properties",
             &Properties {
-                purl: &finding.package,
+                purl: plain(&finding.package),
                 status: finding.status.to_string(),
                 severity: finding.severity.rating.as_str(),
                 score: finding.severity.score,

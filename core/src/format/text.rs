@@ -71,6 +71,9 @@ const SHOWN: &[&str] = &[
 /// Text of an image or an advisory as one harmless line: control characters as `\x1b`, and what is not seen or turns the direction
 /// of the text around as `\u{202e}`.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let shown = show(text.as_bytes());
     if !shown.contains(is_unseen) {
         return shown;
@@ -201,7 +204,7 @@ pub(super) fn place(report: &Report, location: &Location<'_>) -> String {
     let mut words = format!("{} in layer {}", plain(location.path), location.layer);
     if let Some(layer) = report.layers.get(location.layer as usize) {
         let _ = write!(words, " ({})", layer.digest);
-        if let Some(command) = layer.created_by.as_deref().filter(|command| !command.is_empty()) {
+        if let Some(command) = layer.created_by.as_deref().map(str::trim).filter(|command| !command.is_empty()) {
             let _ = write!(words, ", made by: {}", cut(&plain(command), COMMAND));
         }
     }
@@ -294,10 +297,13 @@ pub(super) fn time(reports: &[&Report]) -> Timestamp {
         let advisories = report.provenance.advisories.as_ref().map(|advisories| advisories.built.as_str());
         [report.subject.created.as_deref(), advisories]
     });
-    let read = times.flatten().filter_map(|time| time.parse::<Timestamp>().ok());
-    // Later than that, a year has no four digits.
-    let last = Timestamp::new(253_402_300_799, 0).unwrap_or(Timestamp::UNIX_EPOCH);
-    read.filter(|time| *time <= last).max().unwrap_or(Timestamp::UNIX_EPOCH).max(Timestamp::UNIX_EPOCH)
+    // What was before 1970 is no date of an image, and later than 9999 there is no timestamp.
+    times
+        .flatten()
+        .filter_map(|time| time.parse::<Timestamp>().ok())
+        .max()
+        .unwrap_or_default()
+        .max(Timestamp::UNIX_EPOCH)
 }
 
 /// A document of JSON, indented, with a line feed at its end.
