@@ -66,8 +66,7 @@ fn contents(listed: Listed, file: &Path, started: Instant, context: &Context) ->
         digest: digest.clone(),
         layers: vec![(digest.clone(), Some(size))],
     });
-    let document =
-        Descriptor { media_type: String::new(), digest: digest.clone(), size: Some(size), urls: Vec::new() };
+    let document = Descriptor { media_type: String::new(), digest: digest.clone(), size: Some(size), urls: Vec::new() };
     let image = Image {
         digest,
         index: None,
