@@ -74,14 +74,12 @@ fn findings(report: &Report, page: &mut String, room: usize) {
 
 /// Adds lines as long as there is room, and says how many of them are left out.
 fn fill(page: &mut String, room: usize, all: usize, lines: impl Iterator<Item = String>) {
-    let mut shown = 0;
-    for line in lines {
+    for (shown, line) in lines.enumerate() {
         if page.len() + line.len() > room {
             let _ = writeln!(page, "\n{} more are not shown here.", all - shown);
             return;
         }
         page.push_str(&line);
-        shown += 1;
     }
 }
 
