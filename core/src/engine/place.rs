@@ -255,9 +255,11 @@ mod tests {
     #[tokio::test]
     async fn a_credential_that_is_waited_for_keeps_no_other_registry_waiting() {
         let places = Places::new(Connectors::new());
-        let slow = json!({"basic": {"username": "a", "password": {"command": ["sleep", "25"]}}});
-        let slow = json!({"url": "a.example", "credential": slow});
-        let quick = json!({"url": "b.example", "credential": "anonymous"});
+        let registry = |password| {
+            let credential = json!({"basic": {"username": "a", "password": password}});
+            json!({"url": "a.example", "credential": credential})
+        };
+        let (slow, quick) = (registry(json!({"command": ["sleep", "25"]})), registry(json!({"env": "PATH"})));
         let context = Context::new();
         let opening = places.get(&slow, "a/b", &context);
         tokio::pin!(opening);

@@ -45,6 +45,7 @@ impl Resolve for Names {
 #[cfg(test)]
 mod tests {
     use super::super::failure;
+    use super::super::tls::{self, Trust};
     use super::*;
 
     #[tokio::test]
@@ -52,7 +53,12 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = Url::parse(&format!("http://localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
         let names = Names::default();
-        let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(names.clone())).build().unwrap();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::configuration(&Trust::default()).unwrap())
+            .no_proxy()
+            .dns_resolver(Arc::new(names.clone()))
+            .build()
+            .unwrap();
         let get = async || {
             let sent = client.get(url.clone()).timeout(std::time::Duration::from_millis(200)).send().await;
             failure::classify(&sent.unwrap_err(), &url).error
