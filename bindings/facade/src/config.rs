@@ -212,8 +212,7 @@ mod tests {
             r#"{"timeout": "hunter2"}"#,
             r#"{"credential": {"basic": {"username": "a", "password": 70451}}}"#,
             r#"{"credential": {"basic": {"username": 70451, "password": {"env": "A"}}}}"#,
-            r#"{"registry": {"url": "r.io", "credential": {"basic": {"username": "a", "password": 70451}}}}"#,
-            r#"{"registry": {"url": "r.io", "credential": {"token": {"token": 70451.5}}}}"#,
+            r#"{"credential": {"token": {"token": 70451.5}}}"#,
         ] {
             let error = from_json::<ScanOptions>(text, "the options").unwrap_err();
             let shown = format!("{error:?}");
