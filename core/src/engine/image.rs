@@ -52,14 +52,13 @@ pub(super) async fn read(
     let counts = Counts::default();
     let mut reading = Reading { layers, seat, source, scope, context, image: &image, counts, problems };
     let facts = reading.facts().await?;
-    let packages = match layers.fit(seat, facts, packages::find).await? {
+    let (inventory, found) = match layers.fit(seat, facts, packages::find).await? {
         Found::Packages(packages) => packages,
         Found::Again(seen) => {
             let seen = reading.second_looks(seen).await?;
             layers.fit(seat, seen, packages::resolve).await?
         }
     };
-    let (inventory, found) = packages;
     seat.settle(inventory.memory());
     let Reading { counts, mut problems, .. } = reading;
     found.into_iter().for_each(|problem| problems.push(problem));

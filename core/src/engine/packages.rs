@@ -46,8 +46,13 @@ pub(super) fn find(kit: &Kit, seat: &Seat, facts: ImageFacts) -> Result<Fit<Foun
     if !seen.overlay.again.is_empty() {
         return Ok(if seat.hold(seen.overlay.memory()) { Fit::Done(Found::Again(seen)) } else { Fit::TooMuch(facts) });
     }
-    // Where only limits count, nothing is done again.
-    let facts = if seat.is_large() { Vec::new() } else { facts };
+    // Where only limits count, nothing is done again, and what the overlay does not need of the facts goes now.
+    let facts = if seat.is_large() {
+        drop(facts);
+        Vec::new()
+    } else {
+        facts
+    };
     Ok(match resolve(kit, seat, seen)? {
         Fit::Done(packages) => Fit::Done(Found::Packages(packages)),
         Fit::TooMuch(_) => Fit::TooMuch(facts),
