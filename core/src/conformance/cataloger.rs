@@ -82,6 +82,15 @@ impl Sample {
         self.run(&all())
     }
 
+    /// What is kept of each layer, with every cataloger.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn facts(&self) -> Vec<LayerFacts> {
+        let catalogers = all();
+        let table = InterestTable::new(&catalogers).expect("the interests are valid");
+        let (layers, _) = read_layers(&catalogers, &table, self.layers.iter().map(|layer| move || layer.as_slice()));
+        layers.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
     /// An image of one file of `size` bytes, which is read as it streams by, with every cataloger. `content` is asked for once
     /// more where a cataloger asks to look again.
     pub fn stream<R: Read>(path: &str, size: u64, content: impl Fn() -> R) -> Outcome {
@@ -91,16 +100,28 @@ impl Sample {
     }
 }
 
-fn all() -> Vec<Arc<dyn Cataloger>> {
+/// Every cataloger.
+pub(crate) fn all() -> Vec<Arc<dyn Cataloger>> {
     crate::catalog::ALL.iter().map(|cataloger| Arc::new(*cataloger) as Arc<dyn Cataloger>).collect()
 }
 
 /// Reads and resolves layers, the base first, each as often as its catalogers ask.
 fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl IntoIterator<Item = L>) -> Outcome {
-    let (limits, table) = (Limits::default(), InterestTable::new(catalogers).expect("the interests are valid"));
+    let table = InterestTable::new(catalogers).expect("the interests are valid");
+    let (layers, layers_read_twice) = read_layers(catalogers, &table, layers);
+    Outcome { layers_read_twice, ..resolve(catalogers, &table, &layers) }
+}
+
+/// What each layer holds, and how many were read a second time.
+fn read_layers<R: Read, L: Fn() -> R>(
+    catalogers: &[Arc<dyn Cataloger>],
+    table: &InterestTable,
+    layers: impl IntoIterator<Item = L>,
+) -> (Vec<Arc<LayerFacts>>, u32) {
+    let limits = Limits::default();
     let pass = |layer: &L, again: Option<&[Again]>| {
         let end = [0; 1024];
-        let reading = Reading { catalogers, table: &table, limits: &limits, again, space: &|_| Space::Granted };
+        let reading = Reading { catalogers, table, limits: &limits, again, space: &|_| Space::Granted };
         let walked = walk(BufReader::new(Read::chain(layer(), &end[..])), &reading, &mut Vec::new());
         walked.expect("a layer is read").facts().expect("there is room")
     };
@@ -114,10 +135,14 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
         }
         layers_read.push(Arc::new(facts));
     }
-    let layers: Vec<Arc<LayerFacts>> = layers_read;
-    let overlay = Overlay::new(&layers, &table);
-    let mut draft = Draft::new(limits.packages);
-    draft.set_since(Arc::new(history::since(&layers, catalogers, &overlay)));
+    (layers_read, layers_read_twice)
+}
+
+/// What the layers of an image come to together, the base first.
+pub(crate) fn resolve(catalogers: &[Arc<dyn Cataloger>], table: &InterestTable, layers: &[Arc<LayerFacts>]) -> Outcome {
+    let overlay = Overlay::new(layers, table);
+    let mut draft = Draft::new(Limits::default().packages);
+    draft.set_since(Arc::new(history::since(layers, catalogers, &overlay)));
     let directories = |path: &[u8]| overlay.directory(path);
     let mut problems: Vec<Problem> =
         layers.iter().flat_map(|layer| &layer.problems).chain(&overlay.problems).cloned().collect();
@@ -126,7 +151,7 @@ fn run<R: Read, L: Fn() -> R>(catalogers: &[Arc<dyn Cataloger>], layers: impl In
             problems.push(Problem::new(ProblemKind::Corrupt, format!("{}: {error}", cataloger.id())));
         }
     }
-    Outcome { inventory: draft.finish(), problems, layers_read_twice }
+    Outcome { inventory: draft.finish(), problems, layers_read_twice: 0 }
 }
 
 /// The header of one entry in the form of GNU tar; of a long path, its first 100 bytes.

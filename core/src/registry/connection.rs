@@ -47,8 +47,24 @@ impl Connection {
         repository: Option<&str>,
         context: &Context,
     ) -> Result<Self> {
+        Self::open_with(traffic, Policy::default(), registry, repository, context).await
+    }
+
+    /// The same, where nothing is tried again.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) async fn open_once(registry: &Registry, context: &Context) -> Result<Self> {
+        Self::open_with(&Traffic::default(), Policy::once(), registry, None, context).await
+    }
+
+    async fn open_with(
+        traffic: &Traffic,
+        retry: Policy,
+        registry: &Registry,
+        repository: Option<&str>,
+        context: &Context,
+    ) -> Result<Self> {
         let vendor = vendor::of(&registry.kind)?;
-        let mut options = Options { traffic: traffic.clone(), ..options(registry, Policy::default(), context).await? };
+        let mut options = Options { traffic: traffic.clone(), ..options(registry, retry, context).await? };
         let client = Client::new(&options)?;
         let nobody = match options.trust.client.take() {
             Some(_) => Some(Client::new(&options)?),
