@@ -181,7 +181,8 @@ pub(crate) fn definition(name: &str, saved: Value) -> Result<Registry> {
     })
 }
 
-/// A definition as it is saved: with references to secrets, never with secrets.
+/// A definition as it is saved: with references to secrets, never with secrets, and with the paths of files as they are now, since
+/// whoever reads it later may work in another folder.
 ///
 /// # Errors
 /// [`Kind::InvalidInput`] for a secret in plain text.
@@ -189,6 +190,11 @@ pub(crate) fn to_saved(name: &str, registry: &Registry) -> Result<Value> {
     serde_json::to_value(registry).map_err(|error| {
         Error::new(Kind::InvalidInput, "a secret in plain text is not saved")
             .with("name", name.escape_debug())
+    let registry = match std::env::current_dir() {
+        Ok(folder) => registry.clone().in_folder(folder),
+        // Absolute paths do without.
+        Err(_) => registry.clone(),
+    };
             .with_hint(error.to_string())
     })
 }
@@ -211,6 +217,8 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
     std::fs::File::open(file)
         .and_then(|opened| opened.take(MAX_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| wrong("the file of registries cannot be read").because(error))?;
+/// Relative paths in it start in its own folder.
+///
     if text.len() as u64 > MAX_BYTES {
         return Err(wrong("the file of registries is longer than 4 MiB"));
     }
@@ -234,12 +242,14 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
                 .with_hint(hint)
                 .because(error)
         })?;
+    let own = std::path::absolute(file).ok();
+    let folder = own.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         if let Err(error) = serde_json::to_value(&registry) {
             return Err(wrong("a secret stands in the file of registries in plain text")
                 .with("name", name.escape_debug())
                 .with_hint(error.to_string()));
         }
-        definitions.insert(name, registry);
+        definitions.insert(name, registry.in_folder(folder));
     }
     Ok(definitions)
 }
@@ -291,6 +301,19 @@ mod tests {
             registry.map(|registry| registry.kind)
         };
         let ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+    #[test]
+    fn relative_paths_start_beside_the_file_or_where_they_are_saved() {
+        let text = "[prod]\nurl = \"r.io\"\nca = \"ca.pem\"\nclient_key = \"/etc/key.pem\"\ncredential = { token = { token = { file = \"t\" } } }\n";
+        let (folder, file) = written("r.toml", text);
+        let registry = read(&file).unwrap().remove("prod").unwrap();
+        assert_eq!(registry.ca.as_deref(), Some(folder.path().join("ca.pem").as_path()));
+        assert_eq!(registry.client_key.as_deref(), Some(Path::new("/etc/key.pem")));
+        let saved = to_saved("prod", &registry).unwrap();
+        assert_eq!(saved.pointer("/credential/token/token/file").unwrap(), &json!(folder.path().join("t")));
+        let saved = to_saved("prod", &Registry::docker("r.io").with_ca("ca.pem")).unwrap();
+        assert_eq!(saved["ca"], json!(std::env::current_dir().unwrap().join("ca.pem")));
+    }
+
         for (text, expected) in [
             ("\"hub\"", "dockerhub"),
             ("\"quay.io\"", "docker"),

@@ -29,6 +29,7 @@ mod msr;
 mod nexus;
 mod oauth;
 mod openshift;
+mod paths;
 mod plain;
 mod quay;
 mod rsa;

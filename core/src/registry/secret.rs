@@ -1,6 +1,6 @@
 //! Secrets: a value in memory, or where to find one. Looked up when it is needed, wiped when it is no longer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -59,6 +59,23 @@ impl Secret {
     /// A secret that a program prints.
     pub fn command(command: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(From::Command(command.into_iter().map(Into::into).collect()))
+    }
+
+    /// Takes a relative path as one that starts in `folder`; so is that of a program which is named with a folder.
+    pub(super) fn put_in(&mut self, folder: &Path) {
+        match &mut self.0 {
+            From::File(path) => *path = folder.join(&*path),
+            From::Command(command) => {
+                let Some(program) = command.first_mut().filter(|program| Path::new(program).components().count() > 1)
+                else {
+                    return;
+                };
+                if let Some(path) = folder.join(&*program).to_str() {
+                    *program = path.to_owned();
+                }
+            }
+            From::Value(_) | From::Env(_) => {}
+        }
     }
 
     /// Looks the secret up. `server` is told to a command.
