@@ -6,11 +6,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt};
 use tidewaiter::conformance::image::{BuiltImage, ImageBuilder, Layer, descriptor};
-use tidewaiter::conformance::registry::{Fault, TestRegistry};
+use tidewaiter::conformance::registry::{Access, Auth, Fault, Options, TestRegistry};
 use tidewaiter::model::digest::Digest;
 use tidewaiter::model::event::Event;
 use tidewaiter::model::record::{DateSource, ImageDate, ImageRecord};
-use tidewaiter::registry::{Capabilities, Connector, Credential, Registry, Wanted};
+use tidewaiter::registry::{Capabilities, Connector, Credential, Registry, Secret, Wanted};
 use tidewaiter::select::Selection;
 use tidewaiter::{Context, Error, Kind, Listed, Scanner};
 
@@ -168,6 +168,59 @@ async fn one_closed_repository_leaves_the_others() {
 #[tokio::test]
 async fn a_selection_that_names_nothing_says_what_is_near() {
     let registry = registry();
+#[tokio::test]
+async fn a_wrong_password_is_not_tried_at_every_repository() {
+    let (username, password) = ("ann".to_owned(), "right".to_owned());
+    for auth in [
+        Auth::Basic { username: username.clone(), password: password.clone() },
+        Auth::Bearer { username, password, realm: None },
+    ] {
+        let registry = TestRegistry::start_with(Options { auth, ..Options::default() }).unwrap();
+        let repositories: Vec<_> = (0..30).map(|number| format!("team/app{number}")).collect();
+        for repository in &repositories {
+            registry.push(repository, "1", &image("one"));
+        }
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
+        let context = Context::new().on_event(move |event| told.lock().unwrap().push(event.clone()));
+        let selection = Selection::new().repositories(&repositories).unwrap();
+        let open = |password: &str| {
+            Registry::docker(registry.url()).credential(Credential::basic("ann", Secret::value(password)))
+        };
+        registry.clear_log();
+        let wrong =
+            scanner().images_with(&open("wrong"), &selection, &context).try_collect::<Vec<_>>().await.unwrap_err();
+        assert_eq!(wrong.kind(), Kind::Unauthenticated, "{wrong}");
+        let shown = |access: &&Access| access.status == 401 && access.authorization.is_some();
+        let refused = registry.log().iter().filter(shown).count();
+        assert!((1..=2).contains(&refused), "{refused} of {:?}", registry.log());
+        assert!(events.lock().unwrap().is_empty(), "one error says it: {events:?}");
+        let right = scanner().images_with(&open("right"), &selection, &context).try_collect::<Vec<_>>().await.unwrap();
+        assert_eq!(right.len(), 30);
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_wants_other_credentials_leaves_the_others() {
+    let auth = Auth::Basic { username: "ann".to_owned(), password: "right".to_owned() };
+    let registry = TestRegistry::start_with(Options { auth, ..Options::default() }).unwrap();
+    for repository in ["a", "b", "c"] {
+        registry.push(repository, "1", &image("one"));
+    }
+    registry.fault("/a/tags/list", 100, Fault::status(401));
+    let open = Registry::docker(registry.url()).credential(Credential::basic("ann", Secret::value("right")));
+    let selection = Selection::new().repositories(["a", "b", "c"]).unwrap();
+    let mut images = scanner().images_with(&open, &selection, &Context::new());
+    let mut found = 0;
+    let error = loop {
+        match images.try_next().await {
+            Ok(image) => found += usize::from(image.expect("an error comes at the end").record.repository != "a"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((found, error.kind()), (2, Kind::Unauthenticated), "{error}");
+}
+
     let error = listed(&definition(&registry), r#"{"repositories": ["teams/*"]}"#).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     let error = listed(&definition(&registry), r#"{"repositories": ["*/ap"]}"#).await.unwrap_err();

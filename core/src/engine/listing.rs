@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, BoxStream};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Sender};
@@ -89,6 +89,9 @@ pub(super) fn repositories(
             // What the registry did not list itself may not be there.
             let found = if is_named { place.find(&name, &context).await } else { Ok(()) };
             if let Err(error) = found {
+                if place.is_refused(&error, &context).await? {
+                    return Err(error);
+                }
                 failed.tell(name, error, &context)?;
             } else if sender.send(Ok(vec![name])).await.is_err() {
                 return Ok(());
@@ -318,16 +321,25 @@ impl Listing {
     }
 
     /// The repositories that are meant with all their images, several at once and each on a task of its own, in the order of the
-    /// registry.
+    /// registry. Of those that a selection names, the first is on its own: a wrong password is shown once, and not to every repository,
+    /// which may lock the account. A list of the registry says the same by itself.
     pub(super) fn repositories<'a>(self: &'a Arc<Self>, wanted: &'a Arc<Wanted>, near: &'a Mutex<Near>) -> Wholes<'a> {
-        let names = self.place.names(&self.selector, wanted, near, &self.context);
-        let work = names.map_ok(move |name| {
-            let (listing, wanted) = (Arc::clone(self), Arc::clone(wanted));
+        let names = self.place.names(&self.selector, wanted, near, &self.context).enumerate();
+        let is_untried = self.selector.repositories().names().is_some();
+        let work = names.then(move |(index, name)| async move {
+            let (name, listing, wanted) = (name?, Arc::clone(self), Arc::clone(wanted));
             let work = async move {
                 let images = listing.repository(&name, &wanted).await;
-                (name, images)
+                match images {
+                    Err(error) if listing.place.is_refused(&error, &listing.context).await? => Err(error),
+                    images => Ok((name, images)),
+                }
             };
-            Task::start(work).done()
+            let work = Task::start(work).done();
+            Ok(match index {
+                0 if is_untried => future::ready(Ok(work.await??)).left_future(),
+                _ => async move { work.await? }.right_future(),
+            })
         });
         work.try_buffered(REPOSITORIES).boxed()
     }

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::limits::Limits;
 use crate::model::record::ImageRecord;
 use crate::model::reference::ImageRef;
+use crate::net::client::Request;
 use crate::net::traffic::Traffic;
 use crate::registry::{self, Connection, Connector, Credential, Registry, Wanted, v2, vendor};
 use crate::select::{Naming, Near, Selection, Selector};
@@ -107,6 +108,26 @@ impl Place {
     /// Who answers what is in it.
     pub(super) fn connector(&self) -> &dyn Connector {
         self.connector.as_ref()
+    }
+
+    /// Whether an error of the registry is one of the credential, which another repository gets too. Some say so of what the
+    /// credential may not see, so that where the token server did not say it the credential is shown once more, to `/v2/`.
+    ///
+    /// # Errors
+    /// [`Kind::Canceled`].
+    pub(super) async fn is_refused(&self, error: &Error, context: &Context) -> Result<bool> {
+        if error.kind() != Kind::Unauthenticated || self.connection.is_nobody() {
+            return Ok(false);
+        }
+        if error.context().any(|(key, _)| key == "realm") {
+            return Ok(true);
+        }
+        let session = self.connection.session();
+        match session.send(&Request::get(session.url("")), None, context).await {
+            Err(error) if error.kind() == Kind::Canceled => Err(error),
+            Err(error) => Ok(error.kind() == Kind::Unauthenticated),
+            Ok(_) => Ok(false),
+        }
     }
 
     /// What names an image in a scan.
