@@ -124,18 +124,21 @@ async fn explain_says_why_not() {
         scanner().explain(&definition(&registry), &selection, &Context::new()).try_collect().await.unwrap();
     let mut reasons: Vec<_> = explained
         .iter()
-        .map(|image| format!("{} {} {}", image.record.repository, image.verdict, image.reason))
+        .map(|image| {
+            format!("{} {} {} {}", image.record.repository, image.verdict, image.reason, image.record.date.source)
+        })
         .collect();
     reasons.sort();
     assert_eq!(
         reasons,
         [
-            "base skip tag",
-            "charts/app skip not-an-image",
-            "team/app scan new",
-            "team/app skip tag",
-            "team/web skip tag"
-        ]
+            "base skip tag unknown",
+            "charts/app skip not-an-image none",
+            "team/app scan new none",
+            "team/app skip tag unknown",
+            "team/web skip tag unknown"
+        ],
+        "nobody asked for the dates of what has another tag"
     );
 }
 
@@ -165,9 +168,6 @@ async fn one_closed_repository_leaves_the_others() {
     assert!(events.iter().any(is_failed), "{events:?}");
 }
 
-#[tokio::test]
-async fn a_selection_that_names_nothing_says_what_is_near() {
-    let registry = registry();
 #[tokio::test]
 async fn a_wrong_password_is_not_tried_at_every_repository() {
     let (username, password) = ("ann".to_owned(), "right".to_owned());
@@ -221,6 +221,9 @@ async fn a_repository_that_wants_other_credentials_leaves_the_others() {
     assert_eq!((found, error.kind()), (2, Kind::Unauthenticated), "{error}");
 }
 
+#[tokio::test]
+async fn a_selection_that_names_nothing_says_what_is_near() {
+    let registry = registry();
     let error = listed(&definition(&registry), r#"{"repositories": ["teams/*"]}"#).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     let error = listed(&definition(&registry), r#"{"repositories": ["*/ap"]}"#).await.unwrap_err();

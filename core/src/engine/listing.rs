@@ -412,10 +412,16 @@ impl Listing {
         records.iter_mut().for_each(|record| past::complete(record, &known));
         let mut whole = Whole { records: Vec::with_capacity(records.len()), outside, known };
         let mut open = Vec::new();
-        for record in records {
+        for mut record in records {
             match self.left_open(&record, wanted.dates)? {
                 Some(look) => open.push((record, look)),
-                None => whole.records.push(record),
+                None => {
+                    // What a run keeps of it is another matter: it may be asked for then.
+                    if self.platforms && wanted.dates && record.date.time.is_none() {
+                        record.date = ImageDate::unknown();
+                    }
+                    whole.records.push(record);
+                }
             }
         }
         let mut looked = stream::iter(open).map(|(record, look)| self.look_at(record, look)).buffered(CONFIGS);

@@ -23,6 +23,8 @@ pub enum DateSource {
     /// Nothing says it.
     #[default]
     None,
+    /// Nobody asked: the image is left out for another reason, and asking would have cost requests. Only in what `explain` tells.
+    Unknown,
 }
 
 impl DateSource {
@@ -34,6 +36,7 @@ impl DateSource {
             Self::Modified => "modified",
             Self::Built => "built",
             Self::None => "none",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -48,7 +51,7 @@ impl fmt::Display for DateSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageDate {
-    /// The time; none exactly where the source is none.
+    /// The time; none exactly where the source is none or unknown.
     pub time: Option<Timestamp>,
     /// Where it comes from.
     pub source: DateSource,
@@ -61,6 +64,11 @@ impl ImageDate {
     /// No date.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// A date that nobody asked for.
+    pub(crate) fn unknown() -> Self {
+        Self { time: None, source: DateSource::Unknown }
     }
 
     /// A date from `source`; none where there is no time.
@@ -100,11 +108,11 @@ impl ImageDate {
 }
 
 impl fmt::Display for ImageDate {
-    /// `2026-11-20T08:12:00Z (pushed)`, or `none`.
+    /// `2026-11-20T08:12:00Z (pushed)`, `none` or `unknown`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.time {
             Some(time) => write!(f, "{time} ({})", self.source),
-            None => f.write_str("none"),
+            None => write!(f, "{}", if self.source == DateSource::Unknown { self.source } else { DateSource::None }),
         }
     }
 }

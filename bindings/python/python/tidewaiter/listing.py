@@ -67,7 +67,8 @@ class ImageDate:
 
     #: None exactly where the source is ``none``.
     time: datetime | None
-    #: ``pushed``, ``first-pushed``, ``modified``, ``built`` or ``none``.
+    #: ``pushed``, ``first-pushed``, ``modified``, ``built``, ``none``, or in what
+    #: ``explain`` tells ``unknown``: nobody asked, since another reason leaves the image out.
     source: str
 
 
