@@ -142,6 +142,12 @@ impl Error {
         self
     }
 
+    /// The same error with the context of another, whose message it says in better words.
+    #[must_use]
+    pub fn with_context_of(self, other: &Self) -> Self {
+        other.context().fold(self, |error, (key, value)| error.with(key, value))
+    }
+
     /// The same error with a sentence that says what to do next.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {

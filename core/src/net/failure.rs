@@ -1,5 +1,6 @@
 //! Transport failures: which step failed, and what to do about it.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -39,6 +40,13 @@ pub struct Failure {
     pub step: Step,
     /// What the caller is told.
     pub error: Error,
+}
+
+impl Failure {
+    fn new(step: Step, message: impl Into<Cow<'static, str>>, hint: String, url: &Url, reason: Reason) -> Self {
+        let error = Error::new(Kind::Unavailable, message).with("url", redact::url(url)).with_hint(hint);
+        Self { step, error: error.because(reason) }
+    }
 }
 
 /// The innermost reason, in words: no URL, so no secret.
@@ -91,13 +99,9 @@ pub fn classify(error: &reqwest::Error, url: &Url) -> Failure {
             "check that the address and the port are right and not blocked by a firewall".to_owned(),
         )
     } else if error.is_connect() {
-        let hint = match url.port_or_known_default() {
-            Some(port) => {
-                format!("check that the host listens on port {port} and that no firewall or proxy is in the way")
-            }
-            None => "check the address".to_owned(),
-        };
-        (Step::Connect, "cannot connect", hint)
+        let port = url.port_or_known_default().unwrap_or_default();
+        let hint = format!("check that the host listens on port {port} and that no firewall or proxy is in the way");
+        return Failure::new(Step::Connect, format!("cannot connect to port {port}"), hint, url, reason);
     } else if reason.0.contains("message head is too large") {
         let hint = "look at what the registry, or what stands in front of it, answers there: some hundred kilobytes of headers are read";
         (Step::Headers, "the headers of the answer are too long", hint.to_owned())
@@ -115,8 +119,7 @@ pub fn classify(error: &reqwest::Error, url: &Url) -> Failure {
             "try again; if it stays so, a proxy or the registry cuts connections".to_owned(),
         )
     };
-    let error = Error::new(Kind::Unavailable, message).with("url", redact::url(url)).with_hint(hint).because(reason);
-    Failure { step, error }
+    Failure::new(step, message, hint, url, reason)
 }
 
 /// The causes of an error, the outermost first, those inside `std::io::Error` included (which its `source` jumps over).

@@ -80,7 +80,7 @@ impl super::Vendor for Vendor {
             Err(Error::new(Kind::InvalidInput, message).with("field", "name").with_hint(hint))
         };
         let hint = "the name is what stands before .azurecr.io; or give the url";
-        let Some(name) = settings.name else { return wrong("the address of the registry is missing", hint) };
+        let Some(name) = settings.name else { return wrong("the name of the registry is missing", hint) };
         let host = format!("{}.{}", name.to_ascii_lowercase(), cloud(registry, "")?.suffix);
         if is_registry(&host, cloud(registry, "")?.suffix) {
             Ok(format!("https://{host}"))

@@ -3,7 +3,7 @@
 mod pull;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use serde::{Serialize, Serializer};
@@ -15,6 +15,7 @@ use super::definition::Registry;
 use super::vendor;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::model::event::Event;
 use crate::model::reference::is_repository;
 use crate::net::client::{Client, Request};
 use crate::net::identity::Identity;
@@ -202,6 +203,9 @@ enum Front {
     Open,
 }
 
+/// What is said of a connection without TLS.
+const PLAIN: &str = "plain http, as asked for: nothing is encrypted";
+
 /// Whether the connection is made, and a registry answers.
 async fn speaks(check: &mut Check, client: &Client, base: &Url, context: &Context) -> Result<Option<Front>> {
     let answer = client.send(&Request::get(session::below(base, "")), context).await;
@@ -209,11 +213,15 @@ async fn speaks(check: &mut Check, client: &Client, base: &Url, context: &Contex
         Err(error) if error.kind() == Kind::Canceled => return answer.map(|_| None),
         // A failure without a status is one of the connection; with one, TLS held and the other side answered.
         Err(error) if error.kind() == Kind::Unavailable && !error.context().any(|(key, _)| key == "status") => {
-            check.fail(StepName::Tls, error);
+            let is_plain = base.scheme() == "http";
+            if is_plain {
+                check.push(StepName::Tls, None, PLAIN);
+            }
+            check.fail(if is_plain { StepName::Api } else { StepName::Tls }, error);
             return Ok(None);
         }
         _ if base.scheme() == "https" => check.push(StepName::Tls, Some(true), "the certificate is trusted"),
-        _ => check.push(StepName::Tls, None, "plain http, as asked for: nothing is encrypted"),
+        _ => check.push(StepName::Tls, None, PLAIN),
     }
     let answer = match answer {
         Ok(answer) => answer,
@@ -251,6 +259,10 @@ async fn speaks(check: &mut Check, client: &Client, base: &Url, context: &Contex
 /// Through a proxy the name is the proxy's to resolve.
 async fn resolve(check: &mut Check, registry: &Registry, base: &Url, context: &Context) -> Result<bool> {
     let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        check.push(StepName::Resolve, Some(true), format!("{host} is an address, nothing to resolve"));
+        return Ok(true);
+    }
     let port = base.port_or_known_default().unwrap_or(443);
     let looked_up = context.run(async { Ok(tokio::net::lookup_host((host.as_str(), port)).await) }).await?;
     let addresses: Vec<_> = looked_up.map(Iterator::collect).unwrap_or_default();
@@ -366,7 +378,17 @@ async fn list(check: &mut Check, connector: &dyn Connector, context: &Context) -
         return Ok(());
     }
     let wanted = Wanted::default();
-    match connector.repositories(&wanted, context).next().await {
+    // What a product cannot do here belongs to the answer: whoever asks may have given a kind that is another.
+    let noticed = Arc::new(Mutex::new(None));
+    let notices = Arc::clone(&noticed);
+    let listening = context.clone().on_event(move |event| {
+        if let Event::Notice { message, hint } = event {
+            let mut noticed = notices.lock().unwrap_or_else(PoisonError::into_inner);
+            noticed.get_or_insert((message.clone(), hint.clone()));
+        }
+    });
+    let first = connector.repositories(&wanted, &listening).next().await;
+    match first {
         Some(Ok(first)) => check.push(
             StepName::List,
             Some(true),
@@ -375,6 +397,13 @@ async fn list(check: &mut Check, connector: &dyn Connector, context: &Context) -
         None => check.push(StepName::List, Some(true), "may list repositories; there are none"),
         Some(Err(error)) if error.kind() == Kind::Canceled => return Err(error),
         Some(Err(error)) => check.fail(StepName::List, &error),
+    }
+    let noticed = noticed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((message, hint)) = noticed
+        && let Some(step) = check.steps.last_mut().filter(|step| step.ok == Some(true))
+    {
+        step.detail = format!("{}; {message}", step.detail);
+        step.hint = Some(hint);
     }
     Ok(())
 }

@@ -141,7 +141,9 @@ fn host_place(registry: &Registry) -> Result<Place> {
 fn place(registry: &Registry, host: Option<Place>) -> Result<Place> {
     let settings: Settings = registry.settings()?;
     let missing = |field: &'static str, hint: &'static str| {
-        Error::new(Kind::InvalidInput, "the address of the registry is missing").with("field", field).with_hint(hint)
+        Error::new(Kind::InvalidInput, format!("the {field} of the registry is missing"))
+            .with("field", field)
+            .with_hint(hint)
     };
     let (region, account, variant) = match host {
         Some(place) => (Some(place.region), Some(place.account), place.variant),

@@ -441,7 +441,7 @@ fn missing(refused: Error, target: &str) -> Error {
         }
         _ => ("there is no such image", "check the repository and the tag; a private one may need credentials"),
     };
-    Error::new(Kind::NotFound, message).with_hint(hint).because(refused)
+    Error::new(Kind::NotFound, message).with_hint(hint).with_context_of(&refused)
 }
 
 #[cfg(test)]

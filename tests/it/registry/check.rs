@@ -28,6 +28,7 @@ async fn each_step_of_a_check_is_told_apart() {
         (anonymous(closed.url()), Some("team/app"), "resolve true, tls null, api true, authenticate null, list false, pull true", true),
         (anonymous("https://registry.invalid".into()), None, "resolve false, tls null, api null, authenticate null, list null, pull null", false),
         (anonymous(format!("https://127.0.0.1:{port}")), None, "resolve true, tls false, api null, authenticate null, list null, pull null", false),
+        (anonymous(format!("http://127.0.0.1:{port}")), None, "resolve true, tls null, api false, authenticate null, list null, pull null", false),
         (anonymous(format!("https://{}", open.host())), None, "resolve true, tls false, api null, authenticate null, list null, pull null", false),
     ] {
         let done = check(&definition, repository, &Context::new()).await.unwrap();
@@ -38,6 +39,32 @@ async fn each_step_of_a_check_is_told_apart() {
         assert!(!serde_json::to_string(&done).unwrap().contains(PASSWORD));
         assert_eq!(done.steps.iter().map(|step| step.step).collect::<Vec<_>>(), StepName::ALL);
     }
+}
+
+#[tokio::test]
+async fn what_is_told_is_told_once() {
+    let registry = started(Auth::Open);
+    let done = check(&anonymous(registry.url()), Some("nope/app"), &Context::new()).await.unwrap();
+    let pull = done.steps.last().unwrap();
+    assert_eq!(pull.detail.matches("there is no").count(), 1, "{pull:?}");
+    assert!(pull.detail.contains("(repository: nope/app, status: 404"), "{pull:?}");
+    let resolve = done.steps.first().unwrap();
+    assert_eq!(resolve.detail, "127.0.0.1 is an address, nothing to resolve");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = check(&anonymous(format!("https://127.0.0.1:{port}")), None, &Context::new()).await.unwrap();
+    assert!(closed.failed().unwrap().detail.starts_with(&format!("cannot connect to port {port}")), "{closed:?}");
+    let error = root(&anonymous(registry.url()), "team/app:none").await.unwrap_err();
+    assert_eq!(error.to_string().matches("there is no").count(), 1, "{error}");
+}
+
+#[tokio::test]
+async fn a_kind_whose_api_is_not_there_is_told() {
+    let registry = started(Auth::Open);
+    let other = Registry::harbor(registry.url()).credential(Credential::Anonymous);
+    let done = check(&other, None, &Context::new()).await.unwrap();
+    let list = done.steps.iter().find(|step| step.step == StepName::List).unwrap();
+    assert!(list.ok == Some(true) && list.detail.contains("the API of Harbor does not answer"), "{list:?}");
+    assert!(list.hint.as_ref().is_some_and(|hint| hint.contains("api_url")), "{list:?}");
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use futures_util::StreamExt as _;
 
 use super::{Check, StepName};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::model::media_type::MANIFESTS;
 use crate::net::client::Request;
 use crate::net::session;
 use crate::registry::connection::Connection;
-use crate::registry::v2;
+use crate::registry::{listing, v2};
 
 /// The digest of nothing that anybody has pushed: what may be pulled is told that it is not there, all else that it may not be.
 const NO_MANIFEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -25,7 +25,6 @@ pub(super) async fn may_pull(check: &mut Check, connection: &Connection, path: &
             Err(error) => Err(error),
         },
         None => nothing(connection, path, context).await.map(|()| format!("may pull from {path}; it has no tags")),
-        Some(Err(error)) if error.kind() == Kind::NotFound => Err(no_repository(error)),
         Some(Err(refused)) if matches!(refused.kind(), Kind::PermissionDenied | Kind::Unauthenticated) => {
             // What is refused tells more of the way to it than what could not be looked for.
             match nothing(connection, path, context).await {
@@ -58,14 +57,8 @@ async fn nothing(connection: &Connection, path: &str, context: &Context) -> Resu
     };
     let names_repository = error.context().any(|(key, value)| key == "code" && value == "NAME_UNKNOWN");
     match is_missing {
-        true if names_repository => Err(no_repository(error)),
+        true if names_repository => Err(listing::no_such_repository(path).with_context_of(&error)),
         true => Ok(()),
         false => Err(error),
     }
-}
-
-fn no_repository(error: Error) -> Error {
-    Error::new(Kind::NotFound, "there is no such repository, or this credential may not see it")
-        .with_hint("check the spelling of the repository and the right to pull from it")
-        .because(error)
 }

@@ -69,7 +69,12 @@ impl Source for Tags<'_> {
             Some(told) if error.kind() == Kind::Unauthenticated => told.to_owned(),
             _ => hint.to_owned(),
         };
-        Error::new(error.kind(), message).with("repository", self.0).with_hint(hint).because(error)
+        let closed = Error::new(error.kind(), message).with("repository", self.0).with_hint(hint);
+        match error.kind() {
+            // What the status says is said.
+            Kind::NotFound => closed.with_context_of(&error),
+            _ => closed.because(error),
+        }
     }
 
     fn is_closed(&self, status: u16) -> bool {
