@@ -75,10 +75,15 @@ impl Pushed {
     /// # Errors
     /// [`Kind::InvalidInput`] unless `days` is 1 to 365.
     pub fn last_days(days: u16) -> Result<Self> {
-        if !(1..=365).contains(&days) {
-            return Err(wrong("a number of days is 1 to 365").with("pushed", days));
+        Self::some_days(days.into(), days)
+    }
+
+    /// The same, where `shown` is what was written.
+    fn some_days(days: u64, shown: impl fmt::Display) -> Result<Self> {
+        match u16::try_from(days) {
+            Ok(days @ 1..=365) => Ok(Self(Span::LastDays(days))),
+            _ => Err(wrong("a number of days is 1 to 365").with("pushed", shown)),
         }
-        Ok(Self(Span::LastDays(days)))
     }
 
     /// From `from`, which is part of it, to `to`, which is not.
@@ -184,7 +189,7 @@ impl FromStr for Pushed {
                 return Err(unknown());
             }
             // More digits than a number of days has are too many days.
-            Self::last_days(digits.parse().unwrap_or(u16::MAX))
+            Self::some_days(digits.parse().unwrap_or(u64::MAX), digits)
         };
         match text {
             "all" => return Ok(Self::all()),
@@ -248,11 +253,11 @@ impl<'de> Deserialize<'de> for Pushed {
             }
 
             fn visit_u64<E: serde::de::Error>(self, days: u64) -> Result<Pushed, E> {
-                Pushed::last_days(days.try_into().unwrap_or(u16::MAX)).map_err(E::custom)
+                Pushed::some_days(days, days).map_err(E::custom)
             }
 
             fn visit_i64<E: serde::de::Error>(self, days: i64) -> Result<Pushed, E> {
-                self.visit_u64(days.try_into().unwrap_or(0))
+                Pushed::some_days(days.try_into().unwrap_or(0), days).map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Read)
@@ -262,6 +267,20 @@ impl<'de> Deserialize<'de> for Pushed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_number_of_days_is_shown_as_it_was_written() {
+        for (json, shown) in [
+            ("100000", "100000"),
+            ("-1", "-1"),
+            ("0", "0"),
+            ("\"100000000000000000000000\"", "100000000000000000000000"),
+            ("\"last-400-days\"", "400"),
+        ] {
+            let error = serde_json::from_str::<Pushed>(json).unwrap_err().to_string();
+            assert!(error.contains(&format!("(pushed: {shown})")), "{json}: {error}");
+        }
+    }
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
