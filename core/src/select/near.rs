@@ -6,6 +6,9 @@ use crate::error::{Error, Kind};
 /// How many names are offered.
 const OFFERED: usize = 3;
 
+/// So many repositories are all offered, like or not.
+const FEW: usize = 10;
+
 /// How much of a name is compared, in characters: the comparison takes the product of the lengths.
 const COMPARED: usize = 128;
 
@@ -15,11 +18,13 @@ const PATTERNS: usize = 8;
 /// Sees the names of all repositories of a registry, and remembers those that are nearest to what was asked for.
 #[derive(Clone, Debug)]
 pub struct Near {
-    wanted: Vec<String>,
+    wanted: Vec<Letters>,
     patterns: Vec<String>,
     seen: u64,
     /// The nearest names, with their distance.
     best: Vec<(usize, String)>,
+    /// The first names.
+    first: Vec<String>,
 }
 
 impl Near {
@@ -27,18 +32,22 @@ impl Near {
     pub fn new(patterns: &Patterns) -> Self {
         let patterns = || patterns.include.iter();
         Self {
-            wanted: patterns().take(PATTERNS).map(|pattern| letters(pattern.as_str())).collect(),
+            wanted: patterns().take(PATTERNS).map(|pattern| Letters::new(pattern.as_str())).collect(),
             patterns: patterns().take(PATTERNS).map(Pattern::to_string).collect(),
             seen: 0,
             best: Vec::new(),
+            first: Vec::new(),
         }
     }
 
     /// Takes the name of a repository that did not match.
     pub fn see(&mut self, name: &str) {
         self.seen += 1;
+        if self.first.len() < FEW {
+            self.first.push(name.to_owned());
+        }
         let shown = letters(name);
-        let Some(distance) = self.wanted.iter().filter_map(|wanted| distance(wanted, &shown)).min() else { return };
+        let Some(distance) = self.wanted.iter().filter_map(|wanted| wanted.distance(&shown)).min() else { return };
         let better = (distance, name.to_owned());
         let place = self.best.partition_point(|known| *known < better);
         if place < OFFERED && !self.best.contains(&better) {
@@ -70,8 +79,15 @@ impl Near {
 
     /// What may have been meant, where anything comes near.
     pub fn hint(&self) -> Option<String> {
-        let names: Vec<_> = self.names().map(|name| name.escape_debug().to_string()).collect();
-        (!names.is_empty()).then(|| format!("did you mean {}?", names.join(", ")))
+        let list = |names: &mut dyn Iterator<Item = &str>| {
+            names.map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let is_few = usize::try_from(self.seen).is_ok_and(|seen| (1..=FEW).contains(&seen));
+        match (self.best.is_empty(), is_few) {
+            (false, _) => Some(format!("did you mean {}?", list(&mut self.names()))),
+            (true, true) => Some(format!("the registry has {}", list(&mut self.first.iter().map(String::as_str)))),
+            (true, false) => None,
+        }
     }
 }
 
@@ -80,35 +96,61 @@ fn letters(text: &str) -> String {
     text.chars().filter(|c| *c != '*').take(COMPARED).flat_map(char::to_lowercase).collect()
 }
 
-/// How far apart two names are; none where they have nothing to do with each other. A name that holds the other is near.
-fn distance(wanted: &str, name: &str) -> Option<usize> {
-    if wanted.is_empty() {
-        return None;
-    }
-    let last = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-    if name.contains(wanted) || (!name.is_empty() && wanted.contains(name)) || last(wanted) == last(name) {
-        return Some(1);
-    }
-    let edits = edits(wanted, name);
-    (edits * 3 <= wanted.chars().count().max(3)).then_some(edits)
+/// What was asked for, as it is compared.
+#[derive(Clone, Debug)]
+struct Letters {
+    text: String,
+    /// Whether any end may follow (`team/*`): as much of a name is compared as is written.
+    is_start: bool,
+    /// Whether anything may stand in front (`*/app`).
+    is_end: bool,
 }
 
-/// The number of letters to insert, remove or replace (Levenshtein).
+impl Letters {
+    fn new(pattern: &str) -> Self {
+        let (is_start, is_end) = (pattern.ends_with('*'), pattern.starts_with('*'));
+        Self { text: letters(pattern), is_start, is_end }
+    }
+
+    /// How far apart a name is; none where the two have nothing to do with each other. A name that holds the other is near.
+    fn distance(&self, name: &str) -> Option<usize> {
+        let wanted = self.text.as_str();
+        if wanted.is_empty() {
+            return None;
+        }
+        let last = |text: &str| text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        if name.contains(wanted) || (!name.is_empty() && wanted.contains(name)) || last(wanted) == last(name) {
+            return Some(1);
+        }
+        let length = wanted.chars().count();
+        let compared: String = match (self.is_start, self.is_end) {
+            (true, false) => name.chars().take(length).collect(),
+            (false, true) => name.chars().skip(name.chars().count().saturating_sub(length)).collect(),
+            _ => name.to_owned(),
+        };
+        let edits = edits(wanted, &compared);
+        (edits * 3 <= length.max(3)).then_some(edits)
+    }
+}
+
+/// The number of letters to insert, remove, replace or swap with the next (Damerau and Levenshtein).
 fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let at = |row: &[usize], place: usize| row.get(place).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = *cell;
-            left = replaced.min(left + 1).min(*cell + 1);
-            *cell = left;
+    for (i, from) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let replaced = at(&row, j) + usize::from(from != to);
+            let mut least = replaced.min(at(&next, j) + 1).min(at(&row, j + 1) + 1);
+            let is_swap = i > 0 && j > 0 && a.get(i - 1) == Some(to) && b.get(j - 1) == Some(from);
+            if is_swap {
+                least = least.min(at(&before, j - 1) + 1);
+            }
+            next.push(least);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut row, next);
     }
     row.last().copied().unwrap_or(0)
 }
@@ -135,6 +177,10 @@ mod tests {
             ("nginx*", Some("library/nginx")),
             ("foreign/web", Some("team/web")),
             ("postgres", None),
+            ("taem/api", Some("team/api")),
+            ("tema/*", Some("team/api")),
+            ("tean*", Some("team/api")),
+            ("*/wbe", Some("team/web")),
         ] {
             assert_eq!(near(&[pattern], &all).names().next(), first, "{pattern}");
         }
@@ -142,14 +188,25 @@ mod tests {
         assert_eq!(error.kind(), Kind::NotFound);
         assert_eq!(error.to_string(), "no repository matches the selection (repositories: team/apj)");
         assert_eq!(error.hint(), Some("did you mean team/api, teams/api?"));
-        assert!(near(&["postgres"], &all).error().hint().unwrap().contains("5 repositories"));
+        let few = near(&["postgres"], &all).error();
+        assert_eq!(few.hint(), Some("the registry has team/api, team/web, teams/api, library/nginx, other"));
+        let many: Vec<_> = (0..11).map(|number| format!("x{number}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        assert!(near(&["postgres"], &many).error().hint().unwrap().contains("11 repositories"));
         assert!(near(&["postgres"], &[]).error().hint().unwrap().contains("may list"));
     }
 
     #[test]
     fn counts_edits() {
-        for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
-        {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 1),
+            ("tema/", "team/", 1),
+            ("abc", "cba", 2),
+        ] {
             assert_eq!(edits(a, b), expected, "{a} {b}");
         }
     }
