@@ -11,6 +11,7 @@ use tidewaiter::net::redact::without_values;
 use tidewaiter::registry::{Credential, Registry};
 use tidewaiter::{Error, Kind, Platforms, Result};
 
+use crate::place;
 use crate::registries::Named;
 
 /// What a scanner is made of. `{}` is all defaults.
@@ -138,8 +139,17 @@ pub struct UpdateOptions {
 pub fn from_json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     serde_json::from_str(text).map_err(|error| {
-        Error::new(Kind::InvalidInput, format!("{what} cannot be read: {}", without_values(&error.to_string())))
-            .with_hint("it is a JSON object; its fields are in the documentation of the operation")
+        let message = without_values(&error.to_string());
+        let hint = "it is a JSON object; its fields are in the documentation of the operation";
+        match place::of(text, &error) {
+            Some(field) => {
+                // Where it stands in the text is of no use to whoever has not written that.
+                let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
+                let wrong = Error::new(Kind::InvalidInput, format!("{what} cannot be read: {reason}"));
+                wrong.with("field", field).with_hint(hint)
+            }
+            None => Error::new(Kind::InvalidInput, format!("{what} cannot be read: {message}")).with_hint(hint),
+        }
     })
 }
 

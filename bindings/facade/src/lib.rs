@@ -14,6 +14,7 @@ mod jobs;
 mod listing;
 pub mod operations;
 pub mod paths;
+mod place;
 mod queue;
 mod recipe;
 mod records;
