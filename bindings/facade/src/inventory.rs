@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tidewaiter::engine::Rematched;
 use tidewaiter::model::digest::Digest;
-use tidewaiter::schedule::parse_time;
 use tidewaiter::store::{InventoryFilter, Pruned, RegistrySummary, Status, Store, StoredRegistry};
 use tidewaiter::{Cancel, Error, Kind, Result};
 
@@ -16,6 +15,7 @@ use crate::listing::{Item, Listing};
 use crate::registries::definition;
 use crate::report::Report;
 use crate::scanner::Scanner;
+use crate::schedule::moment;
 
 /// So many rows are asked for at once.
 const PAGE: u64 = 256;
@@ -34,7 +34,7 @@ pub struct SummaryFilter {
 pub struct ChangesFilter {
     /// Only those of this registry.
     pub registry: Option<String>,
-    /// Only those at or after this time (RFC 3339).
+    /// Only those at or after this time (RFC 3339), or day, from its start in UTC.
     pub since: Option<String>,
 }
 
@@ -114,7 +114,7 @@ impl Scanner {
     /// # Errors
     /// [`Kind::InvalidInput`] for a time that is none; as [`Scanner::inventory`].
     pub fn changes(&self, filter: ChangesFilter) -> Result<Listing> {
-        let since = filter.since.as_deref().map(|since| parse_time("since", since)).transpose()?;
+        let since = filter.since.as_deref().map(|since| moment("since", since)).transpose()?;
         let begin = (self.store()?, filter.registry, None, VecDeque::new());
         let rows = stream::try_unfold(begin, move |(store, registry, mut last, mut ready)| async move {
             if ready.is_empty() {

@@ -1,7 +1,10 @@
 //! When a schedule runs next.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
-use tidewaiter::schedule::{Definition, Schedule, parse_time};
+use tidewaiter::schedule::{Definition, Schedule};
 use tidewaiter::{Error, Kind, Result};
 
 /// The most runs that are told at once.
@@ -26,8 +29,8 @@ pub struct NextOptions {
 pub fn next_runs(schedule: Option<Definition>, options: &NextOptions) -> Result<Vec<String>> {
     let schedule = Schedule::try_from(schedule)?;
     let after = match &options.after {
-        Some(after) => parse_time("after", after)?,
-        None => jiff::Timestamp::now(),
+        Some(after) => moment("after", after)?,
+        None => Timestamp::now(),
     };
     let count = options.count.unwrap_or(1);
     if !(1..=MOST).contains(&count) {
@@ -38,6 +41,20 @@ pub fn next_runs(schedule: Option<Definition>, options: &NextOptions) -> Result<
     let schedule = schedule.anchored(after);
     let runs = std::iter::successors(schedule.next_after(after), |last| schedule.next_after(*last));
     Ok(runs.take(count).map(|run| run.to_string()).collect())
+}
+
+/// A time as RFC 3339, or a day, which is its start in UTC.
+///
+/// # Errors
+/// [`Kind::InvalidInput`], which names the field.
+pub(crate) fn moment(field: &'static str, text: &str) -> Result<Timestamp> {
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|start| start.timestamp());
+    text.parse().ok().or_else(day).ok_or_else(|| {
+        Error::new(Kind::InvalidInput, "this is no time")
+            .with("field", field)
+            .with("time", text.chars().take(100).collect::<String>().escape_debug())
+            .with_hint("write a time such as 2026-01-31T08:00:00Z, or a day such as 2026-01-31")
+    })
 }
 
 #[cfg(test)]
@@ -61,6 +78,14 @@ mod tests {
         // Every time is to the second, whatever it is now.
         let runs = next(r#"{"every": 7}"#, r#"{"after": "2026-11-24T17:00:00.123Z", "count": 2}"#).unwrap();
         assert_eq!(runs, ["2026-12-01T17:00:00Z", "2026-12-08T17:00:00Z"]);
+    }
+
+    #[test]
+    fn a_time_may_be_a_day() {
+        assert_eq!(moment("since", "2026-11-01").unwrap().to_string(), "2026-11-01T00:00:00Z");
+        assert_eq!(moment("since", "2026-11-01T02:00:00+02:00").unwrap().to_string(), "2026-11-01T00:00:00Z");
+        let error = moment("since", "yesterday").unwrap_err();
+        assert_eq!(error.to_string(), "this is no time (field: since, time: yesterday)");
     }
 
     #[test]

@@ -79,7 +79,7 @@ enum Command {
         /// Only changes of this registry
         #[arg(long, value_name = "NAME")]
         registry: Option<String>,
-        /// Only changes at or after this time (RFC 3339)
+        /// Only changes at or after this time (RFC 3339), or day, from its start in UTC
         #[arg(long, value_name = "TIME")]
         since: Option<String>,
         #[command(flatten)]
