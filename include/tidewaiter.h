@@ -78,6 +78,7 @@ typedef struct tw_scanner tw_scanner;
 // Is told what happens during a call, on the thread that made it: an object of JSON whose field `event` says which event
 // it is. `event` lives until it returns. Returning 0 goes on, anything else cancels the call. It may not use the scanner
 // of the call, and may not unwind or jump out.
+// The events and their fields stand in docs/events.md.
 typedef int (*tw_on_event)(const char *event, void *user);
 
 #ifdef __cplusplus
@@ -87,16 +88,16 @@ extern "C" {
 // The status that the call returned. TW_OK for NULL.
 tw_status tw_error_status(const tw_error *error);
 
-// The kind as a word, such as `not-found`.
+// The kind as a word, such as `not-found`; NULL for NULL.
 const char *tw_error_kind(const tw_error *error);
 
-// One line: what happened, where, and why. It holds no secret.
+// One line: what happened, where, and why; NULL for NULL. It holds no secret.
 const char *tw_error_message(const tw_error *error);
 
-// What to do next; NULL where nobody knows.
+// What to do next; NULL where nobody knows, and for NULL.
 const char *tw_error_hint(const tw_error *error);
 
-// How many seconds the registry asked to wait; negative where it did not ask.
+// How many seconds the registry asked to wait; negative where it did not ask, and for NULL.
 double tw_error_retry_after(const tw_error *error);
 
 // Frees an error. NULL is fine.

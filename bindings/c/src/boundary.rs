@@ -17,6 +17,7 @@ use crate::text;
 /// Is told what happens during a call, on the thread that made it: an object of JSON whose field `event` says which event
 /// it is. `event` lives until it returns. Returning 0 goes on, anything else cancels the call. It may not use the scanner
 /// of the call, and may not unwind or jump out.
+/// The events and their fields stand in docs/events.md.
 pub type tw_on_event = Option<unsafe extern "C" fn(event: *const c_char, user: *mut c_void) -> c_int>;
 
 /// Runs a function with a status: an error goes to `error`, where there is a place for it.

@@ -95,7 +95,7 @@ pub unsafe extern "C" fn tw_error_status(error: *const tw_error) -> tw_status {
     value(tw_status::TW_INTERNAL, || error.map_or(tw_status::TW_OK, |error| error.error.kind().into()))
 }
 
-/// The kind as a word, such as `not-found`.
+/// The kind as a word, such as `not-found`; NULL for NULL.
 ///
 /// # Safety
 /// `error` is NULL or live.
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn tw_error_kind(error: *const tw_error) -> *const c_char 
     lent(unsafe { error.as_ref() }.map(|error| &error.kind))
 }
 
-/// One line: what happened, where, and why. It holds no secret.
+/// One line: what happened, where, and why; NULL for NULL. It holds no secret.
 ///
 /// # Safety
 /// `error` is NULL or live.
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn tw_error_message(error: *const tw_error) -> *const c_ch
     lent(unsafe { error.as_ref() }.map(|error| &error.message))
 }
 
-/// What to do next; NULL where nobody knows.
+/// What to do next; NULL where nobody knows, and for NULL.
 ///
 /// # Safety
 /// `error` is NULL or live.
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn tw_error_hint(error: *const tw_error) -> *const c_char 
     lent(unsafe { error.as_ref() }.and_then(|error| error.hint.as_ref()))
 }
 
-/// How many seconds the registry asked to wait; negative where it did not ask.
+/// How many seconds the registry asked to wait; negative where it did not ask, and for NULL.
 ///
 /// # Safety
 /// `error` is NULL or live.

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 use tidewaiter::model::event::Event;
 
-/// One event as an object; `event` says which: `image-resolved`, `layer-progress`, `layer-done`, `image-done`, `repository-listed`,
-/// `repository-failed`, `notice`, `problem`, `advisories-progress`, `run-begun`, `run-planned`, `image-committed`,
-/// `findings-changed`, `rematch-progress`.
+/// One event as an object; `event` says which. They and their fields stand in `docs/events.md`.
 pub fn to_json(event: &Event) -> Value {
     match event {
         Event::ImageResolved { image, digest, layers } => json!({
@@ -58,5 +56,36 @@ pub fn to_json(event: &Event) -> Value {
         Event::Notice { message, hint } => json!({"event": "notice", "message": message, "hint": hint}),
         // A kind of event that is newer than this binding: known to be there, and nothing else.
         _ => json!({"event": "other"}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The events of this file with their fields, as the documentation has to have them.
+    #[test]
+    fn every_event_is_documented_with_its_fields() {
+        let (code, _) = include_str!("event.rs").split_once("#[cfg(test)]").unwrap();
+        let documented = include_str!("../../../docs/events.md");
+        let kinds: Vec<_> = code.split("\"event\": \"").skip(1).map(|rest| rest.split_once('"').unwrap()).collect();
+        assert_eq!(kinds.len(), 15, "{kinds:?}");
+        for (kind, rest) in kinds {
+            let row = documented.lines().find(|line| line.starts_with(&format!("| `{kind}` |")));
+            let row = row.unwrap_or_else(|| panic!("{kind} is not documented"));
+            let fields = rest.split("Event::").next().unwrap().split('"').skip(1).step_by(2);
+            for field in fields.filter(|field| *field != "event") {
+                assert!(
+                    row.contains(&format!("`{field}`")) || row.contains(&format!("\"{field}\"")),
+                    "{kind}: {field}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_notice_is_an_object() {
+        let notice = Event::Notice { message: "a".to_owned(), hint: "b".to_owned() };
+        assert_eq!(to_json(&notice), json!({"event": "notice", "message": "a", "hint": "b"}));
     }
 }

@@ -30,6 +30,7 @@ from .records import (
 from .registry import Registry
 
 #: Is told what happens during a call, on the thread that made it. What it raises ends the call and is raised by it.
+#: The dict has the key ``event``, a word such as ``layer-done``; the words and the fields of each stand in ``docs/events.md``.
 OnEvent = Callable[[dict[str, Any]], object]
 
 
