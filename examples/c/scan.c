@@ -2,7 +2,7 @@
  *
  *   cargo build --release -p tidewaiter-c && bindings/c/install --prefix "$HOME/.local"
  *   export PKG_CONFIG_PATH="$HOME/.local/lib/pkgconfig"
- *   cc examples/c/scan.c -o scan $(pkg-config --cflags --libs tidewaiter) && ./scan debian:12
+ *   cc examples/c/scan.c -o scan $(pkg-config --cflags --libs tidewaiter) -Wl,-rpath,"$HOME/.local/lib" && ./scan debian:12
  */
 
 #include <stdio.h>
