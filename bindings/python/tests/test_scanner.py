@@ -124,6 +124,8 @@ def test_nobody_listens(scanner):
     assert [step.ok for step in check.steps][:1] == [True]
     assert False in [step.ok for step in check.steps]
     assert "no " in str(check)
+    assert not check.ok
+    assert check.steps[2].hint in str(check), "what to do about a port that nobody listens on"
 
 
 def test_a_text_that_is_no_address_is_a_name(tmp_path):

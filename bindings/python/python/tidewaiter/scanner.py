@@ -39,9 +39,20 @@ class Check:
     kind: str
     steps: list[Step]
 
+    @property
+    def ok(self) -> bool:
+        """Whether all asked steps hold. With a repository the list is told but does not decide: the pull was asked then."""
+        asked_pull = any(step.step == "pull" and step.ok is not None for step in self.steps)
+        return all(step.ok is not False for step in self.steps if not (asked_pull and step.step == "list"))
+
     def __str__(self) -> str:
         marks = {True: "ok", False: "no", None: "-"}
-        return "\n".join(f"{marks[step.ok]:<4}{step.step:<14}{step.detail}" for step in self.steps)
+        lines = []
+        for step in self.steps:
+            lines.append(f"{marks[step.ok]:<4}{step.step:<14}{step.detail}")
+            if step.hint is not None:
+                lines.append(f"{'':<18}{step.hint}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
