@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tidewaiter::advisory::Advisories;
+use tidewaiter::model::reference::DOCKER_HUB;
 use tidewaiter::model::report::AdvisoryProvenance;
 use tidewaiter::registry::{Check, Registry};
 use tidewaiter::select::Selection;
@@ -22,7 +23,7 @@ use crate::listing::{Item, Listing, Source};
 use crate::paths;
 use crate::recipe::Recipe;
 use crate::records::{AdvisoryStatus, Imported};
-use crate::registries::{self, Lookup, Named};
+use crate::registries::{self, Lookup, Named, is_address};
 use crate::report::Report;
 use crate::runtime::Runtime;
 
@@ -86,12 +87,13 @@ impl Scanner {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Scans one image: one report a platform. `cancel` ends it from any thread.
+    /// Scans one image: one report a platform. `cancel` ends it from any thread. An image without a host is in the registry of the
+    /// options, where they name one, else in Docker Hub.
     ///
     /// # Errors
     /// [`Kind::InvalidInput`] for a target or options that cannot be, [`Kind::InvalidState`]; the others from the wait.
     pub fn scan(&self, target: &str, mut options: ScanOptions, cancel: &Cancel) -> Result<Pending<Vec<Report>>> {
-        let target: Target = target.parse()?;
+        let (written, target) = (target.to_owned(), target.parse::<Target>()?);
         let timeout = config::timeout(options.timeout)?;
         let registry = options.registry.take().map(|named| self.registry(named)).transpose()?;
         let exports = self.exports();
@@ -100,6 +102,10 @@ impl Scanner {
             let registry = match registry {
                 Some(registry) => context.run(registry.load()).await?,
                 None => Registry::default(),
+            };
+            let target = match target {
+                Target::Registry(_) => in_registry(&written, &registry)?,
+                other => other,
             };
             let options = options.resolve(registry);
             let reports = scanner.scan_with(&target, &options, &context).await?;
@@ -425,6 +431,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::new(Kind::Internal, "a defect ended the call").because(error)),
+    }
+}
+
+/// An image as it was written: without a host it is in the registry of the call, where that has one.
+fn in_registry(written: &str, registry: &Registry) -> Result<Target> {
+    let has_host = written.contains("://") || written.split_once('/').is_some_and(|(first, _)| is_address(first));
+    match registry.host() {
+        Ok(host) if !has_host && host != DOCKER_HUB => format!("{host}/{written}").parse(),
+        _ => written.parse(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! `tidewaiter scan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tidewaiter::model::problem::ProblemKind;
 use tidewaiter::model::severity::Rating;
 use tidewaiter::{Cancel, Error, Kind, Result};
-use tidewaiter_facade::{Config, Report, ScanOptions, Scanner, parse_platforms, paths};
+use tidewaiter_facade::{Config, Report, ScanOptions, Scanner, Silent, is_address, parse_platforms, paths};
 
 use crate::connection::Connection;
 use crate::console::Exit;
@@ -67,7 +67,7 @@ pub(crate) struct Scan {
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
-    /// Reach the registry of the image as the saved definition with this name says
+    /// Reach the registry of the image as the saved definition with this name says; an image without a host is in that registry
     #[arg(long, value_name = "NAME")]
     registry: Option<String>,
     #[command(flatten)]
@@ -108,11 +108,33 @@ impl Scan {
             timeout: self.timeout,
             ..ScanOptions::default()
         };
-        let reports = scanner.scan(&self.target, options, cancel)?.wait(&mut Progress::new(self.quiet))?;
+        let reports = scanner
+            .scan(&self.target, options, cancel)
+            .and_then(|pending| pending.wait(&mut Progress::new(self.quiet)))
+            .map_err(|error| meant(&scanner, &self.target, error))?;
         for output in outputs {
             output.write(&reports)?;
         }
         verdict(&reports, self.fail_on)
+    }
+}
+
+/// The error of a scan, with what may have been meant: a file, or an image of a saved registry.
+fn meant(scanner: &Scanner, target: &str, error: Error) -> Error {
+    if error.kind() == Kind::Canceled || target.starts_with(['/', '.']) {
+        return error;
+    }
+    if Path::new(target).exists() {
+        return error.with_hint(format!("there is a file of this name here: write ./{target}"));
+    }
+    let Some((name, image)) = target.split_once('/').filter(|(name, _)| !is_address(name)) else { return error };
+    let is_saved = || {
+        let cancel = Cancel::new();
+        scanner.list_registries(&cancel)?.wait(&mut Silent).map(|all| all.iter().any(|saved| saved.name == name))
+    };
+    match is_saved() {
+        Ok(true) => error.with_hint(format!("{name} is a saved registry: write {image} --registry {name}")),
+        _ => error,
     }
 }
 
