@@ -4,8 +4,9 @@ use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
-use tidewaiter::registry::{Credential, Registry};
+use tidewaiter::registry::{Credential, Registry, Secret, vendor};
 use tidewaiter::{Error, Kind, Result};
 use tidewaiter_facade::{Definition, Named, from_json, is_address};
 use zeroize::Zeroizing;
@@ -17,7 +18,7 @@ use crate::words;
 #[command(next_help_heading = "Registry")]
 pub(crate) struct Connection {
     /// What kind of registry it is: docker is any that speaks Docker V2 [default: by its address, else docker]
-    #[arg(long)]
+    #[arg(long, value_parser = PossibleValuesParser::new(vendor::ALL.iter().map(|vendor| vendor.name())))]
     kind: Option<String>,
     /// Speak http instead of https
     #[arg(long)]
@@ -139,13 +140,13 @@ struct Identity {
     #[arg(long, short = 'u', value_name = "USER")]
     username: Option<String>,
     /// Read the password from standard input
-    #[arg(long, requires = "username", group = "secret")]
+    #[arg(long, group = "secret")]
     password_stdin: bool,
     /// Take the password from this environment variable
-    #[arg(long, value_name = "VAR", requires = "username", group = "secret")]
+    #[arg(long, value_name = "VAR", group = "secret")]
     password_env: Option<String>,
     /// Read the password from this file
-    #[arg(long, value_name = "FILE", requires = "username", group = "secret")]
+    #[arg(long, value_name = "FILE", group = "secret")]
     password_file: Option<PathBuf>,
     /// Run this command (words as in a shell, quotes and backslashes too, and nothing else of one); what it prints is the password, or without --username the token
     #[arg(long, value_name = "COMMAND", group = "secret")]
@@ -224,7 +225,7 @@ impl Connection {
     /// The registry that an argument means: an address, which has a dot, a colon, or is `localhost`, or else a name of the file of
     /// definitions or of the store.
     pub(crate) fn named(&self, argument: &str) -> Result<Named> {
-        if is_address(argument) || (self.kind.is_some() && self.registries.is_none()) {
+        if is_address(argument) {
             return self.registry(Some(argument)).map(Named::from);
         }
         self.saved(argument.to_owned())
@@ -235,8 +236,8 @@ impl Connection {
         if self.identity.is_none() && self.given().is_empty() {
             return Ok(Named::Name(name));
         }
-        let hint =
-            "leave the options of registries and credentials out, or change what is saved: `tidewaiter registry set`";
+        let hint = "leave the options of registries and credentials out, or change what is saved: `tidewaiter registry set`; \
+                    a host without a dot and a port is written https://HOST";
         Err(Error::new(Kind::InvalidInput, "how a registry is reached that has a name is what its definition says")
             .with("name", name.escape_debug())
             .with_hint(hint))
@@ -276,15 +277,25 @@ impl Connection {
 
     /// The registry with these fields, and the credential that was given.
     pub(crate) fn define(&self, fields: Map<String, Value>) -> Result<Registry> {
+        let is_https = fields.get("url").and_then(Value::as_str).is_some_and(|url| url.starts_with("https://"));
+        if self.plain_http && is_https {
+            return Err(Error::new(Kind::InvalidInput, "the address says https, and --plain-http says http")
+                .with_hint("write the address with http://, or leave --plain-http out"));
+        }
         let mut registry = Definition::Written(Value::Object(fields)).read()?;
-        if let Some(credential) = self.credential(&registry.kind)? {
+        if let Some(credential) = self.credential(&registry.kind, &registry.credential)? {
             registry.credential = credential;
         }
         Ok(registry)
     }
 
-    /// The credential; none where the default holds.
-    fn credential(&self, kind: &str) -> Result<Option<Credential>> {
+    /// Whether an option says who asks.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// The credential; none where the default holds. A password without a user name is another one of the user who is saved.
+    fn credential(&self, kind: &str, saved: &Credential) -> Result<Option<Credential>> {
         let Some(identity) = &self.identity else { return Ok(None) };
         if let Some(shape) = identity.cloud(kind) {
             return from_json(&shape.to_string(), "the credential").map(Some);
@@ -300,6 +311,10 @@ impl Connection {
         } else {
             Value::Null
         };
+        if identity.username.is_none() && identity.has_password() {
+            let password = from_json(&secret.to_string(), "the password")?;
+            return with_password(saved, password).map(Some);
+        }
         let shape = match (&identity.username, &secret, &identity.docker_config) {
             (_, _, Some(path)) => json!({"docker_config": {"path": path}}),
             (None, Value::Null, None) => return Ok(None),
@@ -318,7 +333,25 @@ impl Connection {
     }
 }
 
+/// The credential with another password.
+fn with_password(saved: &Credential, password: Secret) -> Result<Credential> {
+    Ok(match saved.clone() {
+        Credential::Basic { username, .. } => Credential::Basic { username, password },
+        Credential::DockerHub { username, .. } => Credential::DockerHub { username, password },
+        Credential::Quay { username, token, .. } => Credential::Quay { username, password, token },
+        _ => {
+            return Err(Error::new(Kind::InvalidInput, "the user of the password is missing")
+                .with_hint("give the name with --username, or a token with --token-env"));
+        }
+    })
+}
+
 impl Identity {
+    /// Whether an option gives a password, and can give nothing else.
+    fn has_password(&self) -> bool {
+        self.password_stdin || self.password_env.is_some() || self.password_file.is_some()
+    }
+
     /// The credential of a cloud, where an option of one is given.
     fn cloud(&self, kind: &str) -> Option<Value> {
         let given = |fields: &[(&str, Value)]| -> Option<Value> {
@@ -395,7 +428,7 @@ mod tests {
     fn credential(kind: &str, line: &str) -> String {
         let line =
             Line::try_parse_from(["x"].into_iter().chain(line.split(' '))).unwrap_or_else(|error| panic!("{error}"));
-        serde_json::to_string(&line.connection.credential(kind).unwrap()).unwrap()
+        serde_json::to_string(&line.connection.credential(kind, &Credential::default()).unwrap()).unwrap()
     }
 
     /// Options of the clouds, and the credential that they are.

@@ -189,11 +189,12 @@ impl Scanner {
     /// # Errors
     /// [`Kind::InvalidInput`] without a name. What came of each is in the answer.
     pub fn remove_registries(&self, request: Names, cancel: &Cancel) -> Result<Pending<Vec<Outcome>>> {
-        let names = some(request.names)?;
+        let (names, defined) = (some(request.names)?, self.defined()?);
         self.ask(cancel, |store| async move {
             let mut outcomes = Vec::new();
             for name in names {
                 let done = store.remove_registry(&name).await.map(|()| None);
+                let done = done.map_err(|error| in_file(error, &name, &defined));
                 outcomes.push(Outcome::of(name, done));
             }
             Ok(outcomes)
@@ -206,11 +207,12 @@ impl Scanner {
     /// As [`Scanner::remove_registries`].
     pub fn pause_registries(&self, request: Pause, cancel: &Cancel) -> Result<Pending<Vec<Outcome>>> {
         let Pause { names, paused } = request;
-        let names = some(names)?;
+        let (names, defined) = (some(names)?, self.defined()?);
         self.ask(cancel, move |store| async move {
             let mut outcomes = Vec::new();
             for name in names {
                 let done = store.pause_registry(&name, paused).await.map(|()| None);
+                let done = done.map_err(|error| in_file(error, &name, &defined));
                 outcomes.push(Outcome::of(name, done));
             }
             Ok(outcomes)
@@ -226,6 +228,16 @@ impl Scanner {
         };
         definitions.into_iter().map(saved).collect()
     }
+}
+
+/// What is not in the store may be in the file of definitions, which is the user's.
+fn in_file(error: Error, name: &str, defined: &[SavedRegistry]) -> Error {
+    if error.kind() != Kind::NotFound || !defined.iter().any(|registry| registry.name == name) {
+        return error;
+    }
+    Error::new(Kind::InvalidState, "the registry is defined in the file of registries, which is never changed")
+        .with("name", name.escape_debug())
+        .with_hint("change the file, or save a registry with this name")
 }
 
 /// At least one name.

@@ -105,24 +105,6 @@ struct Shape {
 /// What people call Docker Hub, whose registry is at none of these.
 pub(super) const HUB_NAMES: [&str; 4] = [DOCKER_HUB, "index.docker.io", "registry.hub.docker.com", "hub.docker.com"];
 
-/// The fields that every kind has.
-const FIELDS: [&str; 14] = [
-    "kind",
-    "url",
-    "api_url",
-    "ca",
-    "client_cert",
-    "client_key",
-    "plain_http",
-    "proxy",
-    "private_addresses",
-    "concurrency",
-    "rate",
-    "timeout",
-    "image_timeout",
-    "credential",
-];
-
 fn docker() -> String {
     "docker".to_owned()
 }
@@ -133,7 +115,7 @@ impl TryFrom<Shape> for Registry {
     fn try_from(shape: Shape) -> Result<Self> {
         let vendor = vendor::of(&shape.kind)?;
         if let Some(field) = shape.settings.keys().find(|field| !vendor.fields().contains(&field.as_str())) {
-            let known: Vec<_> = FIELDS.iter().chain(vendor.fields()).copied().collect();
+            let known: Vec<_> = Self::FIELDS.iter().chain(vendor.fields()).copied().collect();
             return Err(Error::new(Kind::InvalidInput, "a registry of this kind has no such field")
                 .with("kind", &shape.kind)
                 .with("field", field.escape_debug())
@@ -187,6 +169,24 @@ impl Default for Registry {
 }
 
 impl Registry {
+    /// The fields of a definition that every kind has.
+    pub const FIELDS: &'static [&'static str] = &[
+        "kind",
+        "url",
+        "api_url",
+        "ca",
+        "client_cert",
+        "client_key",
+        "plain_http",
+        "proxy",
+        "private_addresses",
+        "concurrency",
+        "rate",
+        "timeout",
+        "image_timeout",
+        "credential",
+    ];
+
     /// Any registry that speaks Docker V2 or OCI distribution, at `url`.
     pub fn docker(url: impl Into<String>) -> Self {
         Self { url: Some(url.into()), ..Self::default() }
@@ -392,7 +392,7 @@ impl Registry {
 fn unread(error: &serde_json::Error) -> Error {
     let reason = redact::without_values(&error.to_string());
     Error::new(Kind::InvalidInput, format!("this is no definition of a registry: {reason}"))
-        .with_hint(format!("the fields of every kind are {}", FIELDS.join(", ")))
+        .with_hint(format!("the fields of every kind are {}", Registry::FIELDS.join(", ")))
 }
 
 fn is_hub(url: &Url) -> bool {

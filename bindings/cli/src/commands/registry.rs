@@ -1,12 +1,16 @@
 //! `tidewaiter registry`.
 
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
+use tidewaiter::registry::Registry as Definition;
 use tidewaiter::{Cancel, Error, Kind, Result};
 use tidewaiter_facade::{Mode, Names, Pause, PutRegistry, SavedRegistry, Scanner, Silent};
 
 use crate::connection::Connection;
-use crate::console::{self, Exit};
+use crate::console::{self, Exit, printable};
 use crate::output::{self, Format};
 use crate::progress::Progress;
 use crate::state::State;
@@ -19,14 +23,17 @@ pub(crate) enum Registry {
     ///
     /// Its connection is checked first, and nothing is saved where a step of the check does not hold. Secrets are never saved: name
     /// where to find them.
+    #[command(after_help = EXAMPLES)]
     Add(Box<Put>),
     /// Change a saved registry: what is given replaces what was saved, the rest stays
-    Set(Box<Put>),
+    ///
+    /// Of another kind, what both kinds have stays. A new password is for the user who is saved.
+    Set(Box<Change>),
     /// List the saved registries
     List {
         /// A file with definitions of registries under names (TOML or JSON), which win over saved ones
         #[arg(long, value_name = "FILE")]
-        registries: Option<std::path::PathBuf>,
+        registries: Option<PathBuf>,
         #[command(flatten)]
         state: State,
     },
@@ -40,11 +47,63 @@ pub(crate) enum Registry {
     Resume(Several),
 }
 
+const EXAMPLES: &str = "Examples:
+  tidewaiter registry add lab localhost:5000 --plain-http
+  tidewaiter registry add prod --kind harbor --url https://harbor.example -u 'robot$scan' --password-file /etc/scan/harbor
+  tidewaiter registry add cloud --kind ecr --region eu-central-1 --account 123456789012 --role-arn arn:aws:iam::123456789012:role/scan";
+
+/// What `set` can take away: the options of the same names, or the whole credential. A kind and an address are replaced.
+const CLEARABLE: [&str; 31] = [
+    "access",
+    "account",
+    "alias",
+    "api-url",
+    "ca",
+    "client-cert",
+    "client-key",
+    "cloud",
+    "concurrency",
+    "context",
+    "credential",
+    "dual-stack",
+    "endpoint",
+    "fips",
+    "gar-repository",
+    "groups",
+    "image-timeout",
+    "location",
+    "name",
+    "namespaces",
+    "owner",
+    "plain-http",
+    "private-addresses",
+    "project",
+    "projects",
+    "proxy",
+    "rate",
+    "region",
+    "repository-key",
+    "timeout",
+    "url",
+];
+
+#[derive(Args)]
+pub(crate) struct Change {
+    /// Take this away from what was saved, before what is given is put in; several with commas, or several times
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', value_parser = PossibleValuesParser::new(CLEARABLE))]
+    clear: Vec<String>,
+    #[command(flatten)]
+    put: Put,
+}
+
 #[derive(Args)]
 pub(crate) struct Put {
     /// The name: no address, so without dots, colons and slashes
     #[arg(value_name = "NAME")]
     saved_as: String,
+    /// The address, as --url
+    #[arg(value_name = "REGISTRY", conflicts_with = "url")]
+    address: Option<String>,
     /// The address; not needed where it follows from the kind and its fields
     #[arg(long)]
     url: Option<String>,
@@ -80,6 +139,9 @@ pub(crate) struct Several {
     /// The names
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
+    /// A file with definitions of registries under names (TOML or JSON), which win over saved ones; it is never changed
+    #[arg(long, value_name = "FILE")]
+    registries: Option<PathBuf>,
     #[command(flatten)]
     state: State,
 }
@@ -87,14 +149,23 @@ pub(crate) struct Several {
 impl Registry {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         match self {
-            Self::Add(put) => put.run(Mode::Add, cancel),
-            Self::Set(put) => put.run(Mode::Set, cancel),
+            Self::Add(put) => {
+                let scanner = put.state.open()?;
+                let registry = put.connection.define(put.given())?;
+                put.save(&scanner, registry, Mode::Add, cancel)
+            }
+            Self::Set(change) => {
+                let Change { clear, put } = *change;
+                let scanner = put.state.open()?;
+                let registry = put.changed(&clear, &scanner, cancel)?;
+                put.save(&scanner, registry, Mode::Set, cancel)
+            }
             Self::List { registries, state } => {
                 let all = state.open_with(registries)?.list_registries(cancel)?.wait(&mut Silent)?;
                 list(&all, state.format)
             }
-            Self::Show(Several { names, state }) => {
-                let scanner = state.open()?;
+            Self::Show(Several { names, registries, state }) => {
+                let scanner = state.open_with(registries)?;
                 console::each(&names, cancel, |name| {
                     let registry = scanner.saved_registry(name, cancel)?.wait(&mut Silent)?;
                     match state.format {
@@ -104,8 +175,9 @@ impl Registry {
                     Ok(Exit::Done)
                 })
             }
-            Self::Remove(Several { names, state }) => {
-                let outcomes = state.open()?.remove_registries(Names { names }, cancel)?.wait(&mut Silent)?;
+            Self::Remove(Several { names, registries, state }) => {
+                let outcomes =
+                    state.open_with(registries)?.remove_registries(Names { names }, cancel)?.wait(&mut Silent)?;
                 state.show_outcomes(&outcomes, "removed")
             }
             Self::Pause(several) => several.pause(true, cancel),
@@ -116,23 +188,21 @@ impl Registry {
 
 impl Several {
     fn pause(self, paused: bool, cancel: &Cancel) -> Result<Exit> {
-        let Self { names, state } = self;
-        let outcomes = state.open()?.pause_registries(Pause { names, paused }, cancel)?.wait(&mut Silent)?;
+        let Self { names, registries, state } = self;
+        let outcomes =
+            state.open_with(registries)?.pause_registries(Pause { names, paused }, cancel)?.wait(&mut Silent)?;
         state.show_outcomes(&outcomes, if paused { "paused" } else { "resumed" })
     }
 }
 
 impl Put {
-    fn run(self, mode: Mode, cancel: &Cancel) -> Result<Exit> {
-        let scanner = self.state.open()?;
-        let fields = if mode == Mode::Set { self.changed(&scanner, cancel)? } else { self.given() };
-        let registry = self.connection.define(fields)?;
-        let (name, check) = (self.saved_as, !self.no_check);
+    fn save(&self, scanner: &Scanner, registry: Definition, mode: Mode, cancel: &Cancel) -> Result<Exit> {
+        let (name, check) = (self.saved_as.clone(), !self.no_check);
         let request = PutRegistry { name, registry: registry.into(), mode, check, timeout: None };
         let saved = scanner.put_registry(request, cancel)?.wait(&mut Progress::new(self.state.quiet))?;
         match self.state.format {
             Format::Json => output::print_json(&saved)?,
-            Format::Table => output::print(format!("{}: saved\n", saved.name).as_bytes())?,
+            Format::Table => output::print(format!("{}: saved\n", printable(&saved.name)).as_bytes())?,
         }
         Ok(Exit::Done)
     }
@@ -143,7 +213,8 @@ impl Put {
         let times = [("timeout", json!(self.timeout)), ("image_timeout", json!(self.image_timeout))];
         let bounds = [("concurrency", json!(self.concurrency)), ("rate", json!(self.rate))];
         let numbers = times.into_iter().chain(bounds);
-        let texts = [("url", json!(self.url)), ("proxy", json!(self.proxy))];
+        let url = self.url.as_ref().or(self.address.as_ref());
+        let texts = [("url", json!(url)), ("proxy", json!(self.proxy))];
         let given = numbers.chain(texts).filter(|(_, value)| !value.is_null());
         fields.extend(given.map(|(name, value)| (name.to_owned(), value)));
         if self.private_addresses {
@@ -152,18 +223,29 @@ impl Put {
         fields
     }
 
-    /// What was saved, with what was given instead. A registry of another kind begins anew.
-    fn changed(&self, scanner: &Scanner, cancel: &Cancel) -> Result<Map<String, Value>> {
+    /// What was saved, without what is taken away, and with what was given instead.
+    fn changed(&self, clear: &[String], scanner: &Scanner, cancel: &Cancel) -> Result<Definition> {
+        let given = self.given();
+        if given.is_empty() && clear.is_empty() && !self.connection.has_credential() {
+            return Err(Error::new(Kind::InvalidInput, "nothing is given that would change the registry")
+                .with("name", self.saved_as.escape_debug())
+                .with_hint(
+                    "give what is to be another, or what is to go with --clear; `tidewaiter check` tries what is saved",
+                ));
+        }
         let saved = scanner.saved_registry(&self.saved_as, cancel)?.wait(&mut Silent)?;
         let Value::Object(mut fields) = saved.definition else {
             return Err(Error::new(Kind::Corrupt, "the saved definition is no object").with("name", &self.saved_as));
         };
-        let given = self.given();
+        for option in clear {
+            let field = if option == "gar-repository" { "repository" } else { option };
+            fields.remove(&field.replace('-', "_"));
+        }
         if given.get("kind").is_some_and(|kind| fields.get("kind") != Some(kind)) {
-            return Ok(given);
+            fields.retain(|field, _| Definition::FIELDS.contains(&field.as_str()));
         }
         fields.extend(given);
-        Ok(fields)
+        self.connection.define(fields)
     }
 }
 
@@ -177,11 +259,20 @@ fn list(registries: &[SavedRegistry], format: Format) -> Result<Exit> {
     let rows: Vec<_> = registries
         .iter()
         .map(|registry| {
-            let text = |field: &str| registry.definition.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
-            let state = if registry.paused { "paused" } else { registry.source };
-            [registry.name.clone(), text("kind"), text("url"), state.to_owned()]
+            let text = |field: &str| registry.definition.get(field).and_then(Value::as_str).map(str::to_owned);
+            // That of a cloud follows from other fields.
+            let made = || Definition::from_value(registry.definition.clone()).and_then(|registry| registry.base()).ok();
+            let url = text("url").or_else(|| Some(made()?.as_str().trim_end_matches('/').to_owned()));
+            let place =
+                if registry.paused { format!("{}, paused", registry.source) } else { registry.source.to_owned() };
+            let [kind, url] = [text("kind"), url].map(|text| text.unwrap_or_else(|| "-".to_owned()));
+            [registry.name.clone(), kind, url, place]
         })
         .collect();
+    if rows.is_empty() {
+        console::tell("note", "no registry is saved", Some("`tidewaiter registry add` saves one"));
+        return Ok(Exit::Done);
+    }
     output::print(table::columns(["NAME", "KIND", "URL", "IN"], &rows).as_bytes())?;
     Ok(Exit::Done)
 }
