@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use tidewaiter::{Cancel, Error, Result};
 
+use crate::spoken::in_options;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -55,9 +57,14 @@ pub(crate) fn each(names: &[String], cancel: &Cancel, mut work: impl FnMut(&str)
 
 /// The error and what to do next, on standard error.
 pub(crate) fn show(error: &Error) {
-    eprintln!("error: {}", printable(&error.to_string()));
-    if let Some(hint) = error.hint() {
-        eprintln!("hint: {}", printable(hint));
+    tell("error", &error.to_string(), error.hint());
+}
+
+/// Something that went wrong, or that is to be noted, and what to do next, on standard error.
+pub(crate) fn tell(what: &str, message: &str, hint: Option<&str>) {
+    eprintln!("{}: {}", printable(what), printable(&in_options(message)));
+    if let Some(hint) = hint {
+        eprintln!("hint: {}", printable(&in_options(hint)));
     }
 }
 

@@ -10,6 +10,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod selection;
+mod spoken;
 mod state;
 mod table;
 mod words;

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
+use tidewaiter::model::severity::Rating;
 use tidewaiter::{Error, Kind, Result, format};
 use tidewaiter_facade::{Report, format_of, write_file};
 
@@ -15,6 +17,11 @@ pub(crate) enum Format {
     Table,
     /// One document for programs
     Json,
+}
+
+/// How bad something is, one of the words that reports have, the worst first.
+pub(crate) fn severity() -> impl TypedValueParser<Value = Rating> {
+    PossibleValuesParser::new(Rating::ALL.iter().map(|rating| rating.as_str())).try_map(|word| word.parse::<Rating>())
 }
 
 /// A value as one JSON document on standard output.

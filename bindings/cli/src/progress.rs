@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tidewaiter::model::event::Event;
+use tidewaiter::{Error, Kind};
 use tidewaiter_facade::Observer;
 
-use crate::console::printable;
+use crate::console::{self, printable};
 
 /// One bar for what is going on now.
 pub(crate) struct Progress {
@@ -21,6 +22,8 @@ pub(crate) struct Progress {
     images: Option<(u64, u64)>,
     /// What was noticed last: several that wait for one thing all say so.
     noticed: String,
+    /// Repositories that could not be listed.
+    failed: Vec<String>,
 }
 
 impl Progress {
@@ -33,12 +36,26 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         };
-        Self { bar, layers: HashMap::new(), done: 0, images: None, noticed: String::new() }
+        Self { bar, layers: HashMap::new(), done: 0, images: None, noticed: String::new(), failed: Vec::new() }
     }
 
     /// Tells something beside what is written, and what to do about it.
     pub(crate) fn note(&self, message: &str, hint: &str) {
-        self.suspend(|| eprintln!("note: {}\nhint: {}", printable(message), printable(hint)));
+        self.suspend(|| console::tell("note", message, Some(hint)));
+    }
+
+    /// Whether an error is about repositories alone of which each was told.
+    pub(crate) fn has_told(&self, error: &Error) -> bool {
+        error.context().any(|(key, value)| match key {
+            "repositories" => !self.failed.is_empty() && error.kind() != Kind::Canceled,
+            "repository" => self.failed.iter().any(|failed| failed == value),
+            _ => false,
+        })
+    }
+
+    /// How many repositories could not be listed, and how many there were.
+    pub(crate) fn repositories(&self) -> (usize, usize) {
+        (self.failed.len(), self.failed.len() + self.done)
     }
 
     /// Writes something without the bar in the way.
@@ -119,7 +136,8 @@ impl Observer for Progress {
                 self.bar.set_message(format!("{} repositories, {}", self.done, printable(repository)));
             }
             Event::RepositoryFailed { repository, message } => {
-                self.bar.suspend(|| eprintln!("{}: {}", printable(repository), printable(message)));
+                self.failed.push(repository.clone());
+                self.bar.suspend(|| console::tell(repository, message, None));
             }
             Event::Notice { message, hint } if *message != self.noticed => {
                 self.noticed.clone_from(message);

@@ -1,8 +1,8 @@
 //! The options that choose images of a registry.
 
 use clap::Args;
-use tidewaiter::select::Selection;
-use tidewaiter::{Error, Result};
+use tidewaiter::select::{Pushed, Selection};
+use tidewaiter::{Error, Kind, Result};
 
 /// Which images are meant; without any of these, all.
 #[derive(Args, Clone, Debug)]
@@ -43,10 +43,21 @@ pub(crate) struct Options {
     platforms: Vec<String>,
 }
 
+/// An option that would do nothing.
+fn useless(option: &'static str) -> Error {
+    Error::new(Kind::InvalidInput, "there is no date filter that the option would belong to")
+        .with("option", option)
+        .with_hint("add --pushed, or leave the option out")
+}
+
 impl Options {
     /// The selection that was given.
     pub(crate) fn selection(&self) -> Result<Selection> {
-        self.change(Selection::new())
+        let selection = self.change(Selection::new())?;
+        if self.zone.is_some() && selection.pushed == Pushed::all() {
+            return Err(useless("--zone"));
+        }
+        Ok(selection)
     }
 
     /// The time zone.
@@ -76,6 +87,9 @@ impl Options {
         }
         if let Some(undated) = &self.undated {
             selection.undated = undated.parse()?;
+            if selection.pushed == Pushed::all() {
+                return Err(useless("--undated"));
+            }
         }
         if let Some(newest) = self.newest {
             selection = selection.newest(newest)?;

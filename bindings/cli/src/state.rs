@@ -6,7 +6,7 @@ use clap::Args;
 use tidewaiter::Result;
 use tidewaiter_facade::{Config, Outcome, Scanner};
 
-use crate::console::{Exit, printable};
+use crate::console::{self, Exit, printable};
 use crate::output::{self, Format};
 
 /// Where the state is.
@@ -87,10 +87,7 @@ impl State {
             let Some(error) = &outcome.error else { continue };
             exit = Exit::Error;
             if self.format == Format::Table {
-                eprintln!("{}: {}", printable(&outcome.name), printable(&error.message));
-                if let Some(hint) = &error.hint {
-                    eprintln!("hint: {}", printable(hint));
-                }
+                console::tell("error", &error.message, error.hint.as_deref());
             }
         }
         Ok(exit)

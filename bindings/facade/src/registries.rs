@@ -164,7 +164,10 @@ impl Lookup {
         let others = if others.is_empty() { String::new() } else { format!("; the file has {}", others.join(", ")) };
         Err(Error::new(Kind::NotFound, "there is no registry of this name")
             .with("name", name.escape_debug())
-            .with_hint(format!("save it with `tidewaiter registry add`, or define it in a file or here{others}")))
+            .with_hint(format!(
+                "save it with `tidewaiter registry add`, or write an address, such as host:5000 or https://{}{others}",
+                name.escape_debug()
+            )))
     }
 }
 
@@ -187,16 +190,22 @@ pub(crate) fn definition(name: &str, saved: Value) -> Result<Registry> {
 /// # Errors
 /// [`Kind::InvalidInput`] for a secret in plain text.
 pub(crate) fn to_saved(name: &str, registry: &Registry) -> Result<Value> {
-    serde_json::to_value(registry).map_err(|error| {
-        Error::new(Kind::InvalidInput, "a secret in plain text is not saved")
-            .with("name", name.escape_debug())
     let registry = match std::env::current_dir() {
         Ok(folder) => registry.clone().in_folder(folder),
         // Absolute paths do without.
         Err(_) => registry.clone(),
     };
-            .with_hint(error.to_string())
+    serde_json::to_value(registry).map_err(|error| {
+        Error::new(Kind::InvalidInput, "a secret in plain text is not saved")
+            .with("name", name.escape_debug())
+            .with_hint(what_to_do(&error))
     })
+}
+
+/// What an error about a secret says behind its colon; what is wrong is said already.
+fn what_to_do(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split_once(": ").map_or(text.as_str(), |(_, hint)| hint).to_owned()
 }
 
 /// The definitions in a file: a table of them by name, in JSON where the name of the file says so, else in TOML.
@@ -208,6 +217,8 @@ pub(crate) fn to_saved(name: &str, registry: &Registry) -> Result<Value> {
 /// credential = { basic = { username = "robot$scanner", password = { env = "HARBOR_PASSWORD" } } }
 /// ```
 ///
+/// Relative paths in it start in its own folder.
+///
 /// # Errors
 /// [`Kind::InvalidInput`] for a file that cannot be read, a definition that cannot be right, and a secret in plain text: a file is
 /// for references to secrets. No value of the file is shown.
@@ -217,8 +228,6 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
     std::fs::File::open(file)
         .and_then(|opened| opened.take(MAX_BYTES + 1).read_to_string(&mut text))
         .map_err(|error| wrong("the file of registries cannot be read").because(error))?;
-/// Relative paths in it start in its own folder.
-///
     if text.len() as u64 > MAX_BYTES {
         return Err(wrong("the file of registries is longer than 4 MiB"));
     }
@@ -233,6 +242,8 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
             .with("reason", reason)
             .with_hint("it is a table of definitions by name: [prod], and below it kind, url, credential")
     })?;
+    let own = std::path::absolute(file).ok();
+    let folder = own.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
     let mut definitions = BTreeMap::new();
     for (name, definition) in parsed {
         let registry = Definition::Written(definition).read().map_err(|error| {
@@ -242,12 +253,10 @@ pub fn read(file: &Path) -> Result<BTreeMap<String, Registry>> {
                 .with_hint(hint)
                 .because(error)
         })?;
-    let own = std::path::absolute(file).ok();
-    let folder = own.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         if let Err(error) = serde_json::to_value(&registry) {
             return Err(wrong("a secret stands in the file of registries in plain text")
                 .with("name", name.escape_debug())
-                .with_hint(error.to_string()));
+                .with_hint(what_to_do(&error)));
         }
         definitions.insert(name, registry.in_folder(folder));
     }
@@ -293,15 +302,6 @@ mod tests {
     }
 
     #[test]
-    fn an_address_tells_the_kind_and_a_name_none() {
-        let (_folder, file) = written("r.toml", "[hub]\nurl = \"https://docker.io\"\n[\"quay.io\"]\nurl = \"r.io\"\n");
-        let kind = |text: &str| {
-            let named = serde_json::from_str(text).unwrap();
-            let registry = futures_util::FutureExt::now_or_never(find(named, Some(&file)).unwrap().load()).unwrap();
-            registry.map(|registry| registry.kind)
-        };
-        let ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
-    #[test]
     fn relative_paths_start_beside_the_file_or_where_they_are_saved() {
         let text = "[prod]\nurl = \"r.io\"\nca = \"ca.pem\"\nclient_key = \"/etc/key.pem\"\ncredential = { token = { token = { file = \"t\" } } }\n";
         let (folder, file) = written("r.toml", text);
@@ -314,6 +314,15 @@ mod tests {
         assert_eq!(saved["ca"], json!(std::env::current_dir().unwrap().join("ca.pem")));
     }
 
+    #[test]
+    fn an_address_tells_the_kind_and_a_name_none() {
+        let (_folder, file) = written("r.toml", "[hub]\nurl = \"https://docker.io\"\n[\"quay.io\"]\nurl = \"r.io\"\n");
+        let kind = |text: &str| {
+            let named = serde_json::from_str(text).unwrap();
+            let registry = futures_util::FutureExt::now_or_never(find(named, Some(&file)).unwrap().load()).unwrap();
+            registry.map(|registry| registry.kind)
+        };
+        let ecr = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
         for (text, expected) in [
             ("\"hub\"", "dockerhub"),
             ("\"quay.io\"", "docker"),

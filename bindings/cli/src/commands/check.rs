@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::console::{Exit, printable};
 use crate::output::{self, Format};
 use crate::progress::Progress;
+use crate::spoken::in_options;
 use crate::state::Place;
 
 /// Check the connection to a registry, step by step
@@ -28,6 +29,9 @@ pub(crate) struct Check {
     /// What is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     format: Format,
+    /// Show no progress
+    #[arg(long, short)]
+    quiet: bool,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -40,7 +44,11 @@ impl Check {
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
         let registry = self.connection.meant(self.registry.as_deref())?;
         let options = CheckOptions { repository: self.repository, timeout: self.timeout };
-        let check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(true))?;
+        let mut check = scanner.check(registry, options, cancel)?.wait(&mut Progress::new(self.quiet))?;
+        for step in &mut check.steps {
+            step.detail = in_options(&step.detail).into_owned();
+            step.hint = step.hint.take().map(|hint| in_options(&hint).into_owned());
+        }
         match self.format {
             Format::Json => output::print_json(&check)?,
             Format::Table => {

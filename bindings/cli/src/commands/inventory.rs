@@ -7,7 +7,7 @@ use tidewaiter::{Cancel, Result};
 use tidewaiter_facade::{ChangesFilter, Item, Listing, RematchOptions, Silent, SummaryFilter};
 
 use crate::console::{Exit, printable};
-use crate::output::{self, Format, Output};
+use crate::output::{self, Format, Output, severity};
 use crate::progress::Progress;
 use crate::state::{Means, State};
 use crate::table;
@@ -16,13 +16,18 @@ use crate::table;
 ///
 /// Lists the images that were scanned and that their registry still has.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Inventory {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     question: Question,
 }
+
+const EXAMPLES: &str = "Examples:
+  tidewaiter inventory --severity critical
+  tidewaiter inventory --advisory CVE-2021-44228 --registry prod
+  tidewaiter inventory --summary";
 
 #[derive(Args)]
 struct Question {
@@ -33,7 +38,7 @@ struct Question {
     #[arg(long, value_name = "REPOSITORY")]
     repository: Option<String>,
     /// Only images with a finding that is at least so severe
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity())]
     severity: Option<Rating>,
     /// Only images with a finding of this id, its aliases, or what it bundles
     #[arg(long, value_name = "ID")]
@@ -142,18 +147,25 @@ impl Question {
 
 /// Writes a listing as it comes.
 fn lines(listing: Listing, state: &State, cancel: &Cancel) -> Result<Exit> {
+    let mut is_first = true;
     while let Some(item) = listing.next(&mut Silent, cancel)? {
         let line = match (state.format, &item) {
             (Format::Json, item) => output::json_line(item)?,
+            (Format::Table, Item::Stored(row)) if is_first => HEAD.to_owned() + &image(row),
             (Format::Table, Item::Stored(row)) => image(row),
             (Format::Table, Item::Changed(change)) => changed(change),
             // Those of other commands.
             (Format::Table, _) => String::new(),
         };
         output::print(line.as_bytes())?;
+        is_first = false;
     }
     Ok(Exit::Done)
 }
+
+/// The head of the images.
+const HEAD: &str =
+    "IMAGE                                            DIGEST              SCANNED              FINDINGS\n";
 
 /// One image a line.
 fn image(row: &InventoryRow) -> String {

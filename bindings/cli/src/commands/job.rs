@@ -9,6 +9,7 @@ use tidewaiter::select::{Pushed, Selection, Undated};
 use tidewaiter::{Cancel, Error, Kind, Result};
 use tidewaiter_facade::{JobDetails, JobStatus, Mode, Names, Pause, PutJob, RestartJob, RunJob, Scanner, Silent};
 
+use crate::commands::schedule::days;
 use crate::console::{self, Exit, printable};
 use crate::output::{self, Format};
 use crate::progress::Progress;
@@ -22,6 +23,7 @@ pub(crate) enum Job {
     /// Save a job; no run starts
     ///
     /// Without --every it runs on demand only: `tidewaiter job run NAME`. `tidewaiter worker` runs what is due.
+    #[command(after_help = EXAMPLES)]
     Add(Box<Put>),
     /// Change a job: what is given replaces what was saved, the rest stays, and so does what was scanned
     Set(Box<Change>),
@@ -49,6 +51,11 @@ pub(crate) enum Job {
     Delete(Several),
 }
 
+const EXAMPLES: &str = "Examples:
+  tidewaiter job add all --registry prod
+  tidewaiter job add nightly --registry prod --repo 'team/*' --pushed last-7-days --every 1 --at 02:30 --zone Europe/Berlin
+  tidewaiter job add weekly --registry prod --newest 3 --every 7 --weekday sunday --scan-all";
+
 #[derive(Args)]
 pub(crate) struct Put {
     /// The name of the job
@@ -57,8 +64,6 @@ pub(crate) struct Put {
     /// The name of a saved registry
     #[arg(long, value_name = "NAME")]
     registry: Option<String>,
-    #[command(flatten)]
-    times: Times,
     /// Scan all that is selected in every scheduled run, not only what is new; needs --every 7 or more and one of --newest, --pushed
     #[arg(long)]
     scan_all: bool,
@@ -67,6 +72,9 @@ pub(crate) struct Put {
     new_only: bool,
     #[command(flatten)]
     state: State,
+    // Groups with a heading of their own come last: it holds for all that follows.
+    #[command(flatten)]
+    times: Times,
     #[command(flatten)]
     selection: selection::Options,
 }
@@ -103,7 +111,7 @@ enum Clear {
 #[command(next_help_heading = "Schedule")]
 struct Times {
     /// The interval in days, 1 to 365
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
     every: Option<u16>,
     /// The start time of each day; only with --every 1
     #[arg(long, value_name = "HH:MM")]

@@ -10,7 +10,7 @@ use tidewaiter_facade::{Config, Report, ScanOptions, Scanner, Silent, is_address
 
 use crate::connection::Connection;
 use crate::console::Exit;
-use crate::output::Output;
+use crate::output::{Output, severity};
 use crate::progress::Progress;
 use crate::state::Place;
 
@@ -50,7 +50,7 @@ pub(crate) struct Scan {
     #[arg(long)]
     no_cache: bool,
     /// Exit with 1 when a finding is at least this severe
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity())]
     fail_on: Option<Rating>,
     /// List findings of packages that a package of the distribution owns too
     #[arg(long)]

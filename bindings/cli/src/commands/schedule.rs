@@ -1,7 +1,6 @@
 //! `tidewaiter schedule`.
 
 use clap::{Args, Subcommand};
-use tidewaiter::Result;
 use tidewaiter::schedule::Definition;
 use tidewaiter_facade::{NextOptions, next_runs};
 
@@ -28,13 +27,16 @@ pub(crate) struct Next {
     /// What is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     format: Format,
+    /// Show no progress; there is none, so that it changes nothing
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// The flags of a schedule.
 #[derive(Args)]
 pub(crate) struct Times {
     /// The interval in days, 1 to 365
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
     every: u16,
     /// The start time of each day; only with --every 1
     #[arg(long, value_name = "HH:MM")]
@@ -50,6 +52,11 @@ pub(crate) struct Times {
     anchor: Option<String>,
 }
 
+/// A number of days; which are allowed is for the schedule to say.
+pub(crate) fn days(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "an interval is a number of days from 1 to 365")
+}
+
 impl From<Times> for Definition {
     fn from(Times { every, at, weekday, zone, anchor }: Times) -> Self {
         Self { every, at, weekday, zone, anchor }
@@ -57,8 +64,8 @@ impl From<Times> for Definition {
 }
 
 impl Schedule {
-    pub(crate) fn run(self) -> Result<Exit> {
-        let Self::Next(Next { times, after, count, format }) = self;
+    pub(crate) fn run(self) -> tidewaiter::Result<Exit> {
+        let Self::Next(Next { times, after, count, format, quiet: _ }) = self;
         let runs = next_runs(Some(times.into()), &NextOptions { after, count: Some(count) })?;
         match format {
             Format::Json => output::print_json(&runs)?,
