@@ -8,7 +8,7 @@
 //!
 //! Source: the API of v2.15 (`api/v2.0/swagger.yaml`), and the recorded answers of a real one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -156,11 +156,12 @@ struct Tag {
     push_time: Option<String>,
 }
 
-/// How far a list is read.
-#[derive(Default)]
+/// Where a list is read: how often it was begun again, which page, and how many entries there were at the page before.
+#[derive(Clone, Copy, Default, Hash)]
 struct Reading {
-    total: Option<u64>,
     restarts: usize,
+    page: usize,
+    total: Option<u64>,
 }
 
 impl Harbor {
@@ -183,36 +184,30 @@ impl Harbor {
         context: &'a Context,
     ) -> BoxStream<'a, Result<Vec<T>>> {
         let path = Arc::new(path);
-        let state = Arc::new(Mutex::new(Reading::default()));
-        listing::pages(1_usize, move |number| {
-            let (path, state) = (Arc::clone(&path), Arc::clone(&state));
+        listing::pages(Reading { page: 1, ..Reading::default() }, move |at| {
+            let path = Arc::clone(&path);
             async move {
-                let (page, size) = (number.to_string(), PAGE.to_string());
+                let (page, size) = (at.page.to_string(), PAGE.to_string());
                 let mut params = vec![("page", page.as_str()), ("page_size", size.as_str()), ("sort", "id")];
                 params.extend_from_slice(query);
                 let segments: Vec<&str> = path.iter().map(String::as_str).collect();
                 let answer = self.api.get(self.api.url(&segments, &params)?, context).await?;
                 let entries: Vec<T> = answer.json()?;
                 let total = answer.header("x-total-count").and_then(|total| total.trim().parse::<u64>().ok());
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                let has_shrunk = number > 1 && total.is_some() && total < state.total;
-                state.total = total;
+                let has_shrunk = at.page > 1 && total.is_some() && total < at.total;
                 let is_last = match total {
-                    Some(total) => number as u64 * PAGE as u64 >= total,
+                    Some(total) => at.page as u64 * PAGE as u64 >= total,
                     None => entries.len() < PAGE,
                 };
                 let next = match has_shrunk {
-                    true if state.restarts >= RESTARTS => {
+                    true if at.restarts >= RESTARTS => {
                         let message = "a list of Harbor shrinks again and again while it is read";
                         return Err(
                             Error::new(Kind::Unavailable, message).with_hint("try again when nothing is being deleted")
                         );
                     }
-                    true => {
-                        state.restarts += 1;
-                        Some(1)
-                    }
-                    false => (!entries.is_empty() && !is_last).then_some(number + 1),
+                    true => Some(Reading { restarts: at.restarts + 1, page: 1, total }),
+                    false => (!entries.is_empty() && !is_last).then_some(Reading { page: at.page + 1, total, ..at }),
                 };
                 Ok(Page { entries, next })
             }
