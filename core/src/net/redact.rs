@@ -51,7 +51,7 @@ pub fn text(text: &str) -> String {
 
 /// The shortest secret that is looked for in an answer: a shorter one is in many words. Other headers than `Authorization` have more.
 const MIN_SECRET: usize = 4;
-const MIN_HEADER: usize = 16;
+const MIN_HEADER: usize = 8;
 
 /// What no answer may show of a request with these headers: what stands behind the scheme of `Authorization`, the password in it, and
 /// what products have for that.
