@@ -11,8 +11,13 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// For a server at 127.0.0.1, which is localhost too; none without the program.
+    /// For a server at 127.0.0.1; none without the program.
     pub(crate) fn of_server() -> Option<Self> {
+        Self::with("/CN=127.0.0.1", "subjectAltName=IP:127.0.0.1")
+    }
+
+    /// For a server at 127.0.0.1 that is known as localhost too; none without the program.
+    pub(crate) fn of_server_with_a_name() -> Option<Self> {
         Self::with("/CN=127.0.0.1", "subjectAltName=IP:127.0.0.1,DNS:localhost")
     }
 

@@ -19,7 +19,7 @@ use tidewaiter::model::limits::Limits;
 use tidewaiter::model::reference::ImageRef;
 use tidewaiter::registry::{Check, Credential, Registry, Secret};
 use tidewaiter::source::remote::RemoteSource;
-use tidewaiter::source::{ImageSource, RawManifest};
+use tidewaiter::source::{ImageSource, Platforms, RawManifest, Resolved, resolve};
 use tidewaiter::{Context, Error, Kind, Result};
 
 use crate::images::noise_bytes;
@@ -63,6 +63,11 @@ async fn open(definition: &Registry, path: &str) -> Result<RemoteSource> {
 
 async fn root(definition: &Registry, path: &str) -> Result<RawManifest> {
     open(definition, path).await?.root(&Context::new()).await
+}
+
+async fn resolved(definition: &Registry, path: &str) -> Result<Vec<Resolved>> {
+    let source = open(definition, path).await?;
+    resolve(&source, &Platforms::All, &Limits::default(), &Context::new()).await
 }
 
 fn layer(image: &BuiltImage) -> Descriptor {

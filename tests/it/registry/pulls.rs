@@ -83,10 +83,10 @@ async fn documents_that_are_no_image_are_told() {
     for (tag, kind) in
         [("old", Kind::Unsupported), ("both", Kind::Corrupt), ("broken", Kind::Corrupt), ("large", Kind::LimitExceeded)]
     {
-        told(&root(&definition, &format!("team/app:{tag}")).await.unwrap_err(), kind);
+        told(&resolved(&definition, &format!("team/app:{tag}")).await.unwrap_err(), kind);
     }
     registry.fault("/manifests/", 1, Fault::page());
-    told(&root(&definition, "team/app:1.0").await.unwrap_err(), Kind::Unsupported);
+    told(&resolved(&definition, "team/app:1.0").await.unwrap_err(), Kind::Unsupported);
 }
 
 #[tokio::test]

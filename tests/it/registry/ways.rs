@@ -82,7 +82,7 @@ async fn a_token_server_that_redirects_hands_on_no_credential() {
 
 #[tokio::test]
 async fn the_client_certificate_stays_on_the_host_of_the_registry() {
-    let (Some(server), Some(client)) = (Certificate::of_server(), Certificate::of_client()) else { return };
+    let (Some(server), Some(client)) = (Certificate::of_server_with_a_name(), Certificate::of_client()) else { return };
     let start = || {
         let (tls, client_ca) = (Some(server.pem()), Some(client.pem().0));
         TestRegistry::start_with(Options { tls, client_ca, ..Options::default() }).unwrap()
