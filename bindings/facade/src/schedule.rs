@@ -48,7 +48,11 @@ pub fn next_runs(schedule: Option<Definition>, options: &NextOptions) -> Result<
 /// # Errors
 /// [`Kind::InvalidInput`], which names the field.
 pub(crate) fn moment(field: &'static str, text: &str) -> Result<Timestamp> {
-    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|start| start.timestamp());
+    let day = || {
+        // More than a day would be a time without an offset.
+        let day = text.parse::<Date>().ok().filter(|_| text.len() == "2026-01-31".len())?;
+        day.to_zoned_datetime(TimeZone::UTC).ok().map(|start| start.timestamp())
+    };
     text.parse().ok().or_else(day).ok_or_else(|| {
         Error::new(Kind::InvalidInput, "this is no time")
             .with("field", field)

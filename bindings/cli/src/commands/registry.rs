@@ -237,7 +237,7 @@ impl Put {
         let Value::Object(mut fields) = saved.definition else {
             return Err(Error::new(Kind::Corrupt, "the saved definition is no object").with("name", &self.saved_as));
         };
-        for option in clear {
+        for option in clear.iter().map(String::as_str) {
             let field = if option == "gar-repository" { "repository" } else { option };
             fields.remove(&field.replace('-', "_"));
         }
