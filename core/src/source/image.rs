@@ -154,6 +154,13 @@ impl Resolver<'_> {
             }
             Platforms::All | Platforms::Available(_) => &[],
         };
+        // An image that does not say what it is for may be for anything.
+        if let Platforms::List(list) = platforms
+            && !image.platform.is_unknown()
+            && let Some(asked) = list.iter().find(|asked| !asked.accepts(&image.platform))
+        {
+            return Err(missing(asked, [&image.platform]));
+        }
         let missing = asked.iter().filter(|asked| !asked.accepts(&image.platform));
         let notes = missing
             .map(|asked| other(format!("the image has one platform, {}, and not {asked}", image.platform)))
@@ -284,7 +291,7 @@ impl Resolver<'_> {
                             ))],
                         )
                     }
-                    _ => return Err(missing(asked, &children)),
+                    _ => return Err(missing(asked, children.iter().filter_map(|child| child.platform.as_ref()))),
                 },
             };
             if chosen.iter().any(|known| known.image.digest == child.descriptor.digest) {
@@ -417,9 +424,8 @@ fn find<'b>(children: &'b [Child], asked: &Platform) -> Option<&'b Child> {
     })
 }
 
-fn missing(asked: &Platform, children: &[Child]) -> Error {
-    let mut present: Vec<_> =
-        children.iter().filter_map(|child| child.platform.as_ref()).map(Platform::to_string).collect();
+fn missing<'p>(asked: &Platform, present: impl IntoIterator<Item = &'p Platform>) -> Error {
+    let mut present: Vec<_> = present.into_iter().map(Platform::to_string).collect();
     present.sort();
     present.dedup();
     Error::new(Kind::NotFound, format!("the image has no platform {asked}; it has {}", present.join(", ")))

@@ -322,6 +322,20 @@ fn a_single_manifest_is_read_whatever_its_platform_and_the_report_says_so() {
 }
 
 #[test]
+fn a_single_manifest_is_not_read_for_a_platform_that_was_named_and_is_another() {
+    let mut shelf = Shelf::default();
+    let manifest = shelf.write("linux/amd64", "a");
+    let shelf = shelf.at(&manifest);
+    let named = |platforms: &[&str]| {
+        let list = platforms.iter().map(|platform| platform.parse().unwrap()).collect();
+        shelf.resolve(&Platforms::List(list), &Limits::default())
+    };
+    told(named(&["linux/arm64"]), Kind::NotFound, "the image has no platform linux/arm64; it has linux/amd64");
+    told(named(&["linux/amd64", "linux/arm64"]), Kind::NotFound, "no platform linux/arm64");
+    assert_eq!(named(&["linux/amd64"]).unwrap().len(), 1);
+}
+
+#[test]
 fn an_index_without_platforms_is_told_by_the_configurations() {
     let mut shelf = Shelf::default();
     let images = [shelf.image("plan9/mips", "a"), shelf.image("linux/s390x", "b")];
