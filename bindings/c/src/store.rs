@@ -9,7 +9,7 @@ use crate::cancel::tw_cancel;
 use crate::error::{tw_error, tw_status};
 use crate::scanner::tw_scanner;
 
-/// Describes the store. `json` gets `{"kind", "place", "bytes", "parts": [{"part", "rows", "bytes"}]}`; free it with tw_string_free.
+/// Describes the store. `json` gets `{"kind", "place", "bytes", "disk", "parts": [{"part", "rows", "bytes"}]}`; free it with tw_string_free.
 ///
 /// # Safety
 /// As the head of the header says.

@@ -197,6 +197,11 @@ pub(super) trait Database: Send + Sync {
     /// What this is, for people: the path of the file, or the address without its password.
     fn place(&self) -> &str;
 
+    /// The bytes of its files, where it is files.
+    fn on_disk(&self) -> Option<u64> {
+        None
+    }
+
     /// `sqlite`, `memory` or `postgres`.
     fn kind(&self) -> &'static str;
 }

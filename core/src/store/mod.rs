@@ -46,11 +46,7 @@ pub use retention::{Pruned, Status, TableSize};
 pub use runs::{Beat, Plan, Progress};
 pub use workers::{Holding, Worker};
 
-#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-use crate::error::Error;
-#[cfg(any(doc, not(all(feature = "sqlite", feature = "postgres"))))]
-use crate::error::Kind;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use database::{Access, Database, Session};
 
 /// The handle of a store. Cheap to clone; clones share the connection.
@@ -82,6 +78,14 @@ impl Store {
     pub fn open(place: &str) -> Result<Self> {
         if place.starts_with("postgres://") || place.starts_with("postgresql://") {
             return Self::postgres(place);
+        }
+        if let Some((scheme, _)) = place.split_once("://")
+            && scheme.starts_with(|letter: char| letter.is_ascii_alphabetic())
+            && scheme.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'))
+        {
+            return Err(Error::new(Kind::InvalidInput, "there is no such kind of store")
+                .with("scheme", scheme)
+                .with_hint("a store is the path of a file, or postgres://user@host/database"));
         }
         Self::file(Path::new(place))
     }

@@ -15,6 +15,8 @@ pub struct Status {
     pub place: String,
     /// All bytes that it takes: of SQLite the whole file, of PostgreSQL the tables.
     pub bytes: u64,
+    /// What lies on the disk: of SQLite the file, and the log beside it that goes into it later; else the same as `bytes`.
+    pub disk: u64,
     /// The parts, the biggest first. Of SQLite `free` is among them, which is filled again, or given back by a prune.
     pub parts: Vec<TableSize>,
 }
@@ -84,7 +86,8 @@ impl Store {
         }
         parts.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.part.cmp(&b.part)));
         let bytes = parts.iter().map(|part| part.bytes).sum::<u64>().max(whole);
-        Ok(Status { kind: database.kind().to_owned(), place: self.place().to_owned(), bytes, parts })
+        let disk = database.on_disk().unwrap_or(bytes);
+        Ok(Status { disk, kind: database.kind().to_owned(), place: self.place().to_owned(), bytes, parts })
     }
 
     /// Removes what no job needs any more and is older than `days`; with 0 all of that. Reports of images that are gone or that no job

@@ -1,7 +1,7 @@
 //! SQLite: one file, or none. A thread of its own holds the connection, so that no wait for the disk, or for another process, holds
 //! up the threads of the caller.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ type Work = Box<dyn FnOnce(&Connection) + Send>;
 /// A file of SQLite.
 pub(super) struct Sqlite {
     place: String,
+    /// None in memory.
+    file: Option<PathBuf>,
     kind: &'static str,
     /// One transaction at a time: whoever holds it speaks to the connection.
     work: Mutex<mpsc::Sender<Work>>,
@@ -64,6 +66,7 @@ impl Sqlite {
                 Error::new(Kind::Storage, "the folder of the store cannot be made").with("store", &place).because(error)
             })?;
         }
+        let path = file.to_owned();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).map_err(fail)?;
         connection.busy_timeout(patience).map_err(fail)?;
@@ -75,7 +78,7 @@ impl Sqlite {
         give_back(&connection).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG).map_err(fail)?;
-        Self::start(connection, place, "sqlite")
+        Self::start(connection, place, Some(path), "sqlite")
     }
 
     /// A store that lives as long as the program.
@@ -83,10 +86,10 @@ impl Sqlite {
         let fail = |error| failed(error, "the store cannot be opened");
         let connection = Connection::open_in_memory().map_err(fail)?;
         give_back(&connection).map_err(fail)?;
-        Self::start(connection, "memory".to_owned(), "memory")
+        Self::start(connection, "memory".to_owned(), None, "memory")
     }
 
-    fn start(connection: Connection, place: String, kind: &'static str) -> Result<Self> {
+    fn start(connection: Connection, place: String, file: Option<PathBuf>, kind: &'static str) -> Result<Self> {
         let fail = |error| failed(error, "the store cannot be opened").with("store", &place);
         connection.pragma_update(None, "foreign_keys", true).map_err(fail)?;
         connection.pragma_update(None, "cache_size", -CACHE).map_err(fail)?;
@@ -96,7 +99,7 @@ impl Sqlite {
         std::thread::Builder::new().name("tidewaiter-store".to_owned()).spawn(run).map_err(|error| {
             Error::new(Kind::Storage, "the thread of the store cannot be started").with("store", &place).because(error)
         })?;
-        Ok(Self { place, kind, work: Mutex::new(sender) })
+        Ok(Self { place, file, kind, work: Mutex::new(sender) })
     }
 }
 
@@ -124,6 +127,16 @@ impl Database for Sqlite {
             transaction.run(move |connection| connection.execute_batch(begin)).await?;
             Ok(Box::new(transaction) as Box<dyn Session>)
         })
+    }
+
+    fn on_disk(&self) -> Option<u64> {
+        let file = self.file.as_ref()?;
+        let beside = ["", "-wal", "-shm"].map(|end| {
+            let mut path = file.clone().into_os_string();
+            path.push(end);
+            std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+        });
+        Some(beside.iter().sum())
     }
 
     fn compact(&self) -> Boxed<'_, Result<()>> {
