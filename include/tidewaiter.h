@@ -277,7 +277,7 @@ tw_status tw_job_put(const tw_scanner *scanner,
                      char **json,
                      tw_error **error);
 
-// Shows a job. `json` gets `{"job", "state", "run", "next", "registry", "selection", "schedule", "scan_all", "paused",
+// Shows a job. `json` gets `{"job", "state", "run", "next", "began", "ended", "registry", "selection", "schedule", "scan_all", "paused",
 // "registry_paused", "added", "error", "summary", "holds"}`: `state` is that of the latest run (null, `Queued`, `Running`, `Finished`, `Canceled`, `Error`), `summary` what came of
 // it, `holds` who works on it. Free it with tw_string_free.
 tw_status tw_job_show(const tw_scanner *scanner,
@@ -317,7 +317,7 @@ tw_status tw_job_delete(const tw_scanner *scanner,
 
 // Runs a job to its end. `request` is JSON: `{"job": NAME, "scan_all": false, "pull": false, "detach": false, "timeout": SECONDS}`; with
 // `detach` the run waits for a worker. `json` gets `{"run", "job", "state", "listed", "selected", "scanned", "rematched", "skipped":
-// {REASON: N}, "failed": [{"repository", "digest", "error"}], "waiting", "bytes_fetched", "layers_fetched", "layers_from_store",
+// {REASON: N}, "failed": [{"repository", "digest", "error"}], "incomplete", "unmatched", "waiting", "bytes_fetched", "layers_fetched", "layers_from_store",
 // "findings": {RATING: N}, "new_findings", "fixed_findings", "error"}`; free it with tw_string_free. `error`, why the registry or parts of it
 // could not be listed, is there only then. A run that is canceled meanwhile, also by `cancel` or after `timeout`,
 // is TW_OK with the state `Canceled`: what was finished is kept. `on_event` and `cancel` may be NULL.
@@ -428,7 +428,7 @@ tw_status tw_inventory(const tw_scanner *scanner,
                        tw_error **error);
 
 // Counts what is known, a registry a line. `filter` is JSON, or NULL for all: `{"registry": NAME}`. `json` gets `[{"registry", "repositories",
-// "tags", "images", "scanned", "failed", "vulnerable", "vulnerable_by_severity": {RATING: N}, "gone", "last_run", "next_run"}, ...]`;
+// "tags", "images", "scanned", "failed", "incomplete", "vulnerable", "vulnerable_by_severity": {RATING: N}, "gone", "last_run", "next_run"}, ...]`;
 // free it with tw_string_free.
 tw_status tw_inventory_summary(const tw_scanner *scanner,
                                const char *filter,
@@ -462,7 +462,7 @@ tw_status tw_inventory_rematch(const tw_scanner *scanner,
                                char **json,
                                tw_error **error);
 
-// Describes the store. `json` gets `{"kind", "place", "bytes", "parts": [{"part", "rows", "bytes"}]}`; free it with tw_string_free.
+// Describes the store. `json` gets `{"kind", "place", "bytes", "disk", "parts": [{"part", "rows", "bytes"}]}`; free it with tw_string_free.
 tw_status tw_store_status(const tw_scanner *scanner,
                           const tw_cancel *cancel,
                           char **json,

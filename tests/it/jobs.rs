@@ -534,3 +534,101 @@ async fn new_advisories_meet_every_stored_inventory() {
     let forced = knowing("3.0").run("all", all, &Context::new()).await.unwrap();
     assert_eq!((forced.rematched, forced.new_findings, forced.fixed_findings), (5, 1, 0), "{forced:?}");
 }
+
+/// Collects what is told.
+fn listening() -> (Context, Arc<Mutex<Vec<Event>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    (Context::new().on_event(move |event| tell.lock().unwrap().push(event.clone())), told)
+}
+
+#[tokio::test]
+async fn a_run_without_advisories_does_not_look_like_a_clean_registry() {
+    let registry = registry();
+    let store = Store::memory().unwrap();
+    add(&store, &registry, Selection::new()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("typo.db");
+    // Nothing answers there.
+    let fetch = Some("http://127.0.0.1:1".to_owned());
+    let scanner =
+        Scanner::builder().store(store.clone()).advisories_file(&file).fetch_advisories(fetch).build().unwrap();
+    let (context, told) = listening();
+    let first = scanner.run("all", RunOptions::default(), &context).await.unwrap();
+    assert_eq!((first.scanned, first.unmatched, first.incomplete), (5, 5, 5), "{first:?}");
+    let told = told.lock().unwrap().clone();
+    let notices: Vec<_> = told
+        .iter()
+        .filter_map(|event| match event {
+            Event::Notice { message, hint } => Some((message.as_str(), hint.as_str())),
+            _ => None,
+        })
+        .collect();
+    let [(failure, _), (unmatched, hint)] = notices[..] else { panic!("each once: {notices:?}") };
+    assert!(failure.starts_with("the advisories of Debian cannot be fetched: cannot connect"), "{failure}");
+    assert!(unmatched.starts_with("5 images were not matched") && unmatched.contains("typo.db"), "{unmatched}");
+    assert!(hint.contains("`tidewaiter advisories update Debian`"), "{hint}");
+    let ended = |event: &Event| matches!(event, Event::RunEnded { run, state: "Finished", scanned: 5, unmatched: 5, .. } if *run == first.run);
+    assert_eq!(told.iter().filter(|event| ended(event)).count(), 1, "{told:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a fetch that failed leaves nothing");
+    let [summary] = &store.summaries(jiff::Timestamp::now()).await.unwrap()[..] else { panic!() };
+    assert_eq!((summary.scanned, summary.incomplete, summary.vulnerable), (5, 5, 0), "{summary:?}");
+
+    let knowing = advisories(folder.path(), "2.0");
+    let knowing = Scanner::builder().store(store.clone()).advisories(knowing).build().unwrap();
+    let all = RunOptions { scan_all: true, pull: false };
+    let second = knowing.run("all", all, &Context::new()).await.unwrap();
+    assert_eq!((second.rematched, second.unmatched, second.incomplete), (5, 0, 0), "{second:?}");
+    // What they have found stays, and that it was not matched again is told.
+    let third = scanner.run("all", all, &Context::new()).await.unwrap();
+    assert_eq!((third.unmatched, third.findings.len()), (5, 1), "{third:?}");
+    let [summary] = &store.summaries(jiff::Timestamp::now()).await.unwrap()[..] else { panic!() };
+    assert_eq!((summary.incomplete, summary.vulnerable), (0, 1), "{summary:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_waits_in_the_queue_is_taken_by_whoever_runs_the_job() {
+    let registry = registry();
+    let (_, scanner) = set_up(&registry).await;
+    let queued = scanner.start("all", RunOptions::default()).await.unwrap();
+    let summary = run(&scanner).await;
+    assert_eq!((summary.run, summary.state, counts(&summary)), (queued.run, State::Finished, (5, 0, 0, 0)));
+}
+
+#[tokio::test]
+async fn the_inventory_takes_patterns_and_knows_its_registries() {
+    let registry = registry();
+    let (store, scanner) = set_up(&registry).await;
+    run(&scanner).await;
+    let count = async |pattern: &str| {
+        let filter = InventoryFilter { repository: Some(pattern.to_owned()), ..InventoryFilter::default() };
+        let (mut rows, mut last) = (0, None);
+        loop {
+            let page = store.inventory(&filter, last.as_ref(), 2).await.unwrap();
+            rows += page.len();
+            match page.into_iter().next_back() {
+                Some(row) => last = Some(row),
+                None => return rows,
+            }
+        }
+    };
+    for (pattern, expected) in [("team/*", 5), ("team/web", 2), ("*/web", 2), ("team", 0), ("*", 5)] {
+        assert_eq!(count(pattern).await, expected, "{pattern}");
+    }
+    store.knows_registry("test").await.unwrap();
+    let error = store.knows_registry("tset").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    let error = store.knows_registry("tests").await.unwrap_err();
+    assert!(error.hint().unwrap().contains("did you mean test?"), "{error:?}");
+}
+
+#[test]
+fn a_store_of_a_kind_that_there_is_none_of_is_refused() {
+    for place in ["mysql://db/x", "sqlite:///x", "file://x"] {
+        let error = Store::open(place).unwrap_err();
+        assert!(
+            error.kind() == Kind::InvalidInput && error.hint().unwrap().contains("postgres://"),
+            "{place}: {error}"
+        );
+    }
+}

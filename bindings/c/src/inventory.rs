@@ -35,7 +35,7 @@ pub unsafe extern "C" fn tw_inventory(
 }
 
 /// Counts what is known, a registry a line. `filter` is JSON, or NULL for all: `{"registry": NAME}`. `json` gets `[{"registry", "repositories",
-/// "tags", "images", "scanned", "failed", "vulnerable", "vulnerable_by_severity": {RATING: N}, "gone", "last_run", "next_run"}, ...]`;
+/// "tags", "images", "scanned", "failed", "incomplete", "vulnerable", "vulnerable_by_severity": {RATING: N}, "gone", "last_run", "next_run"}, ...]`;
 /// free it with tw_string_free.
 ///
 /// # Safety

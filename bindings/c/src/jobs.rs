@@ -34,7 +34,7 @@ pub unsafe extern "C" fn tw_job_put(
     }
 }
 
-/// Shows a job. `json` gets `{"job", "state", "run", "next", "registry", "selection", "schedule", "scan_all", "paused",
+/// Shows a job. `json` gets `{"job", "state", "run", "next", "began", "ended", "registry", "selection", "schedule", "scan_all", "paused",
 /// "registry_paused", "added", "error", "summary", "holds"}`: `state` is that of the latest run (null, `Queued`, `Running`, `Finished`, `Canceled`, `Error`), `summary` what came of
 /// it, `holds` who works on it. Free it with tw_string_free.
 ///
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn tw_job_delete(
 
 /// Runs a job to its end. `request` is JSON: `{"job": NAME, "scan_all": false, "pull": false, "detach": false, "timeout": SECONDS}`; with
 /// `detach` the run waits for a worker. `json` gets `{"run", "job", "state", "listed", "selected", "scanned", "rematched", "skipped":
-/// {REASON: N}, "failed": [{"repository", "digest", "error"}], "waiting", "bytes_fetched", "layers_fetched", "layers_from_store",
+/// {REASON: N}, "failed": [{"repository", "digest", "error"}], "incomplete", "unmatched", "waiting", "bytes_fetched", "layers_fetched", "layers_from_store",
 /// "findings": {RATING: N}, "new_findings", "fixed_findings", "error"}`; free it with tw_string_free. `error`, why the registry or parts of it
 /// could not be listed, is there only then. A run that is canceled meanwhile, also by `cancel` or after `timeout`,
 /// is TW_OK with the state `Canceled`: what was finished is kept. `on_event` and `cancel` may be NULL.

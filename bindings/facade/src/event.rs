@@ -44,6 +44,23 @@ pub fn to_json(event: &Event) -> Value {
         Event::RunPlanned { job, run, listed, selected, items } => json!({
             "event": "run-planned", "job": job, "run": run, "listed": listed, "selected": selected, "items": items,
         }),
+        Event::RunEnded {
+            job,
+            run,
+            state,
+            scanned,
+            rematched,
+            failed,
+            incomplete,
+            unmatched,
+            new_findings,
+            fixed_findings,
+            error,
+        } => json!({
+            "event": "run-ended", "job": job, "run": run, "state": state, "scanned": scanned, "rematched": rematched,
+            "failed": failed, "incomplete": incomplete, "unmatched": unmatched, "new_findings": new_findings,
+            "fixed_findings": fixed_findings, "error": error,
+        }),
         Event::ImageCommitted { registry, repository, digest, outcome, error } => json!({
             "event": "image-committed", "registry": registry, "repository": repository, "digest": digest.as_str(),
             "outcome": outcome, "error": error,

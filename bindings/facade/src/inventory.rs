@@ -1,14 +1,17 @@
 //! What is known of all registries, and how much room it takes.
 
 use std::collections::VecDeque;
+use std::future::Future;
 
-use futures_util::{StreamExt, stream};
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tidewaiter::engine::Rematched;
 use tidewaiter::model::digest::Digest;
+use tidewaiter::model::event::Event;
 use tidewaiter::store::{InventoryFilter, Pruned, RegistrySummary, Status, Store, StoredRegistry};
-use tidewaiter::{Cancel, Error, Kind, Result};
+use tidewaiter::{Cancel, Context, Error, Kind, Result};
 
 use crate::call::Pending;
 use crate::listing::{Item, Listing};
@@ -58,9 +61,10 @@ impl Scanner {
     /// Lists the images that were scanned and that the registry still has, by registry, repository and digest.
     ///
     /// # Errors
-    /// [`Kind::InvalidState`]; the others from the listing.
+    /// [`Kind::InvalidState`]; the others from the listing, [`Kind::NotFound`] for a registry of which nothing is known among them.
     pub fn inventory(&self, filter: InventoryFilter) -> Result<Listing> {
-        let store = self.store()?;
+        let (store, notice) = self.asked_store()?;
+        let known = known(store.clone(), filter.registry.clone());
         let begin = (store, filter, None, VecDeque::new());
         let rows = stream::try_unfold(begin, |(store, filter, mut last, mut ready)| async move {
             if ready.is_empty() {
@@ -69,15 +73,16 @@ impl Scanner {
             }
             Ok(ready.pop_front().map(|row| (Item::Stored(row), (store, filter, last, ready))))
         });
-        self.list(|_, _| rows.boxed())
+        self.list(|_, context| after(notice, context, known, rows))
     }
 
     /// Sums up what is known of each registry, by name.
     ///
     /// # Errors
-    /// [`Kind::Storage`].
+    /// [`Kind::NotFound`] for a registry of which nothing is known, [`Kind::Storage`].
     pub fn inventory_summary(&self, filter: SummaryFilter, cancel: &Cancel) -> Result<Pending<Vec<RegistrySummary>>> {
         self.ask(cancel, |store| async move {
+            known(store.clone(), filter.registry.clone()).await?;
             let mut summaries = store.summaries(Timestamp::now()).await?;
             summaries.retain(|summary| filter.registry.as_ref().is_none_or(|registry| *registry == summary.registry));
             Ok(summaries)
@@ -112,10 +117,12 @@ impl Scanner {
     /// Lists what scans and matches changed, the oldest first.
     ///
     /// # Errors
-    /// [`Kind::InvalidInput`] for a time that is none; as [`Scanner::inventory`].
+    /// [`Kind::InvalidInput`] for a time that is none; others as [`Scanner::inventory`].
     pub fn changes(&self, filter: ChangesFilter) -> Result<Listing> {
         let since = filter.since.as_deref().map(|since| moment("since", since)).transpose()?;
-        let begin = (self.store()?, filter.registry, None, VecDeque::new());
+        let (store, notice) = self.asked_store()?;
+        let known = known(store.clone(), filter.registry.clone());
+        let begin = (store, filter.registry, None, VecDeque::new());
         let rows = stream::try_unfold(begin, move |(store, registry, mut last, mut ready)| async move {
             if ready.is_empty() {
                 ready = VecDeque::from(store.changes(registry.as_deref(), since, last.as_ref(), PAGE).await?);
@@ -123,14 +130,15 @@ impl Scanner {
             }
             Ok(ready.pop_front().map(|change| (Item::Changed(change), (store, registry, last, ready))))
         });
-        self.list(|_, _| rows.boxed())
+        self.list(|_, context| after(notice, context, known, rows))
     }
 
     /// Holds stored images against today's advisories. No registry is asked.
     ///
     /// # Errors
-    /// [`Kind::InvalidState`] without advisories, [`Kind::Storage`].
+    /// [`Kind::InvalidState`] without advisories, [`Kind::NotFound`] without the store or anything of the registry, [`Kind::Storage`].
     pub fn rematch(&self, options: RematchOptions, cancel: &Cancel) -> Result<Pending<Rematched>> {
+        self.store_is_there()?;
         self.keep(cancel, None, |scanner, context| async move {
             scanner.rematch(options.registry.as_deref(), &context).await
         })
@@ -141,7 +149,14 @@ impl Scanner {
     /// # Errors
     /// [`Kind::Storage`].
     pub fn store_status(&self, cancel: &Cancel) -> Result<Pending<Status>> {
-        self.ask(cancel, |store| async move { store.status().await })
+        let missing = self.missing_store().map(str::to_owned);
+        self.ask(cancel, |store| async move {
+            let status = store.status().await?;
+            let Some(place) = missing else { return Ok(status) };
+            let mut parts = status.parts;
+            parts.iter_mut().for_each(|part| (part.rows, part.bytes) = (0, 0));
+            Ok(Status { kind: "sqlite".to_owned(), place, bytes: 0, disk: 0, parts })
+        })
     }
 
     /// Removes what no job needs any more.
@@ -151,6 +166,29 @@ impl Scanner {
     pub fn prune_store(&self, options: PruneOptions, cancel: &Cancel) -> Result<Pending<Pruned>> {
         self.ask(cancel, move |store| async move { store.prune(options.older_than).await })
     }
+}
+
+/// Refuses a registry of which nothing is known: an empty answer would look like a clean one.
+async fn known(store: Store, registry: Option<String>) -> Result<()> {
+    match registry {
+        Some(registry) => store.knows_registry(&registry).await,
+        None => Ok(()),
+    }
+}
+
+/// Rows, once it is told what there is to be told, and known that they can be asked for.
+pub(crate) fn after(
+    notice: Option<Event>,
+    context: &Context,
+    known: impl Future<Output = Result<()>> + Send + 'static,
+    rows: impl Stream<Item = Result<Item>> + Send + 'static,
+) -> BoxStream<'static, Result<Item>> {
+    let context = context.clone();
+    let rows = async move {
+        notice.into_iter().for_each(|notice| context.emit(notice));
+        known.await.map(|()| rows)
+    };
+    stream::once(rows).try_flatten().boxed()
 }
 
 /// An image of the inventory, as a user names it.

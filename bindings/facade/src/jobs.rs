@@ -97,6 +97,10 @@ pub struct JobStatus {
     pub run: Option<i64>,
     /// When it runs next.
     pub next: Option<Timestamp>,
+    /// When its latest run began; none while it waits in the queue.
+    pub began: Option<Timestamp>,
+    /// When its latest run ended.
+    pub ended: Option<Timestamp>,
     /// The name of its registry.
     pub registry: String,
     /// Which images.
@@ -147,6 +151,8 @@ impl From<StoredJob> for JobStatus {
         Self {
             state: latest.as_ref().map(|run| run.state),
             run: latest.as_ref().map(|run| run.run),
+            began: latest.as_ref().and_then(|run| run.began),
+            ended: latest.as_ref().and_then(|run| run.ended),
             error: latest.and_then(|run| run.error),
             next,
             job: job.name,
@@ -281,6 +287,7 @@ impl Scanner {
     pub fn run_job(&self, request: RunJob, cancel: &Cancel) -> Result<Pending<Summary>> {
         let RunJob { job, scan_all, pull, detach, timeout } = request;
         let options = RunOptions { scan_all, pull };
+        self.store_is_there()?;
         self.keep(cancel, config::timeout(timeout)?, move |scanner, context| async move {
             if detach {
                 let run = scanner.start(&job, options).await?;
@@ -296,6 +303,7 @@ impl Scanner {
     /// As [`Scanner::run_job`]; [`Kind::InvalidState`] where it never ran.
     pub fn restart_job(&self, request: RestartJob, cancel: &Cancel) -> Result<Pending<Summary>> {
         let RestartJob { job, detach, timeout } = request;
+        self.store_is_there()?;
         self.keep(cancel, config::timeout(timeout)?, move |scanner, context| async move {
             if detach {
                 let run = scanner.start_again(&job).await?;
@@ -310,6 +318,7 @@ impl Scanner {
     /// # Errors
     /// [`Kind::InvalidState`]; the others from the listing.
     pub fn explain_job(&self, job: &str) -> Result<Listing> {
+        self.store_is_there()?;
         self.store()?;
         self.list(|scanner, context| scanner.explain_job(job, context).map_ok(Item::Image).boxed())
     }

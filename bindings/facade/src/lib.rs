@@ -34,7 +34,7 @@ pub use jobs::{JobDetails, JobHolding, JobStatus, PutJob, RestartJob, RunJob, Wr
 pub use listing::{Item, Listing};
 pub use records::{AdvisoryStatus, Imported, Skipped};
 pub use registries::{Definition, Named, is_address};
-pub use report::{Report, format_of, read as read_reports, read_file as read_report_file, write_file};
+pub use report::{Report, check_file, format_of, read as read_reports, read_file as read_report_file, write_file};
 pub use saved::{Mode, Names, Outcome, Pause, PutRegistry, Reason, SavedRegistry};
 pub use scanner::Scanner;
 pub use schedule::{NextOptions, next_runs};

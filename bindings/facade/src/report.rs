@@ -99,6 +99,23 @@ pub fn format_of(name: Option<&str>, path: &Path) -> Result<&'static Format> {
     })
 }
 
+/// Whether a report can be written to this file, as far as that can be known before there is one.
+///
+/// # Errors
+/// [`Kind::InvalidInput`] for a folder, [`Kind::NotFound`] where its folder is not there.
+pub fn check_file(path: &Path) -> Result<()> {
+    let refuse = |kind, message: &'static str| Err(Error::new(kind, message).with("path", path.display()));
+    if path.is_dir() {
+        return refuse(Kind::InvalidInput, "the report cannot be written: this is a folder");
+    }
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => {
+            refuse(Kind::NotFound, "the report cannot be written: the folder of the file is not there")
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes reports to one file.
 ///
 /// # Errors

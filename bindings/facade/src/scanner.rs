@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tidewaiter::advisory::Advisories;
+use tidewaiter::model::event::Event;
 use tidewaiter::model::reference::DOCKER_HUB;
 use tidewaiter::model::report::AdvisoryProvenance;
 use tidewaiter::registry::{Check, Registry};
@@ -260,6 +261,35 @@ impl Scanner {
         Ok(store)
     }
 
+    /// The store for a question. Where there is none yet, an empty one that is gone with the answer, since a question makes no file, and
+    /// what is to be told of that.
+    pub(crate) fn asked_store(&self) -> Result<(Store, Option<Event>)> {
+        let Some(place) = self.missing_store() else { return Ok((self.store()?, None)) };
+        self.usable()?;
+        let notice = Event::Notice {
+            message: format!("there is no store in this place yet (store: {place})"),
+            hint: "`tidewaiter registry add` makes one; another is named with --store or TIDEWAITER_STORE".to_owned(),
+        };
+        Ok((Store::memory()?, Some(notice)))
+    }
+
+    /// Where the store is to be, if it is a file that is not there.
+    pub(crate) fn missing_store(&self) -> Option<&str> {
+        let is_missing = |place: &&str| !place.is_empty() && !place.contains("://") && !Path::new(place).exists();
+        self.shared.store.as_deref().filter(is_missing)
+    }
+
+    /// Refuses work on a store that is not there, which would make an empty one.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`].
+    pub(crate) fn store_is_there(&self) -> Result<()> {
+        let Some(place) = self.missing_store() else { return Ok(()) };
+        Err(Error::new(Kind::NotFound, "there is no store in this place")
+            .with("store", place)
+            .with_hint("`tidewaiter registry add` makes one; another is named with --store or TIDEWAITER_STORE"))
+    }
+
     /// Looks at what is live.
     ///
     /// # Errors
@@ -333,17 +363,20 @@ impl Scanner {
         })
     }
 
-    /// Starts a question to the store.
+    /// Starts a question to the store; it makes none.
     pub(crate) fn ask<T, W, F>(&self, cancel: &Cancel, work: W) -> Result<Pending<T>>
     where
         T: Send + 'static,
         W: FnOnce(Store) -> F,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let store = self.store()?;
+        let (store, notice) = self.asked_store()?;
         self.call(cancel, None, |_, context| {
             let work = work(store);
-            async move { context.run(work).await }
+            async move {
+                notice.into_iter().for_each(|notice| context.emit(notice));
+                context.run(work).await
+            }
         })
     }
 

@@ -287,6 +287,15 @@ mod fetch {
         }
     }
 
+    impl Drop for Part {
+        /// Nothing came of it: there is nothing that a later one could go on from.
+        fn drop(&mut self) {
+            if self.length == 0 {
+                self.remove();
+            }
+        }
+    }
+
     fn etag_path(part: &Path) -> PathBuf {
         part.with_extension("part-etag")
     }

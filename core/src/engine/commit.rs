@@ -82,7 +82,7 @@ impl Scanner {
                     let packed = packed.clone();
                     let mut report = self.compute(seat, move |_| packed.report()).await??;
                     let matcher = match report.provenance.advisories {
-                        None => self.advisory_source().get(&report.inventory, context).await?,
+                        None => self.advisory_source().get(&report.inventory, context).await?.matcher,
                         Some(_) => None,
                     };
                     let (before, options) = (before.clone(), options.clone());
@@ -99,15 +99,18 @@ impl Scanner {
                 for before in before {
                     let read = move |_: &Kit| Ok::<_, Error>((before.scan()?, before));
                     let (mut report, before) = self.compute(seat, read).await??;
-                    let matcher = self.advisory_source().get(&report.inventory, context).await?;
+                    let matcher = self.advisory_source().get(&report.inventory, context).await?.matcher;
                     let options = options.clone();
-                    let fresh = move |_: &Kit| {
-                        match matcher {
-                            Some(matcher) => report::match_again(&mut report, &matcher, &options)?,
-                            // Without advisories it stays as it is.
-                            None => report.findings = before.findings()?,
+                    let fresh = move |_: &Kit| match matcher {
+                        Some(matcher) => {
+                            report::match_again(&mut report, &matcher, &options)?;
+                            Fresh::of(report, &[before], false)
                         }
-                        Fresh::of(report, &[before], false)
+                        // Without advisories it stays as it is.
+                        None => {
+                            report.findings = before.findings()?;
+                            Ok(Fresh::of(report, &[before], false)?.unmatched())
+                        }
                     };
                     all.push(self.compute(seat, fresh).await??);
                 }

@@ -43,7 +43,7 @@ impl Scanner {
     /// Holds every stored report, or those of one registry, against today's advisories. The registry is not asked.
     ///
     /// # Errors
-    /// [`Kind::InvalidState`] without a store or advisories, [`Kind::Canceled`] (what was written before stays), [`Kind::Storage`],
+    /// [`Kind::NotFound`] for a registry of which nothing is known, [`Kind::InvalidState`] without a store or advisories, [`Kind::Canceled`] (what was written before stays), [`Kind::Storage`],
     /// [`Kind::Corrupt`].
     pub async fn rematch(&self, registry: Option<&str>, context: &Context) -> Result<Rematched> {
         context.run(Box::pin(self.rematch_all(registry, context))).await
@@ -51,6 +51,9 @@ impl Scanner {
 
     async fn rematch_all(&self, registry: Option<&str>, context: &Context) -> Result<Rematched> {
         let store = self.store()?;
+        if let Some(registry) = registry {
+            store.knows_registry(registry).await?;
+        }
         let matcher = self.advisory_source().current()?.ok_or_else(|| {
             Error::new(Kind::InvalidState, "there is no advisory database to match with")
                 .with_hint("get one with `tidewaiter advisories update`, and name it")

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::advisory_source::{Looked, ecosystems, update_command};
 use super::fit::Fit;
 use super::lanes::Kit;
 use super::peak;
@@ -36,10 +37,11 @@ pub(super) fn close(
     kit: &Kit,
     seat: &Seat,
     contents: Contents,
-    matcher: Option<&Matcher>,
+    looked: &Looked,
     options: &MatchOptions,
     context: &Context,
 ) -> Result<Fit<Report, Contents>> {
+    let matcher = looked.matcher.as_deref();
     let most = seat.allows(SMALL_FINDINGS);
     let matches = match matcher.map(|matcher| matcher.find_within(most, &contents.inventory, options)).transpose()? {
         Some(None) => return Ok(Fit::TooMuch(contents)),
@@ -53,10 +55,7 @@ pub(super) fn close(
             stats.owned_findings = matches.owned_findings;
             matches.problems.into_iter().for_each(|problem| problems.push(problem));
         }
-        None => problems.push(Problem::new(
-            ProblemKind::NoAdvisories,
-            "there is no advisory database, so packages are listed and not matched: run `tidewaiter advisories update`",
-        )),
+        None => problems.push(no_database(&inventory, looked.failure.as_deref())),
     }
     let mut problems = problems.finish();
     problems.sort();
@@ -84,6 +83,19 @@ pub(super) fn close(
             advisories: matcher.map(|matcher| matcher.advisories().provenance()),
         },
     }))
+}
+
+/// That packages are not matched: why, and how they would be.
+fn no_database(inventory: &Inventory, failure: Option<&str>) -> Problem {
+    let lacking: Vec<_> = ecosystems(inventory).into_iter().collect();
+    let mut message = format!(
+        "there is no advisory database, so packages are listed and not matched: get one with {}",
+        update_command(&lacking)
+    );
+    if let Some(failure) = failure {
+        message.push_str(&format!("; a fetch failed: {failure}"));
+    }
+    Problem::new(ProblemKind::NoAdvisories, message)
 }
 
 /// Matches a report again, and puts that in the place of the match that it has.

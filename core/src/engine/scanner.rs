@@ -255,7 +255,11 @@ impl Scanner {
     /// # Errors
     /// What keeps the image from being read at all, by kind; what is wrong inside of it is a problem of the report.
     pub async fn scan_with(&self, target: &Target, options: &ScanOptions, context: &Context) -> Result<Vec<Report>> {
-        context.run(self.scan_all(target, options, context)).await
+        let reports = context.run(self.scan_all(target, options, context)).await?;
+        if reports.iter().any(|report| report.provenance.advisories.is_none()) {
+            self.0.advisories.tell_unmatched(1, context);
+        }
+        Ok(reports)
     }
 
     #[tracing::instrument(skip_all, fields(target = %target), err(level = "debug", Display))]
@@ -315,11 +319,11 @@ impl Scanner {
         context: &Context,
         finish: impl Fn(Report) -> Result<T> + Copy + Send + 'static,
     ) -> Result<T> {
-        let matcher = self.0.advisories.get(&contents.inventory, context).await?;
+        let looked = self.0.advisories.get(&contents.inventory, context).await?;
         let matching = MatchOptions { include_owned, now: jiff::Timestamp::now() };
         let context = context.clone();
         let close = move |kit: &Kit, seat: &Seat, contents| {
-            report::close(kit, seat, contents, matcher.as_deref(), &matching, &context)?.and(finish)
+            report::close(kit, seat, contents, &looked, &matching, &context)?.and(finish)
         };
         self.0.layers.fit(seat, contents, close).await
     }

@@ -1,7 +1,7 @@
 //! A worker: it begins the runs that are due, plans them, and looks at their images, several at once. All that it knows of the
 //! others is in the store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
@@ -82,6 +82,7 @@ type Key = (i64, String, String, i64);
 struct Task {
     /// The image; none for a plan.
     image: Option<Key>,
+    run: i64,
     is_committing: Arc<AtomicBool>,
     abort: AbortHandle,
 }
@@ -100,6 +101,8 @@ pub(super) struct Worker {
     tasks: JoinSet<()>,
     going: HashMap<Id, Task>,
     looked: Option<Instant>,
+    /// The runs that were worked on here, and whose end was not told.
+    begun: BTreeSet<i64>,
 }
 
 impl Worker {
@@ -132,6 +135,7 @@ impl Worker {
             tasks: JoinSet::new(),
             going: HashMap::new(),
             looked: None,
+            begun: BTreeSet::new(),
         })
     }
 
@@ -144,6 +148,7 @@ impl Worker {
         let worked = context.run(Box::pin(self.go())).await;
         let is_canceled = matches!(&worked, Err(error) if error.kind() == Kind::Canceled);
         self.stop().await;
+        let ended = if worked.is_ok() { self.tell_ended().await } else { Ok(()) };
         // What is canceled here is canceled for all who work on it.
         let canceled = match self.run {
             Some(run) if is_canceled => self.store.cancel_live(run).await,
@@ -151,7 +156,7 @@ impl Worker {
         };
         let left = self.store.leave(&self.name.worker).await;
         canceled?;
-        worked.and(left)
+        worked.and(ended).and(left)
     }
 
     async fn go(&mut self) -> Result<()> {
@@ -163,6 +168,7 @@ impl Worker {
             self.begin_due().await?;
             let is_planning = self.take_plan().await?;
             self.take_items().await?;
+            self.tell_ended().await?;
             if self.tasks.is_empty() && self.is_over().await? {
                 return Ok(());
             }
@@ -220,7 +226,8 @@ impl Worker {
         };
         self.context.emit(Event::RunBegun { job: plan.job.name.clone(), run: plan.run.run });
         let (scanner, context) = (self.scanner.clone(), self.own_context());
-        self.spawn(None, Arc::default(), make_plan(scanner, plan, lease, context));
+        let run = plan.run.run;
+        self.spawn(None, run, Arc::default(), make_plan(scanner, plan, lease, context));
         Ok(true)
     }
 
@@ -236,7 +243,46 @@ impl Worker {
             let key = (item.run, item.image.repository.clone(), item.image.digest.to_string(), item.token);
             let is_committing = Arc::new(AtomicBool::new(false));
             let (scanner, context) = (self.scanner.clone(), self.own_context());
-            self.spawn(Some(key), Arc::clone(&is_committing), look_at(scanner, item, is_committing, context));
+            let run = item.run;
+            self.spawn(Some(key), run, Arc::clone(&is_committing), look_at(scanner, item, is_committing, context));
+        }
+        Ok(())
+    }
+
+    /// Tells of the runs that were worked on here and are over, by whomever.
+    async fn tell_ended(&mut self) -> Result<()> {
+        let going: HashSet<i64> = self.going.values().map(|task| task.run).collect();
+        let store = &self.store;
+        for run in self.begun.iter().copied().filter(|run| !going.contains(run)).collect::<Vec<_>>() {
+            let summary = match patiently(&self.context, || store.run(run)).await {
+                Ok(run) if run.state.is_live() => continue,
+                Ok(_) => patiently(&self.context, || store.summary(run)).await,
+                Err(error) => Err(error),
+            };
+            self.begun.remove(&run);
+            match summary {
+                Ok(summary) => {
+                    if summary.unmatched > 0 {
+                        self.scanner.advisory_source().tell_unmatched(summary.unmatched, &self.context);
+                    }
+                    self.context.emit(Event::RunEnded {
+                        job: summary.job,
+                        run,
+                        state: summary.state.as_str(),
+                        scanned: summary.scanned,
+                        rematched: summary.rematched,
+                        failed: summary.failed.len() as u64,
+                        incomplete: summary.incomplete,
+                        unmatched: summary.unmatched,
+                        new_findings: summary.new_findings,
+                        fixed_findings: summary.fixed_findings,
+                        error: summary.error,
+                    });
+                }
+                // It was deleted with its job.
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -249,11 +295,13 @@ impl Worker {
     fn spawn(
         &mut self,
         image: Option<Key>,
+        run: i64,
         is_committing: Arc<AtomicBool>,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
         let abort = self.tasks.spawn(Box::pin(work));
-        self.going.insert(abort.id(), Task { image, is_committing, abort });
+        self.begun.insert(run);
+        self.going.insert(abort.id(), Task { image, run, is_committing, abort });
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {

@@ -114,12 +114,16 @@ pub struct Summary {
     pub selected: u64,
     /// Those that were pulled and scanned.
     pub scanned: u64,
-    /// Those whose stored inventory was held against today's advisories.
+    /// Those that were not pulled: their stored inventory was held against today's advisories, where there are any (see `unmatched`).
     pub rematched: u64,
     /// Those that were left alone, by reason.
     pub skipped: BTreeMap<Reason, u64>,
     /// Those that could not be scanned.
     pub failed: Vec<Failed>,
+    /// Those of the scanned and the matched ones of which not everything could be looked at, or matched.
+    pub incomplete: u64,
+    /// Those for which there was no advisory database at all: findings that they had before stay, and no other was looked for.
+    pub unmatched: u64,
     /// Those that still wait.
     pub waiting: u64,
     /// Bytes of blobs that were fetched.
@@ -165,6 +169,12 @@ pub struct Cost {
     pub new_findings: u64,
     /// Findings that are gone.
     pub fixed_findings: u64,
+    /// Reports of which not everything could be looked at, or matched.
+    #[serde(default)]
+    pub incomplete: u64,
+    /// Reports for which there was no advisory database.
+    #[serde(default)]
+    pub unmatched: u64,
 }
 
 impl Cost {
@@ -175,6 +185,8 @@ impl Cost {
         self.layers_from_store += other.layers_from_store;
         self.new_findings += other.new_findings;
         self.fixed_findings += other.fixed_findings;
+        self.incomplete += other.incomplete;
+        self.unmatched += other.unmatched;
         for (rating, count) in &other.findings {
             *self.findings.entry(*rating).or_default() += count;
         }

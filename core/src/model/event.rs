@@ -85,6 +85,31 @@ pub enum Event {
         /// Those that are looked at.
         items: u64,
     },
+    /// A run of a job that was worked on here is over.
+    RunEnded {
+        /// The job.
+        job: String,
+        /// The number of the run.
+        run: i64,
+        /// `Finished`, `Canceled` or `Error`.
+        state: &'static str,
+        /// Images that were pulled and scanned.
+        scanned: u64,
+        /// Images whose stored inventory was taken to be matched again.
+        rematched: u64,
+        /// Images that could not be scanned.
+        failed: u64,
+        /// Images of which not everything could be looked at, or matched.
+        incomplete: u64,
+        /// Images for which there was no advisory database.
+        unmatched: u64,
+        /// Findings that were not there before.
+        new_findings: u64,
+        /// Findings that are gone.
+        fixed_findings: u64,
+        /// Why the registry could not be listed, or parts of it.
+        error: Option<String>,
+    },
     /// What came of an image is in the store.
     ImageCommitted {
         /// The registry.

@@ -13,6 +13,7 @@ use crate::job::unpack;
 use crate::model::digest::Digest;
 use crate::model::report::Report;
 use crate::model::severity::Rating;
+use crate::select::{Near, Pattern, Patterns, Syntax};
 
 /// Which images are asked for. The default is all that were scanned and that the registry still lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ use crate::model::severity::Rating;
 pub struct InventoryFilter {
     /// Of the registry with this name.
     pub registry: Option<String>,
-    /// Of the repository with this path.
+    /// Of the repositories that this pattern matches: one path, or with stars as in a selection (`team/*`).
     pub repository: Option<String>,
     /// With a finding that is at least as bad.
     pub severity: Option<Rating>,
@@ -66,6 +67,8 @@ pub struct RegistrySummary {
     pub scanned: u64,
     /// Those that could not be scanned, by any job.
     pub failed: u64,
+    /// Those of which not everything could be looked at, or matched: findings may be missing.
+    pub incomplete: u64,
     /// Those with findings.
     pub vulnerable: u64,
     /// Those with findings, by the worst of them.
@@ -81,11 +84,15 @@ pub struct RegistrySummary {
 /// The place of a row in the order of the inventory: registry, repository, digest.
 type Place = (String, String, String);
 
+/// The names of all registries of which anything is known.
+const REGISTRIES: &str = "SELECT name FROM registry UNION SELECT DISTINCT registry FROM image ORDER BY 1";
+
 impl Store {
     /// The images that `filter` asks for, by registry, repository and digest: the next ones after `after`, about `limit`. None are
     /// left once the answer is empty.
     ///
     /// # Errors
+    /// [`Kind::InvalidInput`](crate::Kind::InvalidInput) for a repository that is no pattern,
     /// [`Kind::Storage`](crate::Kind::Storage), [`Kind::Corrupt`](crate::Kind::Corrupt).
     pub async fn inventory(
         &self,
@@ -93,17 +100,24 @@ impl Store {
         after: Option<&InventoryRow>,
         limit: u64,
     ) -> Result<Vec<InventoryRow>> {
+        let pattern = filter.repository.as_deref().map(Pattern::new).transpose()?;
+        let pattern = pattern.filter(|pattern| pattern.literal().is_none());
         let mut session = self.read().await?;
         let mut place = after.map(|row| (row.registry.clone(), row.repository.clone(), row.digest.to_string()));
         // A page of images may have none with the package; an answer without rows would say that none are left.
         loop {
-            let page = page(session.as_mut(), filter, place.as_ref(), limit.max(1)).await?;
+            let page = page(session.as_mut(), filter, pattern.is_some(), place.as_ref(), limit.max(1)).await?;
             let Some(last) = page.last() else { return Ok(Vec::new()) };
             place = Some((last.registry.clone(), last.repository.clone(), last.digest.to_string()));
-            let Some(package) = &filter.package else { return Ok(page) };
             let mut found = Vec::new();
             for row in page {
-                if has_package(session.as_mut(), &row, package).await? {
+                let is_named = pattern.as_ref().is_none_or(|pattern| pattern.matches(&row.repository));
+                let is_meant = is_named
+                    && match &filter.package {
+                        Some(package) => has_package(session.as_mut(), &row, package).await?,
+                        None => true,
+                    };
+                if is_meant {
                     found.push(row);
                 }
             }
@@ -113,6 +127,28 @@ impl Store {
         }
     }
 
+    /// Whether anything is known of a registry with this name: it is saved, or images of it are.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::Kind::NotFound) for one of which nothing is known, with names that are near;
+    /// [`Kind::Storage`](crate::Kind::Storage).
+    pub async fn knows_registry(&self, name: &str) -> Result<()> {
+        let mut session = self.read().await?;
+        let mut near = Patterns::new(&[name], &[] as &[&str], Syntax::Plain).ok().map(|names| Near::new(&names));
+        for mut row in session.query(REGISTRIES, vec![]).await? {
+            let known = row.text()?;
+            if known == name {
+                return Ok(());
+            }
+            near.iter_mut().for_each(|near| near.see(&known));
+        }
+        let unknown = super::registries::unknown(name);
+        Err(match near.and_then(|near| near.hint()) {
+            Some(hint) => unknown.with_hint(hint),
+            None => unknown,
+        })
+    }
+
     /// What is known of each registry, by name; `now` decides what is due next.
     ///
     /// # Errors
@@ -120,9 +156,8 @@ impl Store {
     pub async fn summaries(&self, now: Timestamp) -> Result<Vec<RegistrySummary>> {
         let jobs = self.jobs().await?;
         let mut session = self.read().await?;
-        let names = "SELECT name FROM registry UNION SELECT DISTINCT registry FROM image ORDER BY 1";
         let mut summaries = Vec::new();
-        for mut row in session.query(names, vec![]).await? {
+        for mut row in session.query(REGISTRIES, vec![]).await? {
             let registry = row.text()?;
             let mut summary = count(session.as_mut(), registry).await?;
             summary.next_run =
@@ -136,6 +171,7 @@ impl Store {
 async fn page(
     session: &mut dyn Session,
     filter: &InventoryFilter,
+    of_several: bool,
     after: Option<&Place>,
     limit: u64,
 ) -> Result<Vec<InventoryRow>> {
@@ -164,7 +200,7 @@ async fn page(
     };
     let values = vec![
         filter.registry.as_deref().into(),
-        filter.repository.as_deref().into(),
+        filter.repository.as_deref().filter(|_| !of_several).into(),
         worst.into(),
         filter.advisory.as_deref().into(),
         registry,
@@ -253,6 +289,13 @@ async fn count(session: &mut dyn Session, registry: String) -> Result<RegistrySu
             by_severity.insert(*rating, count);
         }
     }
+    let statement = "SELECT count(*) FROM (SELECT DISTINCT r.repository, r.digest FROM report r JOIN image i
+            ON i.registry = r.registry AND i.repository = r.repository AND i.digest = r.digest
+            WHERE r.registry = $1 AND i.gone IS NULL AND r.complete = 0) c";
+    let mut incomplete = 0;
+    for mut row in session.query(statement, key()).await? {
+        incomplete = row.count()?;
+    }
     let statement = "SELECT count(*) FROM image i WHERE i.registry = $1 AND i.gone IS NULL
         AND EXISTS (SELECT 1 FROM baseline b JOIN job j ON j.name = b.job WHERE j.registry = i.registry
             AND b.repository = i.repository AND b.digest = i.digest AND b.outcome = 'failed')
@@ -272,6 +315,7 @@ async fn count(session: &mut dyn Session, registry: String) -> Result<RegistrySu
     summary.gone = gone;
     summary.scanned = scanned;
     summary.failed = failed;
+    summary.incomplete = incomplete;
     summary.vulnerable = by_severity.values().sum();
     summary.vulnerable_by_severity = by_severity;
     Ok(summary)

@@ -62,6 +62,8 @@ impl Matching {
 #[derive(Debug)]
 pub(super) struct Matched {
     complete: bool,
+    /// Whether there were no advisories to match it with.
+    is_unmatched: bool,
     worst: i64,
     counts: BTreeMap<Rating, u64>,
     matching: Vec<u8>,
@@ -92,6 +94,7 @@ impl Matched {
         let findings = if is_same { None } else { Some(Findings::of(report, before)?) };
         Ok(Self {
             complete: report.is_complete(),
+            is_unmatched: report.provenance.advisories.is_none(),
             worst: report.findings.iter().map(|finding| rank(finding.severity.rating)).max().unwrap_or(-1),
             counts: report.counts(),
             matching: pack(&Matching::of(report))?,
@@ -105,7 +108,14 @@ impl Matched {
 
     fn cost(&self) -> Cost {
         let (new, fixed) = self.findings.as_ref().map_or((0, 0), |findings| (findings.new, findings.fixed));
-        Cost { findings: self.counts.clone(), new_findings: new, fixed_findings: fixed, ..Cost::default() }
+        Cost {
+            findings: self.counts.clone(),
+            new_findings: new,
+            fixed_findings: fixed,
+            incomplete: u64::from(!self.complete),
+            unmatched: u64::from(self.is_unmatched),
+            ..Cost::default()
+        }
     }
 }
 
@@ -208,6 +218,12 @@ impl Fresh {
         let matched = Matched::of(&report, before.map(PackedReport::packed_findings))?;
         let scan = if is_scan || before.is_none() { Some(Scan::of(report)?) } else { None };
         Ok(Self { platform, before: before.map(PackedReport::version), matched, scan })
+    }
+
+    /// The same where there were no advisories to match it with again.
+    pub(crate) fn unmatched(mut self) -> Self {
+        self.matched.is_unmatched = true;
+        self
     }
 
     /// Where it belongs.

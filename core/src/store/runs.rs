@@ -246,13 +246,14 @@ impl Store {
         session.commit().await
     }
 
-    /// The run of a job that is begun, and that nobody holds anything of any more: whoever worked on it has died, or has given it back.
+    /// The run of a job that nobody holds anything of: it waits in the queue, or whoever worked on it has died, or has given it back.
     ///
     /// # Errors
     /// [`Kind::Storage`].
     pub async fn abandoned(&self, job: &str) -> Result<Option<Run>> {
         let statement = format!(
-            "SELECT {COLUMNS} FROM run WHERE job = $1 AND state = 'Running' AND (planned = 1 OR until < {{now}})
+            "SELECT {COLUMNS} FROM run WHERE job = $1
+            AND (state = 'Queued' OR (state = 'Running' AND (planned = 1 OR until < {{now}})))
             AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run = run.id AND i.state = 'leased' AND i.until >= {{now}})"
         );
         self.read().await?.query(&statement, vec![job.into()]).await?.into_iter().next().map(read).transpose()
@@ -286,6 +287,8 @@ impl Store {
             rematched: 0,
             skipped: row.json()?,
             failed: Vec::new(),
+            incomplete: 0,
+            unmatched: 0,
             waiting: 0,
             bytes_fetched: 0,
             layers_fetched: 0,
@@ -301,6 +304,14 @@ impl Store {
         for mut row in session.query(statement, vec![run.run.into()]).await? {
             let (state, repository, digest) = (row.text()?, row.text()?, row.parse()?);
             let (error, stats) = (row.maybe_text()?, row.maybe_text()?);
+            let of_one = match stats {
+                Some(stats) => Row::new(vec![Value::Text(stats)]).json()?,
+                None => Cost::default(),
+            };
+            let is_unmatched = of_one.unmatched > 0;
+            summary.unmatched += u64::from(is_unmatched);
+            summary.incomplete += u64::from(is_unmatched || of_one.incomplete > 0);
+            cost.add(&of_one);
             match state.as_str() {
                 "scanned" => summary.scanned += 1,
                 "rematched" => summary.rematched += 1,
@@ -308,9 +319,6 @@ impl Store {
                 "platform" => *summary.skipped.entry(Reason::Platform).or_default() += 1,
                 "failed" => summary.failed.push(Failed { repository, digest, error: error.unwrap_or_default() }),
                 _ => summary.waiting += 1,
-            }
-            if let Some(stats) = stats {
-                cost.add(&Row::new(vec![Value::Text(stats)]).json()?);
             }
         }
         summary.bytes_fetched = cost.bytes_fetched;

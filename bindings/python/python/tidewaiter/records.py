@@ -113,6 +113,10 @@ class Summary(Record):
     #: By reason.
     skipped: dict[str, int]
     failed: list[Failed]
+    #: Those of which not everything could be looked at, or matched.
+    incomplete: int
+    #: Those for which there was no advisory database.
+    unmatched: int
     #: Those that still wait.
     waiting: int
     bytes_fetched: int
@@ -159,6 +163,9 @@ class JobStatus(Record):
     run: int | None
     #: When it runs next; None on demand, and while it or its registry is paused.
     next: datetime | None
+    #: When its latest run began and ended; None while it waits, and goes on.
+    began: datetime | None
+    ended: datetime | None
     #: The name.
     registry: str
     selection: Selection
@@ -174,7 +181,7 @@ class JobStatus(Record):
     #: Who works on it; empty in a list of jobs.
     holds: list[Holding]
 
-    _times = ("next", "added")
+    _times = ("began", "ended", "next", "added")
     _lists = {"holds": Holding}
 
     @classmethod
@@ -220,6 +227,8 @@ class RegistrySummary(Record):
     images: int
     scanned: int
     failed: int
+    #: Images of which not everything could be looked at, or matched: findings may be missing.
+    incomplete: int
     vulnerable: int
     vulnerable_by_severity: dict[str, int]
     #: Images that the registry has no more.
@@ -287,6 +296,8 @@ class StoreStatus(Record):
     #: The path, or the address without its password.
     place: str
     bytes: int
+    #: What lies on the disk: of SQLite with the log beside the file.
+    disk: int
     parts: list[StorePart]
 
     _lists = {"parts": StorePart}
