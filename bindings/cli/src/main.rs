@@ -7,12 +7,14 @@ mod commands;
 mod connection;
 mod console;
 mod interrupt;
+mod journal;
 mod output;
 mod progress;
 mod selection;
 mod spoken;
 mod state;
 mod table;
+mod told;
 mod words;
 
 use std::io::{self, IsTerminal};
@@ -94,7 +96,11 @@ fn main() -> ExitCode {
 
 /// Shows what the library traces, when asked to.
 fn log() {
-    let Ok(filter) = std::env::var("TIDEWAITER_LOG") else { return };
+    let Ok(mut filter) = std::env::var("TIDEWAITER_LOG") else { return };
+    if filter.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+        // A level alone is that of our own parts: what libraries say besides would hide it.
+        filter = format!("off,tidewaiter={filter}");
+    }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_span_events(FmtSpan::CLOSE)

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use tidewaiter::model::severity::Rating;
 use tidewaiter::{Error, Kind, Result, format};
-use tidewaiter_facade::{Report, format_of, write_file};
+use tidewaiter_facade::{Report, check_file, format_of, write_file};
 
 /// What a single result is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,7 +84,10 @@ impl Output {
                 .with("output", text)
                 .with_hint("write it as FORMAT=FILE"));
         }
-        Ok(Self { format: format_of(format, Path::new(file))?, file: Some(file.into()) })
+        // Not after a long scan whose report would be lost.
+        let format = format_of(format, Path::new(file))?;
+        check_file(Path::new(file))?;
+        Ok(Self { format, file: Some(file.into()) })
     }
 
     /// Writes the reports.

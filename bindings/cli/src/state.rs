@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tidewaiter::Result;
+use tidewaiter::{Error, Kind, Result};
 use tidewaiter_facade::{Config, Outcome, Scanner};
 
 use crate::console::{self, Exit, printable};
@@ -64,7 +64,15 @@ impl State {
     }
 
     /// A scanner that scans.
+    ///
+    /// # Errors
+    /// `Kind::NotFound` for advisories that were named, are not there, and may not be fetched: everything would look clean.
     pub(crate) fn open_to_scan(&self, means: &Means) -> Result<Scanner> {
+        if let Some(path) = means.advisories.as_ref().filter(|path| means.offline && !path.exists()) {
+            return Err(Error::new(Kind::NotFound, "there are no advisories in this place")
+                .with("advisories", path.display())
+                .with_hint("name the database that is there, or leave --offline away so that it can be fetched"));
+        }
         Scanner::open(Config {
             advisories: means.advisories.clone(),
             offline: means.offline,

@@ -1,6 +1,6 @@
 //! `tidewaiter advisories`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -110,7 +110,9 @@ fn show(imported: &Imported, format: Format) -> Result<Exit> {
             let mut text = table(&imported.ecosystems);
             if imported.skipped > 0 {
                 text.push_str(&format!("{} records were skipped, such as\n", imported.skipped));
-                for skipped in &imported.reasons {
+                // One reason once, with the first file that it was told of.
+                let mut told = BTreeSet::new();
+                for skipped in imported.reasons.iter().filter(|skipped| told.insert(&skipped.reason)) {
                     text.push_str(&format!("  {}: {}\n", printable(&skipped.file), printable(&skipped.reason)));
                 }
             }

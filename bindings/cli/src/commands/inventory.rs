@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use tidewaiter::model::severity::Rating;
 use tidewaiter::store::{Change, InventoryFilter, InventoryRow, RegistrySummary};
 use tidewaiter::{Cancel, Result};
-use tidewaiter_facade::{ChangesFilter, Item, Listing, RematchOptions, Silent, SummaryFilter};
+use tidewaiter_facade::{ChangesFilter, Item, Listing, RematchOptions, SummaryFilter};
 
 use crate::console::{Exit, printable};
 use crate::output::{self, Format, Output, severity};
@@ -34,8 +34,8 @@ struct Question {
     /// Only images of this registry
     #[arg(long, value_name = "NAME")]
     registry: Option<String>,
-    /// Only images of this repository
-    #[arg(long, value_name = "REPOSITORY")]
+    /// Only images of these repositories: a path, or a pattern such as 'team/*'
+    #[arg(long, value_name = "PATTERN")]
     repository: Option<String>,
     /// Only images with a finding that is at least so severe
     #[arg(long, value_name = "SEVERITY", value_parser = severity())]
@@ -103,7 +103,7 @@ impl Inventory {
                     Format::Table => None,
                 };
                 let outputs = Output::parse(&output, format)?;
-                let reports = state.open()?.stored_reports(&reference, cancel)?.wait(&mut Silent)?;
+                let reports = state.open()?.stored_reports(&reference, cancel)?.wait(&mut Progress::new(true))?;
                 for output in outputs {
                     output.write(&reports)?;
                 }
@@ -126,7 +126,7 @@ impl Inventory {
             }
             Some(Command::Changes { registry, since, state }) => {
                 let listing = state.open()?.changes(ChangesFilter { registry, since })?;
-                lines(listing, &state, cancel)
+                lines(listing, "what is scanned first, and what did not change, is no change", &state, cancel)
             }
         }
     }
@@ -137,28 +137,33 @@ impl Question {
         let Self { registry, repository, severity, advisory, package, vulnerable, summary, state } = self;
         let scanner = state.open()?;
         if summary {
-            let all = scanner.inventory_summary(SummaryFilter { registry }, cancel)?.wait(&mut Silent)?;
+            let all = scanner.inventory_summary(SummaryFilter { registry }, cancel)?.wait(&mut Progress::new(true))?;
             return summaries(&all, state.format);
         }
         let filter = InventoryFilter { registry, repository, severity, advisory, package, vulnerable };
-        lines(scanner.inventory(filter)?, &state, cancel)
+        let hint =
+            "`tidewaiter inventory --summary` tells what is known of each registry, and `tidewaiter job run` scans";
+        lines(scanner.inventory(filter)?, hint, &state, cancel)
     }
 }
 
 /// Writes a listing as it comes.
-fn lines(listing: Listing, state: &State, cancel: &Cancel) -> Result<Exit> {
-    let mut is_first = true;
-    while let Some(item) = listing.next(&mut Silent, cancel)? {
+fn lines(listing: Listing, hint: &str, state: &State, cancel: &Cancel) -> Result<Exit> {
+    let (mut progress, mut is_empty) = (Progress::new(true), true);
+    while let Some(item) = listing.next(&mut progress, cancel)? {
         let line = match (state.format, &item) {
             (Format::Json, item) => output::json_line(item)?,
-            (Format::Table, Item::Stored(row)) if is_first => HEAD.to_owned() + &image(row),
+            (Format::Table, Item::Stored(row)) if is_empty => HEAD.to_owned() + &image(row),
             (Format::Table, Item::Stored(row)) => image(row),
             (Format::Table, Item::Changed(change)) => changed(change),
             // Those of other commands.
             (Format::Table, _) => String::new(),
         };
         output::print(line.as_bytes())?;
-        is_first = false;
+        is_empty = false;
+    }
+    if is_empty {
+        progress.note("nothing is listed", hint);
     }
     Ok(Exit::Done)
 }
@@ -205,6 +210,7 @@ fn summaries(all: &[RegistrySummary], format: Format) -> Result<Exit> {
                 summary.images.to_string(),
                 summary.scanned.to_string(),
                 summary.failed.to_string(),
+                summary.incomplete.to_string(),
                 summary.vulnerable.to_string(),
                 table::ratings(&summary.vulnerable_by_severity),
                 summary.gone.to_string(),
@@ -219,6 +225,7 @@ fn summaries(all: &[RegistrySummary], format: Format) -> Result<Exit> {
         "IMAGES",
         "SCANNED",
         "FAILED",
+        "INCOMPLETE",
         "VULNERABLE",
         "BY SEVERITY",
         "GONE",

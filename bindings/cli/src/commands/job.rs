@@ -1,7 +1,8 @@
 //! `tidewaiter job`.
 
+use std::time::Instant;
+
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
 use tidewaiter::job::{self, State as RunState, Summary};
 use tidewaiter::model::zone::Zone;
 use tidewaiter::schedule::{Definition, Schedule};
@@ -16,6 +17,7 @@ use crate::progress::Progress;
 use crate::selection;
 use crate::state::{Means, State};
 use crate::table;
+use crate::told;
 
 /// Look after a registry: which of its images are scanned, and when
 #[derive(Subcommand)]
@@ -144,7 +146,7 @@ pub(crate) struct Run {
     /// Take all that is selected: what is known is held against today's advisories
     #[arg(long)]
     scan_all: bool,
-    /// With --scan-all: pull again what is known too
+    /// With --scan-all: read the manifests of what is known again too. Layers whose results the store has are not fetched again
     #[arg(long, requires = "scan_all")]
     pull: bool,
     /// Only put the run into the queue, for a worker
@@ -190,11 +192,13 @@ impl Job {
                     clear.into_iter().try_fold(put.saved(&scanner, cancel)?, |job, field| field.take_from(job))?;
                 put.save(&scanner, job, Mode::Set, cancel)
             }
-            Self::List { state } => list(&state.open()?.list_jobs(cancel)?.wait(&mut Silent)?, state.format),
+            Self::List { state } => {
+                list(&state.open()?.list_jobs(cancel)?.wait(&mut Progress::new(true))?, state.format)
+            }
             Self::Show(Several { names, state }) => {
                 let scanner = state.open()?;
                 console::each(&names, cancel, |name| {
-                    let details = scanner.job(name, cancel)?.wait(&mut Silent)?;
+                    let details = scanner.job(name, cancel)?.wait(&mut Progress::new(true))?;
                     match state.format {
                         Format::Json => output::print_one_of(&names, &details)?,
                         Format::Table => output::print(describe(&details).as_bytes())?,
@@ -205,7 +209,7 @@ impl Job {
             Self::Run(run) => {
                 let Run { names, scan_all, pull, detach, timeout, state, means } = *run;
                 let scanner = state.open_to_scan(&means)?;
-                follow(&names, &state, cancel, |job, progress| {
+                follow(&names, &state, timeout, cancel, |job, progress| {
                     let request = RunJob { job: job.to_owned(), scan_all, pull, detach, timeout };
                     scanner.run_job(request, cancel)?.wait(progress)
                 })
@@ -213,7 +217,7 @@ impl Job {
             Self::Restart(restart) => {
                 let Restart { names, detach, timeout, state, means } = *restart;
                 let scanner = state.open_to_scan(&means)?;
-                follow(&names, &state, cancel, |job, progress| {
+                follow(&names, &state, timeout, cancel, |job, progress| {
                     scanner.restart_job(RestartJob { job: job.to_owned(), detach, timeout }, cancel)?.wait(progress)
                 })
             }
@@ -364,11 +368,12 @@ impl Times {
 fn follow(
     names: &[String],
     state: &State,
+    timeout: Option<f64>,
     cancel: &Cancel,
     run: impl Fn(&str, &mut Progress) -> Result<Summary>,
 ) -> Result<Exit> {
     console::each(names, cancel, |name| {
-        let mut progress = Progress::new(state.quiet);
+        let (mut progress, began) = (Progress::new(state.quiet), Instant::now());
         let done = run(name, &mut progress);
         drop(progress);
         let summary = done?;
@@ -379,7 +384,9 @@ fn follow(
         Ok(match summary.state {
             // By the user, the time that it may take, or somebody else.
             RunState::Canceled => {
-                eprintln!("canceled; go on with `tidewaiter job restart {}`", printable(name));
+                let is_late = timeout.is_some_and(|timeout| began.elapsed().as_secs_f64() >= timeout);
+                let why = if is_late && !cancel.is_canceled() { "the time of --timeout is over" } else { "canceled" };
+                eprintln!("{why}; go on with `tidewaiter job restart {}`", printable(name));
                 Exit::Canceled
             }
             // Also of a run that is finished, where not all repositories could be listed.
@@ -399,7 +406,7 @@ fn tell(summary: &Summary) -> String {
     let skipped = if skipped.is_empty() { "0".to_owned() } else { skipped.join(", ") };
     let counts = [
         ("listed", format!("{}, {} selected", summary.listed, summary.selected)),
-        ("scanned", format!("{}, {} matched again", summary.scanned, summary.rematched)),
+        ("scanned", scanned(summary)),
         ("skipped", skipped),
         ("failed", summary.failed.len().to_string()),
         ("waiting", summary.waiting.to_string()),
@@ -434,6 +441,20 @@ fn tell(summary: &Summary) -> String {
     text
 }
 
+/// How many images were scanned and matched again, and of how many not all is known.
+fn scanned(summary: &Summary) -> String {
+    // What was not matched was scanned, or taken to be matched again.
+    let again = summary.rematched.saturating_sub(summary.unmatched.saturating_sub(summary.scanned));
+    let mut text = format!("{}, {again} matched again", summary.scanned);
+    if summary.unmatched > 0 {
+        text.push_str(&format!(", {} not matched: there are no advisories", summary.unmatched));
+    }
+    if summary.incomplete > summary.unmatched {
+        text.push_str(&format!(", {} incomplete", summary.incomplete));
+    }
+    text
+}
+
 fn list(jobs: &[JobStatus], format: Format) -> Result<Exit> {
     if format == Format::Json {
         for job in jobs {
@@ -445,15 +466,22 @@ fn list(jobs: &[JobStatus], format: Format) -> Result<Exit> {
         .iter()
         .map(|job| {
             let next = if job.paused || job.registry_paused { "paused".to_owned() } else { table::time(job.next) };
-            [job.job.clone(), job.registry.clone(), state(job), next]
+            [job.job.clone(), job.registry.clone(), told::schedule(&job.schedule), state(job), last_run(job), next]
         })
         .collect();
-    output::print(table::columns(["JOB", "REGISTRY", "STATE", "NEXT"], &rows).as_bytes())?;
+    output::print(table::columns(["JOB", "REGISTRY", "SCHEDULE", "STATE", "LAST RUN", "NEXT"], &rows).as_bytes())?;
     Ok(Exit::Done)
 }
 
 fn state(job: &JobStatus) -> String {
     job.state.map_or_else(|| "never ran".to_owned(), |state| state.to_string())
+}
+
+/// When the latest run began, and how long it took.
+fn last_run(job: &JobStatus) -> String {
+    let Some(began) = job.began else { return "-".to_owned() };
+    let took = job.ended.map(|ended| format!(" ({} s)", began.duration_until(ended).as_secs()));
+    format!("{}{}", table::time(Some(began)), took.unwrap_or_default())
 }
 
 /// A job, for people.
@@ -462,11 +490,12 @@ fn describe(details: &JobDetails) -> String {
     let rows = [
         ["job".to_owned(), job.job.clone()],
         ["registry".to_owned(), job.registry.clone()],
-        ["selection".to_owned(), json!(job.selection).to_string()],
-        ["schedule".to_owned(), json!(job.schedule).to_string()],
+        ["selection".to_owned(), told::selection(&job.selection)],
+        ["schedule".to_owned(), told::schedule(&job.schedule)],
         ["scan all".to_owned(), job.scan_all.to_string()],
         ["paused".to_owned(), (job.paused || job.registry_paused).to_string()],
         ["state".to_owned(), state(job)],
+        ["last run".to_owned(), last_run(job)],
         ["next".to_owned(), table::time(job.next)],
     ];
     let mut text = table::columns(["FIELD", "VALUE"], &rows);

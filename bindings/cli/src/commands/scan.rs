@@ -108,6 +108,7 @@ impl Scan {
             timeout: self.timeout,
             ..ScanOptions::default()
         };
+        let offline = self.offline;
         let reports = scanner
             .scan(&self.target, options, cancel)
             .and_then(|pending| pending.wait(&mut Progress::new(self.quiet)))
@@ -115,7 +116,7 @@ impl Scan {
         for output in outputs {
             output.write(&reports)?;
         }
-        verdict(&reports, self.fail_on)
+        verdict(&reports, self.fail_on, offline)
     }
 }
 
@@ -139,7 +140,7 @@ fn meant(scanner: &Scanner, target: &str, error: Error) -> Error {
 }
 
 /// How the command ends, after the reports are written.
-fn verdict(reports: &[Report], fail_on: Option<Rating>) -> Result<Exit> {
+fn verdict(reports: &[Report], fail_on: Option<Rating>, offline: bool) -> Result<Exit> {
     let Some(limit) = fail_on else { return Ok(Exit::Done) };
     let mut findings = reports.iter().flat_map(|report| &report.findings);
     if findings.any(|finding| finding.severity.rating.meets(limit)) {
@@ -149,9 +150,12 @@ fn verdict(reports: &[Report], fail_on: Option<Rating>) -> Result<Exit> {
         report.provenance.advisories.is_none()
             && report.problems.iter().any(|problem| problem.kind == ProblemKind::NoAdvisories)
     };
-    if reports.iter().any(unmatched) {
-        return Err(Error::new(Kind::NotFound, "there are no advisories to decide --fail-on with")
-            .with_hint("get them with `tidewaiter advisories update`, or leave --offline away"));
+    if let Some(report) = reports.iter().find(|report| unmatched(report)) {
+        // The problem says how to get them, and why they could not be fetched.
+        let problem = report.problems.iter().find(|problem| problem.kind == ProblemKind::NoAdvisories);
+        let how = problem.map(|problem| problem.message.as_str()).unwrap_or_default();
+        let hint = if offline { format!("{how}; or leave --offline away") } else { how.to_owned() };
+        return Err(Error::new(Kind::NotFound, "there are no advisories to decide --fail-on with").with_hint(hint));
     }
     Ok(if reports.iter().all(|report| report.is_complete()) { Exit::Done } else { Exit::Incomplete })
 }

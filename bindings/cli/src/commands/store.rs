@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 use tidewaiter::{Cancel, Result};
-use tidewaiter_facade::{PruneOptions, Silent};
+use tidewaiter_facade::PruneOptions;
 
 use crate::console::{Exit, printable};
 use crate::output::{self, Format};
+use crate::progress::Progress;
 use crate::state::State;
 use crate::table;
 
@@ -35,7 +36,7 @@ impl Store {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         match self {
             Self::Status { state } => {
-                let status = state.open()?.store_status(cancel)?.wait(&mut Silent)?;
+                let status = state.open()?.store_status(cancel)?.wait(&mut Progress::new(true))?;
                 match state.format {
                     Format::Json => output::print_json(&status)?,
                     Format::Table => {
@@ -45,13 +46,17 @@ impl Store {
                         };
                         let mut rows: Vec<_> = status.parts.iter().map(row).collect();
                         rows.push(["all".to_owned(), String::new(), table::bytes(status.bytes)]);
+                        if status.disk != status.bytes {
+                            rows.push(["on disk".to_owned(), String::new(), table::bytes(status.disk)]);
+                        }
                         text.push_str(&table::columns(["PART", "ROWS", "SIZE"], &rows));
                         output::print(text.as_bytes())?;
                     }
                 }
             }
             Self::Prune { older_than, state } => {
-                let pruned = state.open()?.prune_store(PruneOptions { older_than }, cancel)?.wait(&mut Silent)?;
+                let pruned = state.open()?.prune_store(PruneOptions { older_than }, cancel)?;
+                let pruned = pruned.wait(&mut Progress::new(true))?;
                 match state.format {
                     Format::Json => output::print_json(&pruned)?,
                     Format::Table => output::print(

@@ -3,9 +3,10 @@
 use clap::{Args, Subcommand};
 use tidewaiter::store::Worker as Known;
 use tidewaiter::{Cancel, Result};
-use tidewaiter_facade::{Silent, WorkOptions};
+use tidewaiter_facade::WorkOptions;
 
 use crate::console::{Exit, printable};
+use crate::journal::Journal;
 use crate::output::{self, Format};
 use crate::progress::Progress;
 use crate::state::{Means, State};
@@ -14,7 +15,8 @@ use crate::table;
 /// Run the jobs that are due, and look at the images of all runs
 ///
 /// Any number of workers, on any number of machines, share the work of one PostgreSQL. SIGTERM and Ctrl-C end a worker: what it has
-/// begun is given back, what is finished is kept.
+/// begun is given back, what is finished is kept. What runs begin, and how they end, is a line each on standard error, or with --format json
+/// an object each on standard output. With --once the exit code is 2 where the registry of a run could not be listed.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Worker {
@@ -53,12 +55,16 @@ struct Work {
 impl Worker {
     pub(crate) fn run(self, cancel: &Cancel) -> Result<Exit> {
         if let Some(Command::List { state }) = self.command {
-            return list(&state.open()?.list_workers(cancel)?.wait(&mut Silent)?, state.format);
+            return list(&state.open()?.list_workers(cancel)?.wait(&mut Progress::new(true))?, state.format);
         }
         let Work { once, concurrency, lease, state, means } = self.work;
         let options = WorkOptions { name: None, concurrency, lease, once };
-        state.open_to_scan(&means)?.work(options, cancel)?.wait(&mut Progress::new(state.quiet))?;
-        Ok(Exit::Done)
+        let scanner = state.open_to_scan(&means)?;
+        let mut journal = Journal::new(state.format, state.quiet);
+        journal.tell("the worker begins");
+        scanner.work(options, cancel)?.wait(&mut journal)?;
+        journal.tell("the worker ends");
+        Ok(if once && journal.has_failed() { Exit::Error } else { Exit::Done })
     }
 }
 
