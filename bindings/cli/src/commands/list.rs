@@ -109,19 +109,21 @@ impl Line {
         let (registries, store) = (self.connection.registries(), self.place.store());
         let scanner = Scanner::open(Config { cache: None, offline: true, registries, store, ..Config::default() })?;
         let listing = list(&scanner)?.timeout(self.timeout)?;
-        let (mut progress, mut is_empty, mut by_build) = (Progress::new(self.quiet), true, 0_u64);
+        let (mut progress, mut is_empty) = (Progress::new(self.quiet), true);
+        let (mut names, mut by_build) = (0, 0_u64);
         loop {
             let item = match listing.next(&mut progress, cancel) {
                 Ok(Some(item)) => item,
                 Ok(None) => break,
                 Err(error) if progress.has_told(&error) => {
                     let (failed, all) = progress.repositories();
-                    let message = format!("{failed} of {all} repositories could not be listed");
+                    let message = format!("{failed} of {} repositories could not be listed", all + names);
                     progress.suspend(|| console::tell("error", &message, error.hint()));
                     return Ok(Exit::Error);
                 }
                 Err(error) => return Err(error),
             };
+            names += usize::from(matches!(&item, Item::Repository { .. }));
             by_build += u64::from(matches!(&item, Item::Image(image) if image.note == Some(Note::ByBuildDate)));
             let line = match self.format {
                 Format::Json => output::json_line(&item)?,
