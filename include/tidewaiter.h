@@ -479,7 +479,9 @@ tw_status tw_store_prune(const tw_scanner *scanner,
 
 // Reads the reports in a file, as a scan writes them in JSON (`tw_report_write` with `json`, or the command line): one, or several one
 // behind another, which follow with tw_report_next. tw_report_write then writes them in any format.
-tw_status tw_report_read(const char *path, tw_report **report, tw_error **error);
+tw_status tw_report_read(const char *path,
+                         tw_report **report,
+                         tw_error **error);
 
 // The report of the next platform, which belongs to this one; NULL behind the last.
 const tw_report *tw_report_next(const tw_report *report);
@@ -552,7 +554,10 @@ const char *tw_report_problem_path(const tw_report *report, size_t index);
 
 // Writes the report to a file; `format` is the name of a format, such as `json`, `cyclonedx` or `sarif`, or NULL for what the end of
 // `path` says.
-tw_status tw_report_write(const tw_report *report, const char *format, const char *path, tw_error **error);
+tw_status tw_report_write(const tw_report *report,
+                          const char *format,
+                          const char *path,
+                          tw_error **error);
 
 // Frees a report and those behind it. NULL is fine; those that tw_report_next returned are not freed on their own.
 void tw_report_free(tw_report *report);

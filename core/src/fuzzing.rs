@@ -117,8 +117,8 @@ pub fn resolve(layers: impl IntoIterator<Item = LayerFacts>) -> usize {
 #[cfg(feature = "net")]
 pub async fn connector(
     registry: &crate::registry::Registry,
-    context: &crate::Context,
-) -> crate::Result<Arc<dyn crate::registry::Connector>> {
+    context: &crate::context::Context,
+) -> crate::error::Result<Arc<dyn crate::registry::Connector>> {
     let connection = crate::registry::Connection::open_once(registry, context).await?;
     crate::registry::vendor::of(&registry.kind)?.connect(registry, connection)
 }

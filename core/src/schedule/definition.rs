@@ -87,7 +87,7 @@ fn time_of_day(text: &str) -> Result<(u8, u8)> {
 ///
 /// # Errors
 /// `Kind::InvalidInput` for what is no time.
-pub fn parse_time(field: &'static str, text: &str) -> Result<Timestamp> {
+fn parse_time(field: &'static str, text: &str) -> Result<Timestamp> {
     // What the reader of times says of it is about its parts, and not for people.
     text.parse().map_err(|_: jiff::Error| {
         invalid("this is no time", field)

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 
-pub use definition::{Definition, parse_time};
+pub use definition::Definition;
 pub use weekday::Weekday;
 
 use crate::error::{Error, Kind, Result};
