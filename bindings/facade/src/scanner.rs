@@ -275,7 +275,10 @@ impl Scanner {
 
     /// Where the store is to be, if it is a file that is not there.
     pub(crate) fn missing_store(&self) -> Option<&str> {
-        let is_missing = |place: &&str| !place.is_empty() && !place.contains("://") && !Path::new(place).exists();
+        let is_open = self.with_live(|live| live.scanner.store().is_ok()).unwrap_or(true);
+        // SQLite takes a colon for a store in memory.
+        let is_file = |place: &str| !place.is_empty() && !place.starts_with(':') && !place.contains("://");
+        let is_missing = |place: &&str| !is_open && is_file(place) && !Path::new(place).exists();
         self.shared.store.as_deref().filter(is_missing)
     }
 
