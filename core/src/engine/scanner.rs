@@ -505,8 +505,8 @@ impl Scanner {
     /// The repositories that a selection names, page by page as they come. One that names none is an error with what is near.
     ///
     /// # Errors
-    /// The stream's: [`Kind::InvalidInput`](crate::Kind::InvalidInput) for a selection that chooses among images, those of the registry,
-    /// and at the end [`Kind::NotFound`](crate::Kind::NotFound) where a repository that is named does not exist.
+    /// The stream's: [`Kind::InvalidInput`] for a selection that chooses among images, those of the registry,
+    /// and at the end [`Kind::NotFound`] where a repository that is named does not exist.
     pub fn repositories(
         &self,
         registry: &Registry,

@@ -67,7 +67,7 @@ impl ImageDate {
     }
 
     /// A date that nobody asked for.
-    pub(crate) fn unknown() -> Self {
+    pub fn unknown() -> Self {
         Self { time: None, source: DateSource::Unknown }
     }
 
