@@ -43,12 +43,17 @@ impl Image {
     }
 }
 
-/// When what the report says became true: when the image or the advisory database was built, whichever is later. Seconds, UTC.
-pub(super) fn time(report: &Report) -> Option<String> {
+/// When what the report says became true: when the image or the advisory database was built, whichever is later. There is no clock
+/// here, so that one report is always the same bytes.
+pub(super) fn latest(report: &Report) -> Option<Timestamp> {
     let built = report.provenance.advisories.as_ref().map(|advisories| advisories.built.as_str());
     let times = [built, report.subject.created.as_deref()].into_iter().flatten();
-    let latest = times.filter_map(|time| time.parse::<Timestamp>().ok()).max()?;
-    let seconds = Timestamp::from_second(latest.as_second()).ok()?;
+    times.filter_map(|time| time.parse().ok()).max()
+}
+
+/// The same in seconds, UTC.
+pub(super) fn time(report: &Report) -> Option<String> {
+    let seconds = Timestamp::from_second(latest(report)?.as_second()).ok()?;
     Some(seconds.to_string())
 }
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::identity;
 use crate::error::{Error, Kind, Result};
 use crate::model::finding::{Finding, Status};
 use crate::model::inventory::Location;
@@ -290,20 +291,10 @@ pub(super) fn worst_first(report: &Report) -> Vec<&Finding> {
     findings
 }
 
-/// The youngest time that a report knows, when the image or the advisories were built: what it says was true then. There is no
-/// clock here, so that the same report gives the same bytes.
+/// The youngest time that the reports know. What was before 1970 is no date of an image.
 pub(super) fn time(reports: &[&Report]) -> Timestamp {
-    let times = reports.iter().flat_map(|report| {
-        let advisories = report.provenance.advisories.as_ref().map(|advisories| advisories.built.as_str());
-        [report.subject.created.as_deref(), advisories]
-    });
-    // What was before 1970 is no date of an image, and later than 9999 there is no timestamp.
-    times
-        .flatten()
-        .filter_map(|time| time.parse::<Timestamp>().ok())
-        .max()
-        .unwrap_or_default()
-        .max(Timestamp::UNIX_EPOCH)
+    let times = reports.iter().filter_map(|report| identity::latest(report));
+    times.max().unwrap_or_default().max(Timestamp::UNIX_EPOCH)
 }
 
 /// A document of JSON, indented, with a line feed at its end.
