@@ -587,12 +587,12 @@ async fn a_run_without_advisories_does_not_look_like_a_clean_registry() {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_in_the_queue_is_taken_by_whoever_runs_the_job() {
+async fn while_a_run_waits_in_the_queue_another_is_refused_and_says_who_can_do_it() {
     let registry = registry();
     let (_, scanner) = set_up(&registry).await;
-    let queued = scanner.start("all", RunOptions::default()).await.unwrap();
-    let summary = run(&scanner).await;
-    assert_eq!((summary.run, summary.state, counts(&summary)), (queued.run, State::Finished, (5, 0, 0, 0)));
+    scanner.start("all", RunOptions::default()).await.unwrap();
+    let error = scanner.run("all", RunOptions::default(), &Context::new()).await.unwrap_err();
+    assert!(error.kind() == Kind::Busy && error.hint().unwrap().contains("tidewaiter worker"), "{error:?}");
 }
 
 #[tokio::test]

@@ -78,8 +78,8 @@ impl Scanner {
         store.summary(run).await
     }
 
-    /// Runs a job now: [`Scanner::start`], then [`Scanner::follow`]. A run that waits in the queue, or that others began and nobody works on
-    /// any more, is first gone on with; where it was asked for the same, that is all.
+    /// Runs a job now: [`Scanner::start`], then [`Scanner::follow`]. A run that others began and nobody works on any more is first gone
+    /// on with; where it was asked for the same, that is all.
     ///
     /// # Errors
     /// Those of the two.

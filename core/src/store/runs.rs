@@ -66,11 +66,17 @@ impl Store {
         let mut row = rows.into_iter().next().ok_or_else(|| jobs::unknown(job))?;
         let (registry, definition) = (row.text()?, row.text()?);
         if let Some(run) = latest(session.as_mut(), job).await?.filter(|run| run.state.is_live()) {
+            let hint = match run.state {
+                State::Queued => {
+                    "it waits for a worker (`tidewaiter worker --once` is one); or cancel it: `tidewaiter job cancel`"
+                }
+                _ => "wait for it, or cancel it: `tidewaiter job cancel`",
+            };
             return Err(Error::new(Kind::Busy, "a run of the job is not over yet")
                 .with("job", job)
                 .with("run", run.run)
                 .with("state", run.state)
-                .with_hint("wait for it, or cancel it: `tidewaiter job cancel`"));
+                .with_hint(hint));
         }
         if let Some(occurrence) = occurrence {
             let statement =
@@ -246,14 +252,13 @@ impl Store {
         session.commit().await
     }
 
-    /// The run of a job that nobody holds anything of: it waits in the queue, or whoever worked on it has died, or has given it back.
+    /// The run of a job that is begun, and that nobody holds anything of any more: whoever worked on it has died, or has given it back.
     ///
     /// # Errors
     /// [`Kind::Storage`].
     pub async fn abandoned(&self, job: &str) -> Result<Option<Run>> {
         let statement = format!(
-            "SELECT {COLUMNS} FROM run WHERE job = $1
-            AND (state = 'Queued' OR (state = 'Running' AND (planned = 1 OR until < {{now}})))
+            "SELECT {COLUMNS} FROM run WHERE job = $1 AND state = 'Running' AND (planned = 1 OR until < {{now}})
             AND NOT EXISTS (SELECT 1 FROM item i WHERE i.run = run.id AND i.state = 'leased' AND i.until >= {{now}})"
         );
         self.read().await?.query(&statement, vec![job.into()]).await?.into_iter().next().map(read).transpose()
