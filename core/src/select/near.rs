@@ -85,7 +85,7 @@ impl Near {
         let is_few = usize::try_from(self.seen).is_ok_and(|seen| (1..=FEW).contains(&seen));
         match (self.best.is_empty(), is_few) {
             (false, _) => Some(format!("did you mean {}?", list(&mut self.names()))),
-            (true, true) => Some(format!("the registry has {}", list(&mut self.first.iter().map(String::as_str)))),
+            (true, true) => Some(format!("there is only {}", list(&mut self.first.iter().map(String::as_str)))),
             (true, false) => None,
         }
     }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(error.to_string(), "no repository matches the selection (repositories: team/apj)");
         assert_eq!(error.hint(), Some("did you mean team/api, teams/api?"));
         let few = near(&["postgres"], &all).error();
-        assert_eq!(few.hint(), Some("the registry has team/api, team/web, teams/api, library/nginx, other"));
+        assert_eq!(few.hint(), Some("there is only team/api, team/web, teams/api, library/nginx, other"));
         let many: Vec<_> = (0..11).map(|number| format!("x{number}")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();
         assert!(near(&["postgres"], &many).error().hint().unwrap().contains("11 repositories"));
