@@ -25,6 +25,7 @@ use crate::registry::{Check, Registry};
 #[cfg(feature = "net")]
 use crate::select::Selection;
 use crate::source::Target;
+use crate::store::Store;
 
 /// A [`Scanner`](crate::Scanner) with a runtime of its own, on a thread of its own; every method waits until it is done.
 /// Cheap to clone, and safe to call from any thread, also from one that runs async code, which it then blocks.
@@ -101,19 +102,25 @@ impl Scanner {
         self.wait(async move { scanner.check(&registry, repository.as_deref(), &context).await })
     }
 
-    /// See [`Scanner::images_with`](crate::Scanner::images_with): the images that a selection chooses, as an iterator.
+    /// See [`Scanner::images`](crate::Scanner::images): the images that a selection chooses, as an iterator.
     ///
     /// ```no_run
-    /// use tidewaiter::{Context, Registry, Scanner, Selection, blocking};
+    /// use tidewaiter::{Registry, Scanner, Selection, blocking};
     /// let scanner = blocking::Scanner::new(Scanner::builder())?;
     /// let registry = Registry::docker("https://registry.example");
-    /// for image in scanner.images(&registry, &Selection::new().repositories(["team/*"])?, &Context::new()) {
+    /// for image in scanner.images(&registry, &Selection::new().repositories(["team/*"])?) {
     ///     println!("{}", image?);
     /// }
     /// # Ok::<(), tidewaiter::Error>(())
     /// ```
     #[cfg(feature = "net")]
-    pub fn images(&self, registry: &Registry, selection: &Selection, context: &Context) -> Listing<Listed> {
+    pub fn images(&self, registry: &Registry, selection: &Selection) -> Listing<Listed> {
+        self.listing(self.scanner.images(registry, selection))
+    }
+
+    /// See [`Scanner::images_with`](crate::Scanner::images_with).
+    #[cfg(feature = "net")]
+    pub fn images_with(&self, registry: &Registry, selection: &Selection, context: &Context) -> Listing<Listed> {
         self.listing(self.scanner.images_with(registry, selection, context))
     }
 
@@ -129,12 +136,29 @@ impl Scanner {
         self.listing(self.scanner.repositories(registry, selection, context))
     }
 
+    /// See [`Scanner::store`](crate::Scanner::store); [`block_on`](Self::block_on) asks it.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn store(&self) -> Result<&Store> {
+        self.scanner.store()
+    }
+
+    /// See [`Scanner::set_store`](crate::Scanner::set_store).
+    ///
+    /// # Errors
+    /// The same.
+    pub fn set_store(&self, store: Store) -> Result<()> {
+        self.scanner.set_store(store)
+    }
+
     /// Runs any work on the runtime of the scanner and waits for it: how a [`Store`](crate::Store) is asked without async.
     ///
     /// ```
     /// use tidewaiter::{Scanner, Store, blocking};
-    /// let store = Store::memory()?;
-    /// let scanner = blocking::Scanner::new(Scanner::builder().store(store.clone()))?;
+    /// let scanner = blocking::Scanner::new(Scanner::builder())?;
+    /// scanner.set_store(Store::memory()?)?;
+    /// let store = scanner.store()?.clone();
     /// assert!(scanner.block_on(async move { store.jobs().await })?.is_empty());
     /// # Ok::<(), tidewaiter::Error>(())
     /// ```

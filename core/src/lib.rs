@@ -44,3 +44,8 @@ pub use schedule::Schedule;
 pub use select::{Pushed, Selection};
 pub use source::{Platforms, Target};
 pub use store::Store;
+
+/// The Rust program of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

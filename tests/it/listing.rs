@@ -376,7 +376,7 @@ async fn repositories_are_not_chosen_by_their_images() {
 fn without_async_it_is_an_iterator() {
     let registry = registry();
     let scanner = tidewaiter::blocking::Scanner::new(Scanner::builder()).unwrap();
-    let listing = scanner.images(&definition(&registry), &Selection::new(), &Context::new());
+    let listing = scanner.images(&definition(&registry), &Selection::new());
     let images: Vec<_> = listing.collect::<Result<_, Error>>().unwrap();
     assert_eq!(names(&images), ["base:12", "team/app:1.0,latest", "team/app:2.0-rc1", "team/web:stable"]);
 }
