@@ -70,7 +70,7 @@ def test_two_processes_at_once_and_once_more(kept, state, monkeypatch, shop):
             assert (now[job]["run"] != run) == begun
         if begun:
             # It keeps what was scanned, and does the rest.
-            kept.run("worker", "--once", *kept.means[:3])
+            kept.run("worker", "--once", *kept.means[:3], code=2 if state == "Error" else 0)
             summary = json.loads(kept.run("job", "show", job, "--format", "json"))["summary"]
             expected = {"Finished": ("Finished", 0), "Canceled": ("Finished", 4), "Error": ("Error", 0)}[state]
             assert (summary["state"], summary["scanned"]) == expected

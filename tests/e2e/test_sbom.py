@@ -3,6 +3,8 @@
 import ctypes
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tidewaiter as tw
@@ -28,7 +30,7 @@ def cyclonedx_errors(text):
 
 
 def spdx_errors(file):
-    done = subprocess.run(["pyspdxtools", "-i", file], capture_output=True, text=True)
+    done = subprocess.run([Path(sys.executable).parent / "pyspdxtools", "-i", file], capture_output=True, text=True)
     return done.stdout + done.stderr if done.returncode else None
 
 
@@ -125,7 +127,7 @@ def test_python_and_c_read_a_saved_report(reports, tmp_path):
     with pytest.raises(tw.NotFound):
         tw.read_reports(tmp_path / "nothing")
 
-    library = ctypes.CDLL(str(TARGET / "debug/libtidewaiter.so"))
+    library = ctypes.CDLL(str(TARGET / "debug/libtidewaiter_c.so"))
     read, error = ctypes.c_void_p(), ctypes.c_void_p()
     assert library.tw_report_read(str(reports["json"]).encode(), ctypes.byref(read), ctypes.byref(error)) == 0
     out = tmp_path / "c.spdx.json"

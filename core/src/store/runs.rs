@@ -233,6 +233,7 @@ impl Store {
             Error::new(Kind::InvalidState, "no run of the job is queued or running")
                 .with("job", job)
                 .with("state", state)
+                .with_hint("there is nothing to cancel; `tidewaiter job show` tells what became of its latest run")
         };
         let run = latest(session.as_mut(), job).await?.ok_or_else(|| nothing("never ran"))?;
         cancel(session.as_mut(), run.run).await?;
