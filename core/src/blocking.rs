@@ -152,7 +152,7 @@ impl Scanner {
         self.scanner.set_store(store)
     }
 
-    /// Runs any work on the runtime of the scanner and waits for it: how a [`Store`](crate::Store) is asked without async.
+    /// Runs any work on the runtime of the scanner and waits for it: how a [`Store`] is asked without async.
     ///
     /// ```
     /// use tidewaiter::{Scanner, Store, blocking};

@@ -36,7 +36,8 @@ pub(crate) struct Scan {
     /// What is written to standard output: table, json, or any other format of --output [default: table, or nothing with --output]
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
-    /// Write the report to a file instead; the format is named (table, json, sarif, gitlab, junit or markdown), or taken from the end
+    /// Write the report to a file instead; the format is named (table, json, cyclonedx, spdx, sarif, gitlab, junit or markdown), or taken from
+    /// the end
     /// of the name. Several times
     #[arg(long, short, value_name = "[FORMAT=]FILE")]
     output: Vec<String>,
