@@ -37,8 +37,7 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// Write the report to a file instead; the format is named (table, json, cyclonedx, spdx, sarif, gitlab, junit or markdown), or taken from
-    /// the end
-    /// of the name. Several times
+    /// the end of the name. Several times
     #[arg(long, short, value_name = "[FORMAT=]FILE")]
     output: Vec<String>,
     /// Read at most so many layers side by side
